@@ -1,0 +1,76 @@
+//! The class map: how the transport treats each 5QI.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::FiveQi;
+use crate::{Dscp, TrafficClass};
+
+/// How the transport treats each 5QI.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassMap {
+    /// Where the mapping comes from.
+    pub source: String,
+    /// One row for each 5QI of the table.
+    pub rows: Vec<ClassRow>,
+}
+
+impl ClassMap {
+    /// The treatment of a 5QI.
+    pub fn get(&self, five_qi: FiveQi) -> Option<&ClassRow> {
+        self.rows.iter().find(|row| row.five_qi == five_qi)
+    }
+}
+
+/// The treatment of one 5QI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClassRow {
+    /// The 5QI.
+    #[serde(rename = "fiveQI")]
+    pub five_qi: FiveQi,
+    /// The code point in the outer IP header.
+    pub dscp: Dscp,
+    /// The traffic class in an MPLS label.
+    pub traffic_class: TrafficClass,
+    /// The queue.
+    pub queue: QueueClass,
+}
+
+/// The queues of a segment, most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueClass {
+    /// Delay-critical: a few milliseconds end to end.
+    LowLatency,
+    /// Voice and real-time video.
+    RealTime,
+    /// Signalling, small and important.
+    Signalling,
+    /// Buffered video, throughput with a bound on loss.
+    Streaming,
+    /// The rest.
+    BestEffort,
+}
+
+impl QueueClass {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LowLatency => "low-latency",
+            Self::RealTime => "real-time",
+            Self::Signalling => "signalling",
+            Self::Streaming => "streaming",
+            Self::BestEffort => "best-effort",
+        }
+    }
+}
+
+impl fmt::Display for QueueClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

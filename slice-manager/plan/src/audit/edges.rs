@@ -1,0 +1,232 @@
+//! What edges are told to run, against what is declared.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use model::profile::SegmentProfileSpec;
+use model::program::{ProgramContent, RealmProgram, SegmentProgram, SliceProgram};
+use model::resource::{Client, NodeRole, RealmSpec, SegmentId, SliceSpec};
+use model::{NodeName, PortName, Rate, SdpName, SliceName, Snssai, Vlan};
+
+use super::numbers::{POOLS, number};
+use super::{Audit, Finding};
+use crate::refusal::Pool;
+
+impl<'a> Audit<'a> {
+    pub(super) fn slices(&mut self) {
+        let mut snssais: HashMap<Snssai, &SliceName> = HashMap::new();
+        for (name, spec) in &self.intents.slices {
+            if let Some(one) = snssais.insert(spec.snssai, name) {
+                let (one, other) = (one.clone(), name.clone());
+                self.error(Finding::SnssaiTwice { snssai: spec.snssai, one, other });
+            }
+            for edge in Self::sdps(spec).into_keys() {
+                match self.slices.get(&(name, edge)).copied() {
+                    Some(program) => self.slice(name, spec, edge, program),
+                    None => self.error(Finding::SliceMissing { slice: name.clone(), edge: edge.clone() }),
+                }
+            }
+        }
+        let unwanted: Vec<_> = self
+            .slices
+            .keys()
+            .filter(|(slice, edge)| {
+                let spec = self.intents.slices.get(*slice);
+                !spec.is_some_and(|spec| spec.sdps.iter().any(|sdp| sdp.edge == **edge))
+            })
+            .map(|(slice, edge)| Finding::SliceUnwanted { slice: (*slice).clone(), edge: (*edge).clone() })
+            .collect();
+        self.errors(unwanted);
+        for (edge, program) in &self.plan.programs {
+            self.program(edge, &program.content);
+        }
+    }
+
+    fn slice(&mut self, name: &SliceName, spec: &SliceSpec, edge: &NodeName, program: &SliceProgram) {
+        let template = self.template(spec);
+        let attribute = template.and_then(|t| t.spec.attributes.whole("Maximum supported packet size"));
+        let dscp = template.and_then(|t| self.catalog.classes().get(t.spec.default_five_qi)).map(|row| row.dscp);
+        let limits = (program.limits.guaranteed(), program.limits.ceiling());
+        let differs = [
+            ("S-NSSAI", program.snssai != spec.snssai),
+            ("rate", self.rates(spec) != Some(limits)),
+            ("packet size", u64::from(program.packet_octets_max) != attribute.unwrap_or(1500)),
+            ("DSCP", Some(program.dscp) != dscp),
+        ];
+        for (what, _) in differs.into_iter().filter(|(_, differs)| *differs) {
+            self.error(Finding::SliceDiffers { slice: name.clone(), edge: edge.clone(), what });
+        }
+        let asked: BTreeSet<_> =
+            spec.sdps.iter().filter(|sdp| sdp.edge == *edge).map(|sdp| (&sdp.name, &sdp.port, sdp.vlan)).collect();
+        let found: BTreeSet<_> = program.circuits.iter().map(|c| (&c.sdp, &c.port, c.vlan)).collect();
+        if asked != found || program.circuits.len() != found.len() {
+            self.error(Finding::CircuitsDiffer { slice: name.clone(), edge: edge.clone() });
+        }
+        let segments: u128 = program.segments.iter().map(|s| u128::from(s.limits.guaranteed().bits_per_second())).sum();
+        if segments > u128::from(limits.0.bits_per_second()) {
+            let segments = Rate::from_bits_per_second(u64::try_from(segments).unwrap_or(u64::MAX));
+            let (slice, edge, guaranteed) = (name.clone(), edge.clone(), limits.0);
+            self.error(Finding::SharesAboveWhole { slice, edge, segments, guaranteed });
+        }
+    }
+
+    /// The parts of a program that are the edge's own.
+    fn program(&mut self, edge: &NodeName, content: &ProgramContent) {
+        if content.edge != *edge {
+            self.error(Finding::OtherEdge { edge: edge.clone(), found: content.edge.clone() });
+        }
+        let node = self.nodes.get(edge).filter(|node| node.role == NodeRole::Edge);
+        let loopback: BTreeSet<_> = node.into_iter().flat_map(|node| node.loopback.addresses()).collect();
+        let mut ports = BTreeMap::new();
+        for end in self.links.values().flat_map(|link| [&link.a, &link.b]).filter(|end| end.node == *edge) {
+            let mtu = node.and_then(|node| node.ports.get(end.port.as_str())).map_or(0, |port| port.mtu);
+            ports.extend(node.map(|_| (&end.port, (mtu, end.addresses.iter().collect::<BTreeSet<_>>()))));
+        }
+        let found_loopback: BTreeSet<_> = content.loopback.iter().copied().collect();
+        let found_ports: BTreeMap<_, _> =
+            content.core_ports.iter().map(|port| (&port.port, (port.mtu, port.addresses.iter().collect()))).collect();
+        if found_loopback != loopback || found_ports != ports || content.core_ports.len() != ports.len() {
+            self.error(Finding::OtherUnderlay(edge.clone()));
+        }
+    }
+
+    pub(super) fn segments(&mut self) {
+        let (intents, none) = (self.intents, BTreeMap::new());
+        for (id, spec) in &intents.segments {
+            let running = self.segments.get(id).unwrap_or(&none).clone();
+            let asked: BTreeSet<&NodeName> = spec.at.iter().collect();
+            for edge in asked.iter().filter(|edge| !running.contains_key(*edge)) {
+                self.error(Finding::SegmentMissing { segment: id.clone(), edge: (*edge).clone() });
+            }
+            for (edge, program) in running {
+                if !asked.contains(edge) {
+                    self.error(Finding::SegmentUnwanted { segment: id.clone(), edge: edge.clone() });
+                }
+                self.segment(id, edge, program);
+            }
+        }
+        let stray = self.segments.iter().filter(|(id, _)| !intents.segments.contains_key(*id));
+        let stray: Vec<_> = stray
+            .flat_map(|(id, edges)| edges.keys().map(|edge| (*id, *edge)))
+            .map(|(id, edge)| Finding::SegmentUnwanted { segment: id.clone(), edge: edge.clone() })
+            .collect();
+        self.errors(stray);
+    }
+
+    fn segment(&mut self, id: &SegmentId, edge: &NodeName, program: &SegmentProgram) {
+        let allocation = self.plan.allocations.get(id).copied();
+        let realm_port = program.realm.as_ref().map(|realm| u64::from(realm.access_port));
+        for pool in POOLS {
+            let found = if pool == Pool::Vni { Some(u64::from(program.vni.get())) } else { realm_port };
+            if let (Some(found), Some(expected)) = (found, allocation.map(|a| number(pool, a)))
+                && found != expected
+            {
+                let (edge, segment) = (edge.clone(), id.clone());
+                self.error(Finding::OtherNumber { edge, segment, pool, found, expected });
+            }
+        }
+        for what in self.segment_differs(id, edge, program).unwrap_or_default() {
+            self.error(Finding::SegmentDiffers { segment: id.clone(), edge: edge.clone(), what });
+        }
+    }
+
+    fn segment_differs(&self, id: &SegmentId, edge: &NodeName, program: &SegmentProgram) -> Option<Vec<&'static str>> {
+        let slice = self.intents.slices.get(&id.slice)?;
+        let spec = self.intents.segments.get(id)?;
+        let profile: &SegmentProfileSpec = self.profile(spec)?;
+        let (guaranteed, ceiling) = self.rates(slice)?;
+        // A share, in hundredths of a percent, rounded down.
+        let part = |rate: Rate, points: u16| u128::from(rate.bits_per_second()) * u128::from(points) / 10_000;
+        let guaranteed = part(guaranteed, spec.share.unwrap_or(profile.share).basis_points());
+        let ceiling = part(ceiling, spec.ceiling.unwrap_or(profile.ceiling).basis_points());
+        let bits = |rate: Rate| u128::from(rate.bits_per_second());
+        let realm = self.intents.realms.get(id);
+        let features = self.catalog.aaa(&profile.aaa).map(|aaa| &aaa.features);
+        let runs = program.realm.as_ref();
+        let template = self.template(slice);
+        let nssaa = "Network Slice Specific Authentication and Authorization (NSSAA) Required";
+        let is_required = template
+            .and_then(|t| t.spec.attributes.get(nssaa))
+            .is_some_and(|value| *value == model::profile::GstValue::Choice(1));
+        let counts = ["Maximum number of PDU sessions", "Maximum number of UEs", UES_WITH_SESSION];
+        let counts = counts.into_iter().filter_map(|name| template?.spec.attributes.whole(name));
+        let sessions = counts.chain([u64::from(profile.sessions_max)]).min().unwrap_or_default();
+        let differs = [
+            ("guarantee", bits(program.limits.guaranteed()) != guaranteed),
+            ("ceiling", bits(program.limits.ceiling()) != ceiling),
+            ("limit of sessions", u64::from(program.sessions_max) != sessions),
+            ("realm", runs.is_some() != realm.is_some() || (is_required && runs.is_none())),
+            ("set of AAA features", runs.is_some_and(|runs| Some(&runs.features) != features)),
+            ("set of clients", runs.zip(realm).is_some_and(|(runs, realm)| Self::clients_differ(realm, edge, runs))),
+        ];
+        Some(differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect())
+    }
+
+    /// Every client that has no edge, or has this one, and no other.
+    fn clients_differ(realm: &RealmSpec, edge: &NodeName, runs: &RealmProgram) -> bool {
+        let mut expected: BTreeMap<&str, &Client> = realm.clients.iter().map(|c| (c.name.as_str(), c)).collect();
+        expected.retain(|_, client| match &client.edge {
+            Some(only) => only == edge,
+            None => true,
+        });
+        let found: BTreeMap<&str, &Client> = runs.clients.iter().map(|c| (c.name.as_str(), c)).collect();
+        found.len() != runs.clients.len() || found != expected
+    }
+
+    /// Each circuit feeds one SDP, and access ports carry what is guaranteed on them.
+    pub(super) fn circuits(&mut self) {
+        type Owner<'a> = (&'a SliceName, &'a SdpName);
+        for (edge, program) in &self.plan.programs {
+            let mut circuits: HashMap<(&PortName, Option<Vlan>), Owner<'a>> = HashMap::new();
+            let mut guaranteed: BTreeMap<&PortName, u128> = BTreeMap::new();
+            for slice in &program.content.slices {
+                for circuit in &slice.circuits {
+                    let owner = (&slice.slice, &circuit.sdp);
+                    if let Some(one) = circuits.insert((&circuit.port, circuit.vlan), owner) {
+                        let own = |(slice, sdp): Owner<'_>| (slice.clone(), sdp.clone());
+                        let (edge, port) = (edge.clone(), circuit.port.clone());
+                        self.error(Finding::CircuitTwice { edge, port, one: own(one), other: own(owner) });
+                    }
+                    let bits = u128::from(slice.limits.guaranteed().bits_per_second());
+                    *guaranteed.entry(&circuit.port).or_default() += bits;
+                }
+            }
+            for (port, bits) in guaranteed {
+                let rate = self.nodes.get(edge).and_then(|node| node.ports.get(port.as_str())).map(|port| port.rate);
+                let rate = rate.unwrap_or_default();
+                if bits > u128::from(rate.bits_per_second()) {
+                    let guaranteed = Rate::from_bits_per_second(u64::try_from(bits).unwrap_or(u64::MAX));
+                    let (edge, port) = (edge.clone(), port.clone());
+                    self.error(Finding::PortOverbooked { edge, port, rate, guaranteed });
+                }
+            }
+        }
+    }
+
+    /// What is legal and rarely meant.
+    pub(super) fn worth_a_look(&mut self) {
+        let mut with_segment: BTreeSet<(&SliceName, &NodeName)> = BTreeSet::new();
+        for (id, edges) in &self.segments {
+            with_segment.extend(edges.keys().map(|edge| (&id.slice, *edge)));
+        }
+        for (name, spec) in &self.intents.slices {
+            let sdps = Self::sdps(spec);
+            let without: Vec<_> = sdps.keys().filter(|edge| !with_segment.contains(&(name, *edge))).collect();
+            if without.len() == sdps.len() {
+                self.warning(Finding::SliceWithoutSegment(name.clone()));
+                continue;
+            }
+            for edge in without {
+                self.warning(Finding::EdgeWithoutSegment { slice: name.clone(), edge: (*edge).clone() });
+            }
+        }
+        for id in self.intents.segments.keys() {
+            match self.intents.realms.get(id) {
+                None => self.warning(Finding::SegmentWithoutRealm(id.clone())),
+                Some(realm) if realm.clients.is_empty() => self.warning(Finding::RealmWithoutClient(id.clone())),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+const UES_WITH_SESSION: &str = "Maximum number of UEs with at least one PDU session/PDN connection";

@@ -1,0 +1,440 @@
+//! What an audit can find.
+
+use std::net::IpAddr;
+
+use model::plan::LinkDirection;
+use model::resource::SegmentId;
+use model::{Generation, Latency, LinkName, NodeName, PortName, Rate, SdpName, SliceName, Snssai, Vni};
+
+use crate::refusal::Pool;
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is.
+    pub finding: Finding,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Legal, and worth a look.
+    Warning,
+    /// The plan must not be carried out.
+    Error,
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.severity, self.finding)
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    // Numbers.
+    /// A declared segment has no numbers.
+    #[error("segment {0} has no numbers")]
+    NoAllocation(SegmentId),
+    /// Numbers are held for nobody.
+    #[error("{0} has numbers and is not declared")]
+    StrayAllocation(SegmentId),
+    /// A number that two segments have.
+    #[error("{pool} {number} is that of both {one} and {other}")]
+    NumberTwice {
+        /// Which kind.
+        pool: Pool,
+        /// The number.
+        number: u64,
+        /// One segment.
+        one: SegmentId,
+        /// The other.
+        other: SegmentId,
+    },
+    /// A number outside its pool, or a port that is not the first of a pair.
+    #[error("{pool} {number} of {segment} is not in the pool")]
+    NotInPool {
+        /// Which kind.
+        pool: Pool,
+        /// The number.
+        number: u64,
+        /// Whose it is.
+        segment: SegmentId,
+    },
+    /// A number that an edge may still use for another segment.
+    #[error("{pool} {number} of {segment} is still in quarantine for {formerly}")]
+    InQuarantine {
+        /// Which kind.
+        pool: Pool,
+        /// The number.
+        number: u64,
+        /// Whose it is.
+        segment: SegmentId,
+        /// Whose it was.
+        formerly: SegmentId,
+    },
+    /// A program says another number than the allocation.
+    #[error("{edge} runs {segment} with {pool} {found}; {expected} is allocated")]
+    OtherNumber {
+        /// The edge.
+        edge: NodeName,
+        /// The segment.
+        segment: SegmentId,
+        /// Which kind.
+        pool: Pool,
+        /// The program's.
+        found: u64,
+        /// The allocation's.
+        expected: u64,
+    },
+    /// A quarantine that no confirmation can end.
+    #[error("VNI {vni} of {segment} waits for {edge} to confirm generation {generation}, which it is not told to run")]
+    QuarantineNeverEnds {
+        /// The number.
+        vni: Vni,
+        /// Whose it was.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+        /// The generation that is awaited.
+        generation: Generation,
+    },
+    /// A quarantine that waits for nobody.
+    #[error("VNI {vni} of {segment} is in quarantine and waits for nobody")]
+    QuarantineOver {
+        /// The number.
+        vni: Vni,
+        /// Whose it was.
+        segment: SegmentId,
+    },
+    /// A program from a plan that was never made.
+    #[error("the program of {edge} is of generation {found}, the plan of {plan}")]
+    ProgramGeneration {
+        /// The edge.
+        edge: NodeName,
+        /// The program's.
+        found: Generation,
+        /// The plan's.
+        plan: Generation,
+    },
+
+    // Programs.
+    /// A program stands under another edge's name.
+    #[error("the program of {edge} is written for {found}")]
+    OtherEdge {
+        /// Under which it stands.
+        edge: NodeName,
+        /// Which it names.
+        found: NodeName,
+    },
+    /// Loopback or core ports are not those of the topology.
+    #[error("the program of {0} has other underlay addresses or ports than the topology")]
+    OtherUnderlay(NodeName),
+    /// A slice is not where it has an SDP.
+    #[error("slice {slice} has an SDP on {edge} and is not in its program")]
+    SliceMissing {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A slice is where it has no SDP.
+    #[error("slice {slice} is in the program of {edge} and has no SDP there")]
+    SliceUnwanted {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A slice stands twice in one program.
+    #[error("slice {slice} stands twice in the program of {edge}")]
+    SliceTwice {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A program says other values of a slice than its declaration comes to.
+    #[error("{edge} runs slice {slice} with another {what} than is declared")]
+    SliceDiffers {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Two slices answer to one S-NSSAI.
+    #[error("S-NSSAI {snssai} is that of both {one} and {other}")]
+    SnssaiTwice {
+        /// The S-NSSAI.
+        snssai: Snssai,
+        /// One slice.
+        one: SliceName,
+        /// The other.
+        other: SliceName,
+    },
+    /// The circuits of a slice on an edge are not its SDPs there.
+    #[error("the circuits of slice {slice} on {edge} are not its SDPs there")]
+    CircuitsDiffer {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// Frames of one circuit would feed two SDPs.
+    #[error("one circuit of port {port} of {edge} feeds SDP {} of {} and SDP {} of {}", one.1, one.0, other.1, other.0)]
+    CircuitTwice {
+        /// The edge.
+        edge: NodeName,
+        /// The port.
+        port: PortName,
+        /// One SDP, with its slice.
+        one: (SliceName, SdpName),
+        /// The other.
+        other: (SliceName, SdpName),
+    },
+    /// A segment is not where it is asked for.
+    #[error("segment {segment} is asked for on {edge} and is not in its program")]
+    SegmentMissing {
+        /// The segment.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A segment is where it is not asked for.
+    #[error("segment {segment} is in the program of {edge} and is not asked for there")]
+    SegmentUnwanted {
+        /// The segment.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A segment stands twice in one program.
+    #[error("segment {segment} stands twice in the program of {edge}")]
+    SegmentTwice {
+        /// The segment.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A segment stands in a slice that it is not of.
+    #[error("segment {segment} stands in slice {slice} in the program of {edge}")]
+    SegmentInOtherSlice {
+        /// The segment.
+        segment: SegmentId,
+        /// Where it stands.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A program says other values of a segment than its declaration comes to.
+    #[error("{edge} runs segment {segment} with another {what} than is declared")]
+    SegmentDiffers {
+        /// The segment.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+        /// What differs.
+        what: &'static str,
+    },
+    /// More is promised to segments than to their slice.
+    #[error("the segments of {slice} on {edge} are guaranteed {segments}, the slice {guaranteed}")]
+    SharesAboveWhole {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+        /// The sum of the segments.
+        segments: Rate,
+        /// The slice's.
+        guaranteed: Rate,
+    },
+    /// More is promised to slices than the access port carries.
+    #[error("port {port} of {edge} carries {rate}; its slices are guaranteed {guaranteed}")]
+    PortOverbooked {
+        /// The edge.
+        edge: NodeName,
+        /// The port.
+        port: PortName,
+        /// Of the port.
+        rate: Rate,
+        /// The sum.
+        guaranteed: Rate,
+    },
+
+    // Tunnels and paths.
+    /// A segment's tunnels do not start at the edge's own loopback.
+    #[error("tunnels of {segment} on {edge} do not start at a loopback address of it")]
+    LocalNotLoopback {
+        /// The segment.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A segment's remotes are not its other edges.
+    #[error("the remotes of {segment} on {edge} are not its other edges")]
+    RemotesDiffer {
+        /// The segment.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// One end sends where the other does not listen.
+    #[error("{edge} sends {segment} for {remote} to {address}, where {remote} does not take it")]
+    TunnelAsymmetric {
+        /// The segment.
+        segment: SegmentId,
+        /// The sender.
+        edge: NodeName,
+        /// The receiver.
+        remote: NodeName,
+        /// Where it is sent.
+        address: IpAddr,
+    },
+    /// A next hop that is no neighbour on the port.
+    #[error("{edge} sends {segment} to {next_hop} on port {port}, where there is no such neighbour on the path")]
+    NotANeighbour {
+        /// The segment.
+        segment: SegmentId,
+        /// The edge.
+        edge: NodeName,
+        /// The port.
+        port: PortName,
+        /// The next hop.
+        next_hop: IpAddr,
+    },
+    /// Two edges share a segment and have no path.
+    #[error("there is no path from {from} to {to}, which share a segment")]
+    PathMissing {
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+    },
+    /// A path that nobody needs.
+    #[error("there is a path from {from} to {to}, which share no segment")]
+    PathUnwanted {
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+    },
+    /// Links that do not join up, or lead through an edge.
+    #[error("the path from {from} to {to} does not connect them over core nodes")]
+    PathBroken {
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+    },
+    /// A sum of delays that is wrong.
+    #[error("the path from {from} to {to} takes {found} by the plan and {expected} by its links")]
+    PathDelay {
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// The plan's.
+        found: Latency,
+        /// The sum.
+        expected: Latency,
+    },
+    /// A path that is longer than its slice allows.
+    #[error("the path from {from} to {to} takes {delay}; slice {slice} allows {bound}")]
+    PathTooSlow {
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// Of the path.
+        delay: Latency,
+        /// The slice.
+        slice: SliceName,
+        /// Its bound.
+        bound: Latency,
+    },
+    /// A booking is not what the slice may need there.
+    #[error("slice {slice} has {found} booked on {} from {}; it may need {expected}", direction.link, direction.from)]
+    BookingDiffers {
+        /// The slice.
+        slice: SliceName,
+        /// Where.
+        direction: LinkDirection,
+        /// The plan's.
+        found: Rate,
+        /// By its paths.
+        expected: Rate,
+    },
+    /// More is booked than the link carries.
+    #[error("{booked} is booked on {} from {}, which carries {capacity}", direction.link, direction.from)]
+    LinkOverbooked {
+        /// Where.
+        direction: LinkDirection,
+        /// The sum of what slices may need.
+        booked: Rate,
+        /// Of the link.
+        capacity: Rate,
+    },
+    /// A packet with its tunnel headers is longer than a port on its way carries.
+    #[error("packets of slice {slice} do not fit through port {port} of {node}")]
+    PacketTooLong {
+        /// The slice.
+        slice: SliceName,
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: PortName,
+    },
+
+    // Worth a look.
+    /// A slice that carries nothing.
+    #[error("slice {0} has no micro-segment and carries nothing")]
+    SliceWithoutSegment(SliceName),
+    /// An SDP whose frames are all dropped.
+    #[error("slice {slice} has an SDP on {edge} and no micro-segment there: its frames are dropped")]
+    EdgeWithoutSegment {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// A segment in which nobody can authenticate.
+    #[error("segment {0} has no realm: nobody can authenticate there")]
+    SegmentWithoutRealm(SegmentId),
+    /// A realm that nobody may ask.
+    #[error("the realm of {0} has no client: nobody can authenticate there")]
+    RealmWithoutClient(SegmentId),
+    /// A link that is nearly full.
+    #[error("{booked} of {capacity} is booked on {link}")]
+    LinkNearlyFull {
+        /// The link.
+        link: LinkName,
+        /// What is booked in the fuller direction.
+        booked: Rate,
+        /// What it carries.
+        capacity: Rate,
+    },
+    /// A pool that is nearly empty.
+    #[error("{taken} of {size} are taken of the pool of {pool}")]
+    PoolNearlyEmpty {
+        /// Which kind.
+        pool: Pool,
+        /// In use or in quarantine.
+        taken: u64,
+        /// How many there are.
+        size: u64,
+    },
+}

@@ -1,0 +1,532 @@
+//! Why a wish can't be granted: every reason is a type, names the resource and the field that is to blame, and says
+//! what would have been accepted.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use model::resource::{ResourceId, SegmentId};
+use model::{
+    ClientName, InterfaceAddress, InvalidLimits, Label, Latency, LinkName, Locator, NodeName, PortName, Prefix,
+    ProfileName, Rate, SdpName, SliceName, Snssai, Sst, TopologyName, Vlan,
+};
+
+/// A resource that does not fit, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{resource}: {path}: {reason}")]
+pub struct Refusal {
+    /// The resource that would have to change.
+    pub resource: ResourceId,
+    /// Its field, such as `spec.sdps[1].vlan`.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: RefusalReason,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RefusalReason {
+    // References.
+    /// There is nothing to lay a slice over.
+    #[error("no topology is declared")]
+    NoTopology,
+    /// A manager has one topology.
+    #[error("topology `{other}` is declared already; expected one topology")]
+    SecondTopology {
+        /// The one that was there.
+        other: TopologyName,
+    },
+    /// A template that is not in the catalogue.
+    #[error("there is no template `{name}`; expected one of {}", Names(known))]
+    UnknownTemplate {
+        /// As it was named.
+        name: ProfileName,
+        /// Those that there are.
+        known: Vec<ProfileName>,
+    },
+    /// A segment profile that is not in the catalogue.
+    #[error("there is no segment profile `{name}`; expected one of {}", Names(known))]
+    UnknownSegmentProfile {
+        /// As it was named.
+        name: ProfileName,
+        /// Those that there are.
+        known: Vec<ProfileName>,
+    },
+    /// A segment or a realm of a slice that is not declared.
+    #[error("there is no slice `{0}`")]
+    UnknownSlice(SliceName),
+    /// A realm of a segment that is not declared.
+    #[error("there is no micro-segment `{0}`")]
+    UnknownSegment(SegmentId),
+    /// A node that the topology has not.
+    #[error("there is no node `{0}` in the topology")]
+    UnknownNode(NodeName),
+    /// A port that the node has not.
+    #[error("node `{node}` has no port `{port}`")]
+    UnknownPort {
+        /// The node.
+        node: NodeName,
+        /// As the port was named.
+        port: PortName,
+    },
+
+    // Slices.
+    /// A core node has no dataplane of ours.
+    #[error("`{0}` is a core node; expected an edge")]
+    NotAnEdge(NodeName),
+    /// A port towards the underlay can't be an attachment circuit.
+    #[error("port `{port}` of `{edge}` is an end of link `{link}`; expected a port that no link uses")]
+    PortIsLinkEnd {
+        /// The edge.
+        edge: NodeName,
+        /// The port.
+        port: PortName,
+        /// The link.
+        link: LinkName,
+    },
+    /// Two SDPs can't be fed by the same frames.
+    #[error("{} of port `{port}` of `{edge}` feeds SDP `{sdp}` of slice `{slice}` already", Circuit(*vlan))]
+    CircuitTaken {
+        /// The edge.
+        edge: NodeName,
+        /// The port.
+        port: PortName,
+        /// The VLAN.
+        vlan: Option<Vlan>,
+        /// The slice that has it.
+        slice: SliceName,
+        /// Its SDP.
+        sdp: SdpName,
+    },
+    /// An S-NSSAI names one slice.
+    #[error("S-NSSAI {snssai} is that of slice `{slice}` already")]
+    SnssaiTaken {
+        /// The S-NSSAI.
+        snssai: Snssai,
+        /// The slice that has it.
+        slice: SliceName,
+    },
+    /// The slice/service type contradicts the template's.
+    #[error("SST {found} is not that of template `{template}`; expected {expected}")]
+    SstMismatch {
+        /// The slice's.
+        found: Sst,
+        /// The template.
+        template: ProfileName,
+        /// The template's.
+        expected: Sst,
+    },
+    /// Something that the model can say and this build can't do.
+    #[error("{asked} is not built yet; this build provides {provided}")]
+    NotBuilt {
+        /// What was asked.
+        asked: &'static str,
+        /// What there is instead.
+        provided: &'static str,
+    },
+    /// Neither the slice nor its template gives a rate.
+    #[error("template `{template}` names no throughput per network slice; expected `rate` with guaranteed and ceiling")]
+    NoRate {
+        /// The template.
+        template: ProfileName,
+    },
+    /// Rates that contradict each other.
+    #[error(transparent)]
+    Limits(InvalidLimits),
+    /// A packet size that no program can carry.
+    #[error("a packet of {found} octets can't be; expected 1 to {PACKET_OCTETS_MAX}")]
+    PacketSize {
+        /// The template's.
+        found: u64,
+    },
+    /// The guarantee does not fit on a link.
+    #[error("{asked}{} is more than link {link} has left ({left}); largest that fits: {fits}", AtOnce(*times))]
+    LinkFull {
+        /// The guarantee.
+        asked: Rate,
+        /// How many SDPs may send it over the link at once.
+        times: u64,
+        /// The link.
+        link: LinkName,
+        /// What the other slices leave.
+        left: Rate,
+        /// The largest guarantee with which the slice would fit on all of its links.
+        fits: Rate,
+    },
+    /// The guarantee does not fit on an access port.
+    #[error(
+        "{asked}{} is more than port {port} of {edge} has left ({left}); largest that fits: {fits}", AtOnce(*times)
+    )]
+    PortFull {
+        /// The guarantee.
+        asked: Rate,
+        /// How many of the slice's SDPs the port feeds.
+        times: u64,
+        /// The edge.
+        edge: NodeName,
+        /// The port.
+        port: PortName,
+        /// What the other slices leave.
+        left: Rate,
+        /// The largest that fits.
+        fits: Rate,
+    },
+    /// A ceiling that the port can never reach.
+    #[error("{ceiling} is more than the rate of port {port} of {edge}; expected at most {rate}")]
+    CeilingAbovePort {
+        /// The ceiling.
+        ceiling: Rate,
+        /// The edge.
+        edge: NodeName,
+        /// The port.
+        port: PortName,
+        /// How fast it is.
+        rate: Rate,
+    },
+    /// A path is longer than the slice allows.
+    #[error("the path {from} to {to} over {} takes {delay}; expected at most {bound}", Names(links))]
+    PathTooSlow {
+        /// One end.
+        from: NodeName,
+        /// The other.
+        to: NodeName,
+        /// Its links.
+        links: Vec<LinkName>,
+        /// How long it takes.
+        delay: Latency,
+        /// How long it may take.
+        bound: Latency,
+    },
+    /// A packet with its tunnel headers is longer than a port of the path carries.
+    #[error(
+        "a packet of {packet_octets} octets needs {needed_octets} on port {port} of {node}, which carries {mtu}; \
+         largest that fits: {fits_octets}"
+    )]
+    PacketTooLong {
+        /// The longest packet of a device.
+        packet_octets: u16,
+        /// With its tunnel headers.
+        needed_octets: u32,
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: PortName,
+        /// What the port carries.
+        mtu: u16,
+        /// The longest packet that it carries with tunnel headers.
+        fits_octets: u16,
+    },
+
+    // Segments and realms.
+    /// A segment that is nowhere.
+    #[error("no edge is named; expected at least one")]
+    NoEdges,
+    /// A segment can't be spawned where its slice is not.
+    #[error("slice `{slice}` has no SDP on `{edge}`")]
+    NoSdp {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+    },
+    /// More than all of the slice's guarantee is given away.
+    #[error(
+        "the segments of the slice on `{edge}` share {} of its guarantee; expected at most 100 %",
+        Percent(*basis_points)
+    )]
+    SharesAboveWhole {
+        /// The edge.
+        edge: NodeName,
+        /// The sum, in hundredths of a percent.
+        basis_points: u64,
+    },
+    /// The template wants authentication and there is none.
+    #[error("template `{template}` requires authentication (NSSAA), and the segment has no realm; expected one")]
+    RealmRequired {
+        /// The template.
+        template: ProfileName,
+    },
+    /// No address family is on all edges of the segment.
+    #[error("edges {} have neither an IPv6 nor an IPv4 loopback address each", Names(edges))]
+    NoCommonFamily {
+        /// The edges.
+        edges: Vec<NodeName>,
+    },
+    /// The underlay does not connect two edges.
+    #[error("the topology has no path from {from} to {to}")]
+    NoPath {
+        /// One end.
+        from: NodeName,
+        /// The other.
+        to: NodeName,
+    },
+    /// The neighbour has no address of the tunnel's family.
+    #[error("link {link} has no {family} address at {node}, which the tunnel of {segment} needs")]
+    NoNextHop {
+        /// The link.
+        link: LinkName,
+        /// The end without one.
+        node: NodeName,
+        /// The family.
+        family: Family,
+        /// The segment.
+        segment: SegmentId,
+    },
+    /// Nothing is left to allocate.
+    #[error("no {pool} is left: all {size} of the pool are taken, {used} in use and {quarantined} in quarantine")]
+    PoolExhausted {
+        /// The pool.
+        pool: Pool,
+        /// How many it has.
+        size: u64,
+        /// How many segments have one.
+        used: u64,
+        /// How many wait for edges to confirm their removal.
+        quarantined: u64,
+    },
+    /// A client that can't ask from anywhere.
+    #[error("client `{0}` has no address; expected at least one")]
+    NoClientAddress(ClientName),
+    /// A client of an edge that the segment is not on.
+    #[error("client `{client}` asks {edge}, where the segment is not spawned; expected one of its edges")]
+    ClientElsewhere {
+        /// The client.
+        client: ClientName,
+        /// Where it asks.
+        edge: NodeName,
+    },
+    /// Two clients that can't be told apart.
+    #[error("{address} overlaps {other} of client `{client}`; expected each source to be one client's")]
+    ClientsOverlap {
+        /// This client's.
+        address: Prefix,
+        /// The other's.
+        other: Prefix,
+        /// The other.
+        client: ClientName,
+    },
+
+    // Topologies.
+    /// A pool that ends before it starts.
+    #[error("the last {pool}, {last}, is before the first, {first}")]
+    PoolReversed {
+        /// The pool.
+        pool: Pool,
+        /// Where it starts.
+        first: u64,
+        /// Where it ends.
+        last: u64,
+    },
+    /// Ports are given out in pairs.
+    #[error("{0} is odd; expected an even port, because access takes an even port and accounting the next")]
+    OddFirstPort(u16),
+    /// Ports are given out in pairs.
+    #[error("{0} is even; expected an odd port, because access takes an even port and accounting the next")]
+    EvenLastPort(u16),
+    /// System ports (RFC 6335, section 6) are not ours.
+    #[error("{0} is a system port; expected 1024 or more")]
+    SystemPort(u16),
+    /// A segment has a number that the pool no longer has. Nothing is renumbered silently.
+    #[error("segment `{segment}` has {pool} {number}, which the pool would no longer hold; remove the segment first")]
+    KeptOutsidePool {
+        /// The segment.
+        segment: SegmentId,
+        /// The pool.
+        pool: Pool,
+        /// Its number.
+        number: u64,
+    },
+    /// A link from a node to itself.
+    #[error("both ends are on `{0}`; expected two nodes")]
+    LinkToItself(NodeName),
+    /// A port can be the end of one link.
+    #[error("port `{port}` of `{node}` is an end of link `{link}` already")]
+    PortInTwoLinks {
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: PortName,
+        /// The other link.
+        link: LinkName,
+    },
+    /// A link can't carry more than its ports.
+    #[error("{capacity} is more than port `{port}` of `{node}` carries; expected at most {rate}")]
+    LinkAbovePort {
+        /// Of the link.
+        capacity: Rate,
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: PortName,
+        /// Of the port.
+        rate: Rate,
+    },
+    /// Two addresses of one family at one end.
+    #[error("a second {0} address; expected at most one of each family")]
+    SecondOfFamily(Family),
+    /// The two ends must be neighbours.
+    #[error("{address} is on no subnet with an address of `{node}`, the other end")]
+    NotOnLink {
+        /// This end's address.
+        address: InterfaceAddress,
+        /// The other end.
+        node: NodeName,
+    },
+    /// Two links on one subnet, or an address inside another's.
+    #[error("{prefix} overlaps {other} of {owner}")]
+    AddressOverlap {
+        /// This one.
+        prefix: Prefix,
+        /// The other.
+        other: Prefix,
+        /// Whose that is.
+        owner: AddressOwner,
+    },
+    /// An address that no node can have.
+    #[error("{0} is no unicast address")]
+    NotUnicast(IpAddr),
+    /// Two nodes with SIDs from the same prefix.
+    #[error("{locator} overlaps {other} of `{node}`")]
+    LocatorOverlap {
+        /// This one.
+        locator: Locator,
+        /// The other.
+        other: Locator,
+        /// Whose that is.
+        node: NodeName,
+    },
+    /// A block that ends before it starts.
+    #[error("the last label, {last}, is before the first, {first}")]
+    LabelsReversed {
+        /// Where it starts.
+        first: Label,
+        /// Where it ends.
+        last: Label,
+    },
+    /// Two nodes that may hand out the same label.
+    #[error("labels {first} to {last} overlap those of `{node}`")]
+    LabelsOverlap {
+        /// Where it starts.
+        first: Label,
+        /// Where it ends.
+        last: Label,
+        /// The other node.
+        node: NodeName,
+    },
+}
+
+/// A pool of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pool {
+    /// VXLAN network identifiers.
+    Vni,
+    /// Pairs of UDP ports, named by the even one.
+    RadiusPort,
+}
+
+impl Pool {
+    /// Where it stands in a topology.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Vni => "spec.pools.vni",
+            Self::RadiusPort => "spec.pools.radiusPorts",
+        }
+    }
+}
+
+impl fmt::Display for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vni => "VNI",
+            Self::RadiusPort => "pair of RADIUS ports",
+        })
+    }
+}
+
+/// An address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// That of an address.
+    pub const fn of(address: IpAddr) -> Self {
+        if address.is_ipv6() { Self::Ipv6 } else { Self::Ipv4 }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
+}
+
+/// Whose an underlay address is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressOwner {
+    /// The loopback of a node.
+    Loopback(NodeName),
+    /// The subnet of a link.
+    Link(LinkName),
+}
+
+impl fmt::Display for AddressOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback(node) => write!(f, "the loopback of `{node}`"),
+            Self::Link(link) => write!(f, "link `{link}`"),
+        }
+    }
+}
+
+/// Prints names between commas.
+struct Names<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Names<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(
+            |(i, name)| {
+                if i == 0 { write!(f, "{name}") } else { write!(f, ", {name}") }
+            },
+        )
+    }
+}
+
+struct Circuit(Option<Vlan>);
+
+impl fmt::Display for Circuit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(vlan) => write!(f, "VLAN {vlan}"),
+            None => f.write_str("untagged traffic"),
+        }
+    }
+}
+
+struct AtOnce(u64);
+
+impl fmt::Display for AtOnce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 > 1 { write!(f, " from {} SDPs at once", self.0) } else { Ok(()) }
+    }
+}
+
+struct Percent(u64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 % 100 {
+            0 => write!(f, "{} %", self.0 / 100),
+            hundredths => write!(f, "{}.{hundredths:02} %", self.0 / 100),
+        }
+    }
+}
+
+/// The longest packet that a program can name.
+pub const PACKET_OCTETS_MAX: u64 = 65_535;

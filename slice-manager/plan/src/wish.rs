@@ -1,0 +1,278 @@
+//! The slices that are wanted, each with its segments and realms joined to it, and the rules between resources that
+//! need neither paths nor numbers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use model::profile::{AaaFeatures, Catalog};
+use model::resource::{Client, RealmSpec, ResourceId, Sdp, SegmentId, SegmentSpec, SliceSpec};
+use model::{InvalidLimits, NodeName, PortName, RateLimits, SdpName, Share, SliceName, Snssai, Vlan};
+
+use crate::derive::{SliceDerivation, derive};
+use crate::intents::Intents;
+use crate::refusal::{Refusal, RefusalReason};
+use crate::underlay::Underlay;
+
+/// A slice that is wanted.
+pub(crate) struct SliceWish<'a> {
+    pub(crate) name: &'a SliceName,
+    pub(crate) spec: &'a SliceSpec,
+    pub(crate) derived: SliceDerivation,
+    /// Its SDPs by edge, on each in the order in which they were written.
+    pub(crate) sdps: BTreeMap<&'a NodeName, Vec<&'a Sdp>>,
+    /// By name.
+    pub(crate) segments: Vec<SegmentWish<'a>>,
+}
+
+/// A micro-segment that is wanted.
+pub(crate) struct SegmentWish<'a> {
+    pub(crate) id: &'a SegmentId,
+    pub(crate) edges: BTreeSet<&'a NodeName>,
+    pub(crate) limits: RateLimits,
+    pub(crate) sessions_max: u32,
+    pub(crate) realm: Option<RealmWish<'a>>,
+    share: Share,
+}
+
+/// The AAA that is wanted for a segment.
+pub(crate) struct RealmWish<'a> {
+    pub(crate) features: &'a AaaFeatures,
+    pub(crate) clients: &'a [Client],
+}
+
+impl<'a> SliceWish<'a> {
+    /// Where the slice's rate is said: `field` of its own rate, or its template.
+    pub(crate) fn rate_path(&self, field: &str) -> String {
+        if self.spec.rate.is_some() { format!("spec.rate.{field}") } else { "spec.template".to_owned() }
+    }
+
+    /// Where the slice's bound on delay is said.
+    pub(crate) fn latency_path(&self) -> &'static str {
+        if self.spec.latency.is_some() { "spec.latency.max" } else { "spec.template" }
+    }
+
+    /// The pairs of edges that share a segment, each once with its smaller name first, with one such segment.
+    pub(crate) fn pairs(&self) -> BTreeMap<(&'a NodeName, &'a NodeName), &'a SegmentId> {
+        let mut pairs = BTreeMap::new();
+        for segment in &self.segments {
+            for (place, from) in segment.edges.iter().enumerate() {
+                for to in segment.edges.iter().skip(place + 1) {
+                    pairs.entry((*from, *to)).or_insert(segment.id);
+                }
+            }
+        }
+        pairs
+    }
+
+    /// How many SDPs the slice has on an edge: each is guaranteed the slice's rate.
+    pub(crate) fn sdps_on(&self, edge: &NodeName) -> u64 {
+        self.sdps.get(edge).map_or(0, |sdps| sdps.len() as u64)
+    }
+
+    pub(crate) fn refusal(&self, path: impl Into<String>, reason: RefusalReason) -> Refusal {
+        Refusal { resource: ResourceId::Slice(self.name.clone()), path: path.into(), reason }
+    }
+}
+
+/// Joins and checks what is declared. Slices and segments that are refused are left out of the answer.
+pub(crate) fn wishes<'a>(
+    catalog: &'a Catalog,
+    intents: &'a Intents,
+    underlay: Option<&Underlay<'a>>,
+    is_old: impl Fn(&SegmentId) -> bool,
+    refusals: &mut Vec<Refusal>,
+) -> Vec<SliceWish<'a>> {
+    let mut claims = Claims::default();
+    let mut slices = BTreeMap::new();
+    for (name, spec) in &intents.slices {
+        let wish = slice(catalog, name, spec, underlay, &mut claims, refusals);
+        slices.extend(wish.map(|wish| (name, wish)));
+    }
+    for (id, spec) in &intents.segments {
+        if !intents.slices.contains_key(&id.slice) {
+            refusals.push(in_segment(id, "metadata.slice", RefusalReason::UnknownSlice(id.slice.clone())));
+        } else if let Some(slice) = slices.get_mut(&id.slice) {
+            let segment = segment(catalog, slice, id, spec, intents.realms.get(id), refusals);
+            slice.segments.extend(segment);
+        }
+    }
+    for (id, spec) in &intents.realms {
+        realm(id, spec, intents, refusals);
+    }
+    for slice in slices.values() {
+        shares(slice, &is_old, refusals);
+    }
+    slices.into_values().collect()
+}
+
+/// What only one slice can have.
+#[derive(Default)]
+struct Claims<'a> {
+    circuits: HashMap<(&'a NodeName, &'a PortName, Option<Vlan>), (&'a SliceName, &'a SdpName)>,
+    snssais: HashMap<Snssai, &'a SliceName>,
+}
+
+fn slice<'a>(
+    catalog: &Catalog,
+    name: &'a SliceName,
+    spec: &'a SliceSpec,
+    underlay: Option<&Underlay<'a>>,
+    claims: &mut Claims<'a>,
+    refusals: &mut Vec<Refusal>,
+) -> Option<SliceWish<'a>> {
+    let before = refusals.len();
+    let mut refuse = |path: String, reason| {
+        refusals.push(Refusal { resource: ResourceId::Slice(name.clone()), path, reason });
+    };
+    if let Some(slice) = claims.snssais.insert(spec.snssai, name) {
+        let reason = RefusalReason::SnssaiTaken { snssai: spec.snssai, slice: slice.clone() };
+        refuse("spec.snssai".to_owned(), reason);
+    }
+    match underlay {
+        Some(underlay) => {
+            for (index, sdp) in spec.sdps.iter().enumerate() {
+                if let Err((field, reason)) = place(sdp, underlay) {
+                    refuse(format!("spec.sdps[{index}].{field}"), reason);
+                } else if let Some((slice, other)) =
+                    claims.circuits.insert((&sdp.edge, &sdp.port, sdp.vlan), (name, &sdp.name))
+                {
+                    let (edge, port, vlan) = (sdp.edge.clone(), sdp.port.clone(), sdp.vlan);
+                    let (slice, sdp) = (slice.clone(), other.clone());
+                    let reason = RefusalReason::CircuitTaken { edge, port, vlan, slice, sdp };
+                    refuse(format!("spec.sdps[{index}].{}", if vlan.is_some() { "vlan" } else { "port" }), reason);
+                }
+            }
+        }
+        None => refuse("spec.sdps".to_owned(), RefusalReason::NoTopology),
+    }
+    let derived = derive(catalog, name, spec).map_err(|found| refusals.extend(found)).ok()?;
+    let mut sdps: BTreeMap<&NodeName, Vec<&Sdp>> = BTreeMap::new();
+    for sdp in &spec.sdps {
+        sdps.entry(&sdp.edge).or_default().push(sdp);
+    }
+    let wish = SliceWish { name, spec, derived, sdps, segments: Vec::new() };
+    (refusals.len() == before).then_some(wish)
+}
+
+/// Can the SDP be where it wants to be?
+fn place(sdp: &Sdp, underlay: &Underlay<'_>) -> Result<(), (&'static str, RefusalReason)> {
+    let node = underlay.node(&sdp.edge).ok_or_else(|| ("edge", RefusalReason::UnknownNode(sdp.edge.clone())))?;
+    if !node.is_edge() {
+        return Err(("edge", RefusalReason::NotAnEdge(sdp.edge.clone())));
+    }
+    let (edge, port) = (sdp.edge.clone(), sdp.port.clone());
+    match node.ports.get(&sdp.port) {
+        None => Err(("port", RefusalReason::UnknownPort { node: edge, port })),
+        Some(view) => match view.link {
+            Some(at) => Err(("port", RefusalReason::PortIsLinkEnd { edge, port, link: at.link.name.clone() })),
+            None => Ok(()),
+        },
+    }
+}
+
+fn segment<'a>(
+    catalog: &'a Catalog,
+    slice: &SliceWish<'a>,
+    id: &'a SegmentId,
+    spec: &'a SegmentSpec,
+    realm: Option<&'a RealmSpec>,
+    refusals: &mut Vec<Refusal>,
+) -> Option<SegmentWish<'a>> {
+    let before = refusals.len();
+    if spec.at.is_empty() {
+        refusals.push(in_segment(id, "spec.at", RefusalReason::NoEdges));
+    }
+    for (index, edge) in spec.at.iter().enumerate().filter(|(_, edge)| !slice.sdps.contains_key(edge)) {
+        let reason = RefusalReason::NoSdp { slice: id.slice.clone(), edge: edge.clone() };
+        refusals.push(in_segment(id, format!("spec.at[{index}]"), reason));
+    }
+    if slice.derived.aaa_required && realm.is_none() {
+        let reason = RefusalReason::RealmRequired { template: slice.spec.template.clone() };
+        refusals.push(in_segment(id, "metadata.name", reason));
+    }
+    let Some(profile) = catalog.segment(&spec.profile) else {
+        let known = catalog.segments().map(|p| p.name.clone()).collect();
+        let reason = RefusalReason::UnknownSegmentProfile { name: spec.profile.clone(), known };
+        refusals.push(in_segment(id, "spec.profile", reason));
+        return None;
+    };
+    let share = spec.share.unwrap_or(profile.spec.share);
+    let ceiling = spec.ceiling.unwrap_or(profile.spec.ceiling);
+    let of_slice = slice.derived.limits;
+    let limits = RateLimits::new(of_slice.guaranteed().share(share), of_slice.ceiling().share(ceiling));
+    let limits = limits
+        .map_err(|error: InvalidLimits| {
+            let path = if spec.ceiling.is_some() { "spec.ceiling" } else { "spec.profile" };
+            refusals.push(in_segment(id, path, RefusalReason::Limits(error)));
+        })
+        .ok()?;
+    // The catalogue has an AAA profile for every segment profile.
+    let features = catalog.aaa(&profile.spec.aaa).map(|aaa| &aaa.features);
+    let wish = SegmentWish {
+        id,
+        edges: spec.at.iter().collect(),
+        limits,
+        sessions_max: slice
+            .derived
+            .sessions_max
+            .map_or(profile.spec.sessions_max, |n| n.min(profile.spec.sessions_max)),
+        realm: realm.zip(features).map(|(realm, features)| RealmWish { features, clients: &realm.clients }),
+        share,
+    };
+    (refusals.len() == before).then_some(wish)
+}
+
+fn in_segment(id: &SegmentId, path: impl Into<String>, reason: RefusalReason) -> Refusal {
+    Refusal { resource: ResourceId::MicroSegment(id.clone()), path: path.into(), reason }
+}
+
+fn realm(id: &SegmentId, spec: &RealmSpec, intents: &Intents, refusals: &mut Vec<Refusal>) {
+    let mut refuse = |path: String, reason| {
+        refusals.push(Refusal { resource: ResourceId::Realm(id.clone()), path, reason });
+    };
+    if !intents.slices.contains_key(&id.slice) {
+        refuse("metadata.slice".to_owned(), RefusalReason::UnknownSlice(id.slice.clone()));
+    } else if !intents.segments.contains_key(id) {
+        refuse("metadata.name".to_owned(), RefusalReason::UnknownSegment(id.clone()));
+    }
+    // In sorted order a prefix can only lie within the last one that was not itself inside another.
+    let mut sources = Vec::new();
+    for (index, client) in spec.clients.iter().enumerate() {
+        if client.addresses.is_empty() {
+            let reason = RefusalReason::NoClientAddress(client.name.clone());
+            refuse(format!("spec.clients[{index}].addresses"), reason);
+        }
+        if let (Some(edge), Some(segment)) = (&client.edge, intents.segments.get(id))
+            // A segment that is nowhere has been refused for that.
+            && !segment.at.is_empty()
+            && segment.at.get(edge.as_str()).is_none()
+        {
+            let reason = RefusalReason::ClientElsewhere { client: client.name.clone(), edge: edge.clone() };
+            refuse(format!("spec.clients[{index}].edge"), reason);
+        }
+        sources.extend(client.addresses.iter().enumerate().map(|(at, address)| (*address, index, at, client)));
+    }
+    sources.sort_by_key(|(address, index, at, _)| (address.address(), address.length(), *index, *at));
+    let mut outer: Option<(model::Prefix, &Client)> = None;
+    for (address, index, at, client) in sources {
+        match outer {
+            Some((other, owner)) if other.overlaps(&address) => {
+                let reason = RefusalReason::ClientsOverlap { address, other, client: owner.name.clone() };
+                refuse(format!("spec.clients[{index}].addresses[{at}]"), reason);
+            }
+            _ => outer = Some((address, client)),
+        }
+    }
+}
+
+/// On every edge the segments of a slice share at most all of its guarantee. The newest is to blame, else the last.
+fn shares(slice: &SliceWish<'_>, is_old: impl Fn(&SegmentId) -> bool, refusals: &mut Vec<Refusal>) {
+    for edge in slice.sdps.keys() {
+        let here = || slice.segments.iter().filter(|segment| segment.edges.contains(edge));
+        let basis_points: u64 = here().map(|segment| u64::from(segment.share.basis_points())).sum();
+        let blamed = here().rev().find(|segment| !is_old(segment.id)).or(here().next_back());
+        if let Some(blamed) = blamed.filter(|_| basis_points > u64::from(Share::WHOLE.basis_points())) {
+            let reason = RefusalReason::SharesAboveWhole { edge: (*edge).clone(), basis_points };
+            refusals.push(in_segment(blamed.id, "spec.share", reason));
+        }
+    }
+}

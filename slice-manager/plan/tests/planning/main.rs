@@ -1,0 +1,12 @@
+//! Tests of planning and auditing.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod auditor;
+mod derivation;
+mod growth;
+mod lifecycle;
+mod properties;
+mod reference;
+mod refusals;
+mod script;
+mod world;

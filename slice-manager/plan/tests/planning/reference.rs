@@ -1,0 +1,156 @@
+//! The reference world: every file of `profiles/reference` plans and audits clean, and the plan is the one that can be
+//! worked out by hand from the files.
+
+use crate::world::{CATALOG, Manager, assert_clean, reference, segment, small};
+use model::plan::LinkDirection;
+use model::program::{SegmentProgram, SliceProgram};
+use model::{Latency, NodeName, Rate};
+use plan::{Finding, Severity, audit, headroom};
+
+const MBIT: u64 = 1_000_000;
+
+fn mbit(rate: u64) -> Rate {
+    Rate::from_bits_per_second(rate * MBIT)
+}
+
+fn node(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+fn slice<'a>(manager: &'a Manager, edge: &str, slice: &str) -> &'a SliceProgram {
+    let content = &manager.plan.programs[&node(edge)].content;
+    content.slices.iter().find(|s| s.slice.as_str() == slice).unwrap()
+}
+
+fn segment_at<'a>(manager: &'a Manager, edge: &str, name: &str) -> &'a SegmentProgram {
+    slice(manager, edge, "iot").segments.iter().find(|s| s.id == segment(name)).unwrap()
+}
+
+#[test]
+fn it_plans_and_audits_clean() {
+    let manager = Manager::new(reference());
+    assert_clean(&manager.plan, &manager.intents);
+    assert_eq!(manager.plan.generation.get(), 1);
+    let edges: Vec<&str> = manager.plan.programs.keys().map(NodeName::as_str).collect();
+    assert_eq!(edges, ["edge-a", "edge-b", "edge-c"]);
+    let slices = |edge: &str| -> Vec<String> {
+        manager.plan.programs[&node(edge)].content.slices.iter().map(|s| s.slice.to_string()).collect()
+    };
+    assert_eq!(slices("edge-a"), ["factory", "handsets", "iot", "vehicles"]);
+    assert_eq!(slices("edge-b"), ["factory", "handsets", "iot"]);
+    assert_eq!(slices("edge-c"), ["handsets", "iot", "vehicles"]);
+    // Three slices of it carry nothing yet; that is worth a look and no error.
+    let warnings: Vec<Finding> = audit(&manager.plan, &manager.intents, &CATALOG)
+        .into_iter()
+        .filter(|note| note.severity == Severity::Warning)
+        .map(|note| note.finding)
+        .collect();
+    let without = ["factory", "handsets", "vehicles"].map(|s| Finding::SliceWithoutSegment(s.parse().unwrap()));
+    assert_eq!(warnings, without);
+}
+
+#[test]
+fn the_lowest_numbers_of_the_pools_are_handed_out_in_order_of_names() {
+    let manager = Manager::new(reference());
+    assert_eq!((manager.vni("iot/personal-health"), manager.access_port("iot/personal-health")), (10_000, 20_000));
+    assert_eq!((manager.vni("iot/smart-metering"), manager.access_port("iot/smart-metering")), (10_001, 20_002));
+}
+
+#[test]
+fn a_segment_is_where_it_is_asked_for_with_its_share() {
+    let manager = Manager::new(reference());
+    let (a, b) = (slice(&manager, "edge-a", "iot"), slice(&manager, "edge-b", "iot"));
+    assert_eq!((a.limits.guaranteed(), a.limits.ceiling()), (mbit(20), mbit(100)));
+    assert_eq!(a.segments.len(), 2);
+    // Meters are not in the hospital.
+    assert_eq!(b.segments.iter().map(|s| s.id.segment.as_str()).collect::<Vec<_>>(), ["personal-health"]);
+    // 60 % and 40 % of 20 Mbit/s; 80 % and 100 % of 100 Mbit/s.
+    let meters = segment_at(&manager, "edge-a", "iot/smart-metering");
+    assert_eq!((meters.limits.guaranteed(), meters.limits.ceiling()), (mbit(12), mbit(80)));
+    let health = segment_at(&manager, "edge-a", "iot/personal-health");
+    assert_eq!((health.limits.guaranteed(), health.limits.ceiling()), (mbit(8), mbit(100)));
+    // The profiles' counts are smaller than the template's 50,000.
+    assert_eq!((meters.sessions_max, health.sessions_max), (20_000, 2_000));
+    assert_eq!((a.dscp.get(), a.packet_octets_max), (0, 1500));
+}
+
+#[test]
+fn tunnels_go_over_core_1_and_ipv6() {
+    let manager = Manager::new(reference());
+    let meters = segment_at(&manager, "edge-a", "iot/smart-metering");
+    assert_eq!(meters.local, Some("fd00:0:a::1".parse().unwrap()));
+    let [remote] = meters.remotes.as_slice() else { panic!("one other edge") };
+    assert_eq!(remote.edge, node("edge-c"));
+    assert_eq!(remote.address, "fd00:0:c::1".parse::<std::net::IpAddr>().unwrap());
+    // core0 leads to core-1, whose address on that link this is.
+    assert_eq!((remote.port.as_str(), remote.next_hop), ("core0", "fd00:1:a::1".parse().unwrap()));
+    let path = &manager.plan.paths[&(node("edge-a"), node("edge-c"))];
+    assert_eq!(
+        path.links.iter().map(model::LinkName::as_str).collect::<Vec<_>>(),
+        ["core-1--edge-a", "core-1--edge-c"]
+    );
+    // 200 us and 400 us.
+    assert_eq!(path.delay, Latency::from_nanos(600_000));
+    let back = &manager.plan.paths[&(node("edge-c"), node("edge-a"))];
+    assert_eq!(back.links.iter().rev().collect::<Vec<_>>(), path.links.iter().collect::<Vec<_>>());
+    // Every pair of edges shares personal-health.
+    assert_eq!(manager.plan.paths.len(), 6);
+}
+
+#[test]
+fn aaa_is_that_of_the_segment() {
+    let manager = Manager::new(reference());
+    let realm = |edge, name| segment_at(&manager, edge, name).realm.as_ref().unwrap();
+    let (meters, health) = (realm("edge-a", "iot/smart-metering"), realm("edge-a", "iot/personal-health"));
+    let profile = |name: &str| &CATALOG.aaa(&name.parse().unwrap()).unwrap().features;
+    assert_eq!(&meters.features, profile("metering-light"));
+    assert_eq!(&health.features, profile("health-strong"));
+    assert_eq!((meters.access_port, meters.accounting_port()), (20_002, 20_003));
+    let clients: Vec<&str> = health.clients.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(clients, ["city-switch"], "the switches of other edges ask there");
+}
+
+#[test]
+fn the_guarantee_is_booked_once_on_each_link_of_the_star() {
+    // All three edges hang on core-1 by one link each, so at most one of them sends, or is sent to, over it: the
+    // guarantee counts once each way, whatever the other two do.
+    let manager = Manager::new(reference());
+    let booked: Vec<_> = manager.plan.bookings.iter().map(|(at, slices)| (at.clone(), slices.clone())).collect();
+    let expected = ["core-1--edge-a", "core-1--edge-b", "core-1--edge-c"].into_iter().flat_map(|link| {
+        let edge = link.strip_prefix("core-1--").unwrap();
+        ["core-1", edge].map(|from| {
+            let at = LinkDirection { link: link.parse().unwrap(), from: node(from) };
+            (at, [("iot".parse().unwrap(), mbit(20))].into())
+        })
+    });
+    let mut expected: Vec<_> = expected.collect();
+    expected.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(booked, expected);
+    let topology = manager.intents.topology().unwrap().1;
+    let left = headroom(&manager.plan, topology);
+    let at = |link: &str, from: &str| {
+        left.iter().find(|h| h.link.as_str() == link && h.from.as_str() == from).map(|h| (h.capacity, h.booked))
+    };
+    assert_eq!(left.len(), 12);
+    assert_eq!(at("core-1--edge-a", "edge-a"), Some((mbit(140), mbit(20))));
+    assert_eq!(at("core-2--edge-a", "edge-a"), Some((mbit(100), Rate::ZERO)));
+}
+
+#[test]
+fn more_than_the_microwave_link_has_left_is_refused_with_what_fits() {
+    let mut manager = Manager::new(small());
+    let iot = crate::world::REFERENCE[1].1;
+    let before = manager.plan.clone();
+    let greedy = iot.replace("guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 200 Mbit/s, ceiling: 200");
+    assert_eq!(
+        manager.apply(&greedy).unwrap_err(),
+        ["slice/iot: spec.rate.guaranteed: 200 Mbit/s is more than link core-1--edge-a has left (140 Mbit/s); \
+          largest that fits: 140 Mbit/s"]
+    );
+    assert_eq!(manager.plan, before, "nothing is applied");
+    // What was said to fit does fit, and a bit more does not.
+    let fits = iot.replace("guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 140 Mbit/s, ceiling: 200");
+    manager.apply(&fits).unwrap();
+    let too_much = iot.replace("guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 140000001 bit/s, ceiling: 200");
+    assert_eq!(manager.apply(&too_much).unwrap_err().len(), 1);
+}
