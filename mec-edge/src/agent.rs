@@ -1,0 +1,249 @@
+//! The agent: the edge's end of the stream to the manager. It reconnects by itself; the edge works without it.
+
+use std::time::Duration;
+
+use api::v1;
+use api::v1::edge_command::Command;
+use api::v1::edge_report::Report;
+use api::v1::edge_service_client::EdgeServiceClient;
+use model::Generation;
+use model::program::Program;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
+
+use crate::config::TlsMaterial;
+use crate::control::Control;
+use crate::report;
+use crate::told::in_full;
+
+/// Where the manager is, and how the edge shows who it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Manager {
+    pub(crate) uri: Uri,
+    pub(crate) tls: TlsMaterial,
+}
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("can't connect")]
+    Connect(#[from] tonic::transport::Error),
+    #[error("the manager refused or ended the stream: {}: {}", .0.code(), .0.message())]
+    Status(Box<tonic::Status>),
+    #[error("the manager ended the stream")]
+    Closed,
+}
+
+impl From<tonic::Status> for Ended {
+    fn from(status: tonic::Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+/// Speaks to the manager until it is told to stop; then ends the realms.
+pub(crate) async fn run(mut control: Control, manager: Option<Manager>, mut stop: watch::Receiver<bool>) {
+    match manager {
+        None => drop(stop.wait_for(|stop| *stop).await),
+        Some(manager) => {
+            let mut patience = Backoff::default();
+            loop {
+                let started = tokio::time::Instant::now();
+                let ended = tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    ended = attach(&mut control, &manager) => ended,
+                };
+                if started.elapsed() > STEADY {
+                    patience = Backoff::default();
+                }
+                let wait = patience.next();
+                if let Err(error) = ended {
+                    let reason = in_full(&error);
+                    tracing::warn!(reason, ?wait, "not attached to the manager; the edge goes on");
+                }
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => break,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        }
+    }
+    control.stop().await;
+}
+
+/// One stream, from its hello to its end.
+async fn attach(control: &mut Control, manager: &Manager) -> Result<(), Ended> {
+    let channel = connect(manager).await?;
+    let (reports, outgoing) = mpsc::channel(REPORTS_MAX);
+    // The manager waits for the hello before it answers, so it is on its way first.
+    send(&reports, Report::Hello(hello(control))).await?;
+    let mut last = report::realised(control).await;
+    send(&reports, Report::Realised(last.clone())).await?;
+    let mut client = EdgeServiceClient::new(channel).max_decoding_message_size(MESSAGE_OCTETS_MAX);
+    let mut commands: Streaming<v1::EdgeCommand> = client.attach(ReceiverStream::new(outgoing)).await?.into_inner();
+    tracing::info!(manager = %manager.uri, "attached to the manager");
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            command = commands.message() => match command?.ok_or(Ended::Closed)?.command {
+                Some(Command::Program(program)) => {
+                    take(control, program).await;
+                    last = report::realised(control).await;
+                    send(&reports, Report::Realised(last.clone())).await?;
+                }
+                Some(Command::Read(read)) => answer(control, &reports, read).await?,
+                None => tracing::warn!("the manager sent a command that this build does not know"),
+            },
+            _ = look.tick() => {
+                let now = report::realised(control).await;
+                if now != last {
+                    last = now;
+                    send(&reports, Report::Realised(last.clone())).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn connect(manager: &Manager) -> Result<Channel, Ended> {
+    let TlsMaterial { ca, certificate, key } = &manager.tls;
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(ca))
+        .identity(Identity::from_pem(certificate, key.as_bytes()));
+    let endpoint = Endpoint::from(manager.uri.clone())
+        .tls_config(tls)?
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true);
+    Ok(endpoint.connect().await?)
+}
+
+async fn send(reports: &mpsc::Sender<v1::EdgeReport>, report: Report) -> Result<(), Ended> {
+    reports.send(v1::EdgeReport { report: Some(report) }).await.map_err(|_| Ended::Closed)
+}
+
+fn hello(control: &Control) -> v1::Hello {
+    let port = |(name, driver): &(model::PortName, &'static str)| v1::PortStatus {
+        port: name.to_string(),
+        driver: (*driver).to_owned(),
+    };
+    v1::Hello {
+        edge: control.name().to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ports: control.ports().iter().map(port).collect(),
+    }
+}
+
+/// A program is read, its digest checked, and run.
+async fn take(control: &mut Control, message: v1::Program) {
+    let generation = Generation::new(message.generation);
+    match Program::try_from(message) {
+        Ok(program) => control.apply(program).await,
+        Err(error) => control.refuse(generation, &error),
+    }
+}
+
+/// Answers a reading in parts, so that none is larger than a message may be.
+async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read: v1::Read) -> Result<(), Ended> {
+    let part = |drops, meters, sessions| v1::Reading {
+        id: read.id,
+        drops,
+        meters,
+        sessions,
+        last: false,
+        problem: String::new(),
+    };
+    let mut parts: Vec<v1::Reading> = Vec::new();
+    let problem = match gather(control, read.kind()).await {
+        Ok(Gathered { drops, meters, sessions }) => {
+            parts.extend(drops.chunks(ROWS_MAX).map(|rows| part(rows.to_vec(), Vec::new(), Vec::new())));
+            parts.extend(meters.chunks(ROWS_MAX).map(|rows| part(Vec::new(), rows.to_vec(), Vec::new())));
+            parts.extend(sessions.chunks(ROWS_MAX).map(|rows| part(Vec::new(), Vec::new(), rows.to_vec())));
+            String::new()
+        }
+        Err(problem) => problem,
+    };
+    let end = v1::Reading { id: read.id, last: true, problem, ..v1::Reading::default() };
+    for part in parts.into_iter().chain([end]) {
+        send(reports, Report::Reading(part)).await?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Gathered {
+    drops: Vec<v1::DropCounter>,
+    meters: Vec<v1::MeterCounter>,
+    sessions: Vec<v1::Session>,
+}
+
+async fn gather(control: &Control, kind: v1::ReadKind) -> Result<Gathered, String> {
+    let mut gathered = Gathered::default();
+    match kind {
+        v1::ReadKind::Drops => gathered.drops = report::drops(control, &*control.read().await.map_err(text)?),
+        v1::ReadKind::Meters => {
+            gathered.meters = report::meters(control, &control.read().await.map_err(text)?.pipeline)
+        }
+        v1::ReadKind::Sessions => gathered.sessions = report::sessions(control).await.map_err(text)?,
+        v1::ReadKind::Unspecified => return Err("this edge does not know that kind of reading".to_owned()),
+    }
+    Ok(gathered)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn text(error: crate::worker::WorkerGone) -> String {
+    error.to_string()
+}
+
+/// Waits longer each time, and never the same for two edges.
+#[derive(Debug, Default)]
+struct Backoff {
+    attempts: u32,
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        let wait = BACKOFF_MIN.saturating_mul(1 << self.attempts.min(6)).min(BACKOFF_MAX);
+        self.attempts = self.attempts.saturating_add(1);
+        // Up to half more. Without random numbers, edges that lost their manager together come back together, no more.
+        let mut random = [0; 2];
+        let _ = getrandom::fill(&mut random);
+        let jitter = u32::from(u16::from_ne_bytes(random)) % 500;
+        wait + wait * jitter / 1_000
+    }
+}
+
+/// Reports that wait for the stream.
+const REPORTS_MAX: usize = 16;
+/// The largest program.
+const MESSAGE_OCTETS_MAX: usize = 64 << 20;
+/// Rows in one part of a reading.
+const ROWS_MAX: usize = 1_000;
+/// How often the edge looks whether it runs what it reported.
+const LOOK: Duration = Duration::from_secs(1);
+const CONNECT: Duration = Duration::from_secs(5);
+/// A manager that does not answer for so long is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A stream that lasted so long was a good one.
+const STEADY: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edge_asks_again_soon_at_first_and_never_gives_up_nor_hurries() {
+        let mut patience = Backoff::default();
+        let waits: Vec<Duration> = (0..100).map(|_| patience.next()).collect();
+        assert!(waits[0] < Duration::from_millis(150));
+        for (at, wait) in waits.iter().enumerate() {
+            let least = BACKOFF_MIN.saturating_mul(1 << at.min(6)).min(BACKOFF_MAX);
+            assert!(*wait >= least && *wait <= least * 3 / 2, "{at}: {wait:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The process: arguments, log, signals. `mec-edge` is nothing but [`run`]; the testbed runs it from its own binary.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, ValueEnum};
+use model::{NodeName, PortName};
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::transport::Uri;
+use tracing_subscriber::EnvFilter;
+use transport_dataplane::SESSIONS_MAX;
+
+use crate::config::{Config, SESSIONS_DEFAULT};
+use crate::edge::Edge;
+use crate::ports::{EdgePort, PortConfig};
+use crate::told::in_full;
+
+/// Runs the micro-segments of one MEC site: their packets, their AAA, their limits.
+///
+/// The log goes to standard error; RUST_LOG says what is in it (such as `info` or `mec_edge=debug`).
+#[derive(Debug, Parser)]
+#[command(name = "mec-edge", version)]
+struct Args {
+    /// Name of this edge, as the topology and its certificate have it.
+    #[arg(long)]
+    name: NodeName,
+    /// Where the manager is, such as https://manager:7443. Without it, the edge runs the program that it has kept.
+    #[arg(long, value_name = "URL")]
+    manager: Option<Uri>,
+    /// Folder with ca.pem, certificate.pem and key.pem, as `slicectl certificate issue` makes it.
+    #[arg(long, value_name = "DIR")]
+    tls_dir: Option<PathBuf>,
+    /// Folder for the program and the accounting records; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Folder of secrets: SLICE/SEGMENT.yaml, readable by nobody else.
+    #[arg(long, value_name = "DIR")]
+    secrets: PathBuf,
+    /// Address that the segments' AAA listens on; their ports are decided by the manager.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    aaa_address: IpAddr,
+    /// A port: NAME=af-packet:INTERFACE (needs root) or NAME=pcap:INPUT,OUTPUT (INPUT may be `none`).
+    #[arg(long = "port", value_name = "PORT", required = true)]
+    ports: Vec<PortConfig>,
+    /// How many sessions there is room for.
+    #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
+    sessions_max: usize,
+    /// Form of the log.
+    #[arg(long, value_enum, default_value = "text")]
+    log: LogForm,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogForm {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn sessions(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=SESSIONS_MAX).contains(count));
+    count.ok_or_else(|| format!("expected 1 to {SESSIONS_MAX}"))
+}
+
+/// The command line as clap sees it.
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
+/// Runs the daemon until it is told to stop (SIGTERM, SIGINT). The first argument is the program's name. Exit code 0:
+/// stopped when told; 1: could not start; 2: the arguments are wrong.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_log(args.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the runtime can't be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(serve(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", in_full(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    let mut ports: Vec<(PortName, Box<dyn EdgePort>)> = Vec::new();
+    for (number, port) in (0_u8..).zip(&args.ports) {
+        ports.push((port.name.clone(), port.open(number)?));
+    }
+    let config = Config {
+        name: args.name,
+        manager: args.manager,
+        tls: args.tls_dir,
+        state: args.state,
+        secrets: args.secrets,
+        aaa_address: args.aaa_address,
+        sessions_max: args.sessions_max,
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let edge = Edge::start(config, ports).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stops");
+    edge.shutdown().await;
+    Ok(())
+}
+
+fn start_log(form: LogForm) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that was started already, by whoever hosts this, stays.
+    let _ = match form {
+        LogForm::Text => log.try_init(),
+        LogForm::Json => log.json().try_init(),
+    };
+}
+
+/// The worker has its own thread; what runs here is light.
+const RUNTIME_THREADS: usize = 2;
+const EXIT_USAGE: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(more: &[&str]) -> Result<Args, clap::Error> {
+        let given =
+            ["mec-edge", "--name", "edge-a", "--state", "s", "--secrets", "x", "--port", "access0=af-packet:eth0"];
+        Args::try_parse_from(given.iter().chain(more))
+    }
+
+    #[test]
+    fn what_is_wrong_on_the_command_line_is_refused_by_name() {
+        Args::command().debug_assert();
+        let args = parse(&["--port", "core0=pcap:none,out.pcap", "--aaa-address", "::1"]).unwrap();
+        assert_eq!((args.ports.len(), args.sessions_max), (2, SESSIONS_DEFAULT));
+        for (more, expected) in [
+            (["--sessions-max", "0"], "expected 1 to 1000000"),
+            (["--sessions-max", "1000001"], "expected 1 to 1000000"),
+            (["--port", "core0=eth1"], "expected NAME=af-packet:INTERFACE"),
+            (["--aaa-address", "localhost"], "--aaa-address"),
+            (["--name", "edge-b"], "--name"),
+            (["--dpdk", "on"], "--dpdk"),
+        ] {
+            let error = parse(&more).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_exit_code_says_who_erred() {
+        let code = |arguments: &[&str]| {
+            let code = run(arguments.iter().map(OsString::from));
+            if code == ExitCode::SUCCESS {
+                0
+            } else if code == ExitCode::from(EXIT_USAGE) {
+                2
+            } else {
+                1
+            }
+        };
+        assert_eq!(code(&["mec-edge", "--version"]), 0);
+        assert_eq!(code(&["mec-edge"]), 2);
+        let port = "access0=af-packet:no-such-if";
+        assert_eq!(code(&["mec-edge", "--name", "edge-a", "--state", "s", "--secrets", "x", "--port", port]), 1);
+    }
+}

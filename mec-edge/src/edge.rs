@@ -1,0 +1,85 @@
+//! A running edge: worker, control, realms and agent. A process hosts one, or the testbed several.
+
+use model::PortName;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use transport_dataplane::{CompileError, Compiler, PortSpec};
+
+use crate::agent::{self, Manager};
+use crate::config::{Config, TlsError, TlsMaterial};
+use crate::control::Control;
+use crate::ports::EdgePort;
+use crate::realms::Realms;
+use crate::state::{StateError, StateFolder};
+use crate::worker::WorkerThread;
+
+/// Starts edges.
+#[derive(Debug)]
+pub struct Edge;
+
+/// An edge that runs; [`RunningEdge::shutdown`] ends it in order. Dropped without that, packets stop at once and the rest
+/// ends soon after.
+#[derive(Debug)]
+pub struct RunningEdge {
+    stop: watch::Sender<bool>,
+    agent: JoinHandle<()>,
+    /// Last, so that it outlives the realms that unbind their sessions.
+    _worker: WorkerThread,
+}
+
+/// Why an edge does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// It is to reach a manager and has no certificates.
+    #[error("a manager is given and no certificates; expected --tls-dir, too")]
+    NoTls,
+    /// Its folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Its ports.
+    #[error(transparent)]
+    Ports(#[from] CompileError),
+    /// The machine has no thread left.
+    #[error("the worker can't be started")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Edge {
+    /// Starts an edge on ports that are open. Needs a tokio runtime. When this returns, it runs the program that it has
+    /// kept, and looks for its manager in the background.
+    pub async fn start(config: Config, ports: Vec<(PortName, Box<dyn EdgePort>)>) -> Result<RunningEdge, StartError> {
+        // Another part of the process may have chosen already; that choice is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let manager = match (config.manager, &config.tls) {
+            (None, _) => None,
+            (Some(_), None) => return Err(StartError::NoTls),
+            (Some(uri), Some(folder)) => Some(Manager { uri, tls: TlsMaterial::read(folder)? }),
+        };
+        let state = StateFolder::open(&config.state)?;
+        let specs = ports.iter().map(|(name, port)| PortSpec { name: name.clone(), mac: port.mac() }).collect();
+        let compiler = Compiler::new(specs)?;
+        let drivers = ports.iter().map(|(name, port)| (name.clone(), port.driver())).collect();
+        let thread =
+            WorkerThread::start(config.name.as_str(), ports, config.sessions_max).map_err(StartError::Thread)?;
+        let worker = thread.worker();
+        let realms = Realms::new(worker.clone(), config.secrets, config.aaa_address);
+        let mut control = Control::new(config.name, drivers, compiler, worker.clone(), state, realms);
+        control.resume().await;
+        let (stop, stopping) = watch::channel(false);
+        let agent = tokio::spawn(agent::run(control, manager, stopping));
+        Ok(RunningEdge { stop, agent, _worker: thread })
+    }
+}
+
+impl RunningEdge {
+    /// Ends the realms, then the agent, then the worker.
+    pub async fn shutdown(self) {
+        let _ = self.stop.send(true);
+        if let Err(error) = self.agent.await {
+            tracing::error!(%error, "the agent ended by a fault of its own");
+        }
+    }
+}

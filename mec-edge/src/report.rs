@@ -1,0 +1,168 @@
+//! What the edge tells the manager, as messages: read from what runs.
+
+use api::v1;
+use model::PortName;
+use model::operation::Timestamp;
+use transport_dataplane::{MeterReading, Reading, SegmentReading};
+
+use crate::control::Control;
+use crate::worker::{WorkerGone, WorkerReading};
+
+/// What the edge runs. If the dataplane has stopped, that is what it says, and nothing of what it should run.
+pub(crate) async fn realised(control: &Control) -> v1::Realised {
+    let reading = match control.read().await {
+        Ok(reading) => reading.pipeline,
+        Err(WorkerGone) => return stopped(control),
+    };
+    let refusal = control
+        .refused()
+        .map(|(generation, reason)| v1::Refusal { generation: generation.get(), reason: reason.clone() });
+    let digest = if reading.generation.get() == 0 { Vec::new() } else { reading.digest.as_bytes().to_vec() };
+    v1::Realised {
+        generation: reading.generation.get(),
+        digest,
+        segments: reading.segments.iter().map(|segment| realised_segment(control, segment)).collect(),
+        refusal,
+    }
+}
+
+fn stopped(control: &Control) -> v1::Realised {
+    let generation = control.refused().map_or(0, |(generation, _)| generation.get());
+    let refusal = Some(v1::Refusal { generation, reason: WorkerGone.to_string() });
+    v1::Realised { generation: 0, digest: Vec::new(), segments: Vec::new(), refusal }
+}
+
+fn realised_segment(control: &Control, segment: &SegmentReading) -> v1::RealisedSegment {
+    let (aaa, aaa_reason) = control.realms().state(&segment.id);
+    v1::RealisedSegment {
+        edge: control.name().to_string(),
+        slice: segment.id.slice.to_string(),
+        segment: segment.id.segment.to_string(),
+        vni: segment.vni,
+        remotes: segment.remotes.iter().map(ToString::to_string).collect(),
+        limits: Some(segment.limits.into()),
+        sessions: segment.sessions.into(),
+        aaa: aaa.into(),
+        aaa_reason,
+    }
+}
+
+/// Packets dropped. Those of a segment are listed under it; the rest of a port, and what its driver lost, under the port
+/// alone.
+pub(crate) fn drops(control: &Control, reading: &WorkerReading) -> Vec<v1::DropCounter> {
+    let WorkerReading { pipeline: reading, losses } = reading;
+    let edge = control.name().to_string();
+    let mut rows = Vec::new();
+    for (at, (port, _)) in control.ports().iter().enumerate() {
+        let Some(here) = reading.ports.get(at) else { continue };
+        for (reason, packets) in here.drops.iter() {
+            let of_segments: u64 = reading.segments.iter().filter_map(|s| s.drops.get(at)).map(|d| d.of(reason)).sum();
+            // Segments that have gone took their own counts with them; the port's stay.
+            let rest = packets.saturating_sub(of_segments);
+            if rest > 0 {
+                rows.push(drop_row(&edge, port, None, reason.as_str(), rest));
+            }
+        }
+        for (reason, frames) in losses.get(at).into_iter().flat_map(|losses| losses.iter()) {
+            rows.push(drop_row(&edge, port, None, reason.as_str(), frames));
+        }
+        for segment in &reading.segments {
+            for (reason, packets) in segment.drops.get(at).into_iter().flat_map(|drops| drops.iter()) {
+                rows.push(drop_row(&edge, port, Some(segment), reason.as_str(), packets));
+            }
+        }
+    }
+    rows
+}
+
+fn drop_row(
+    edge: &str,
+    port: &PortName,
+    segment: Option<&SegmentReading>,
+    reason: &str,
+    packets: u64,
+) -> v1::DropCounter {
+    v1::DropCounter {
+        edge: edge.to_owned(),
+        port: port.to_string(),
+        slice: segment.map(|s| s.id.slice.to_string()).unwrap_or_default(),
+        segment: segment.map(|s| s.id.segment.to_string()).unwrap_or_default(),
+        reason: reason.to_owned(),
+        packets,
+    }
+}
+
+/// What a rate limit is of.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Sdp(&'a str),
+    Segment(&'a str),
+}
+
+/// Rate limits and what they let pass.
+pub(crate) fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
+    let edge = control.name().to_string();
+    let row = |slice: &str, part: Part<'_>, direction: &str, ceiling: u64, meter: &MeterReading| v1::MeterCounter {
+        edge: edge.clone(),
+        slice: slice.to_owned(),
+        sdp: if let Part::Sdp(name) = part { name.to_owned() } else { String::new() },
+        segment: if let Part::Segment(name) = part { name.to_owned() } else { String::new() },
+        direction: direction.to_owned(),
+        ceiling_bits_per_second: ceiling,
+        passed_packets: meter.passed.frames,
+        passed_octets: meter.passed.octets,
+        dropped_packets: meter.dropped,
+    };
+    let mut rows = Vec::new();
+    for slice in &reading.slices {
+        let ceiling = slice.limits.ceiling().bits_per_second();
+        for circuit in &slice.circuits {
+            let sdp = Part::Sdp(circuit.sdp.as_str());
+            rows.push(row(slice.slice.as_str(), sdp, FROM_ACCESS, ceiling, &circuit.from_access));
+            rows.push(row(slice.slice.as_str(), sdp, TO_ACCESS, ceiling, &circuit.to_access));
+        }
+        for segment in reading.segments.iter().filter(|s| s.id.slice == *slice.slice) {
+            let ceiling = segment.limits.ceiling().bits_per_second();
+            let (slice, name) = (segment.id.slice.as_str(), Part::Segment(segment.id.segment.as_str()));
+            rows.push(row(slice, name, FROM_ACCESS, ceiling, &segment.from_access));
+            rows.push(row(slice, name, TO_ACCESS, ceiling, &segment.to_access));
+        }
+    }
+    rows
+}
+
+/// Sessions, with what the dataplane has counted for them.
+pub(crate) async fn sessions(control: &Control) -> Result<Vec<v1::Session>, WorkerGone> {
+    let bound = control.realms().sessions().await;
+    let keys: Vec<_> = bound.iter().map(|(_, key)| *key).collect();
+    let counters = control.worker().sessions(&keys).await?;
+    let mut rows = Vec::with_capacity(bound.len());
+    for ((session, _), counters) in bound.iter().zip(counters) {
+        // One whose device has moved on to another segment of the slice is bound there, and not here.
+        let Some(counters) = counters else { continue };
+        let grant = &session.grant;
+        rows.push(v1::Session {
+            edge: control.name().to_string(),
+            slice: grant.segment.slice.to_string(),
+            segment: grant.segment.segment.to_string(),
+            id: grant.session.to_string(),
+            identity: grant.identity.clone(),
+            mac: grant.mac.to_string(),
+            addresses: grant.addresses().map(|address| address.to_string()).collect(),
+            client: grant.client.to_string(),
+            since: Some(moment(grant.since)),
+            expires: Some(moment(session.expires)),
+            octets_from: counters.from.octets,
+            octets_to: counters.to.octets,
+        });
+    }
+    Ok(rows)
+}
+
+fn moment(at: std::time::SystemTime) -> prost_types::Timestamp {
+    let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    api::timestamp(Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
+const FROM_ACCESS: &str = "from-access";
+const TO_ACCESS: &str = "to-access";

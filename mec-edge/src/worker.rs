@@ -1,0 +1,312 @@
+//! The worker: a thread of its own that owns the pipeline and the ports, and moves bursts.
+//!
+//! ```text
+//!   control (async)  ── commands: swap, bind, unbind, read ──▶  worker thread: ports → pipeline → ports
+//!                    ◀─ replies: old tables, keys, readings ──
+//! ```
+//!
+//! Commands are taken between two bursts. For a packet the worker allocates nothing, takes no lock and, but for one call a
+//! burst on kernel ports, makes no system call. When nothing arrives it rests, so that several edges can share a core.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+use rtrb::{Consumer, Producer, RingBuffer};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use tokio::sync::oneshot;
+use transport_dataplane::{
+    BindError, Binding, Burst, Config, FramePool, Nanos, Outputs, PORTS_MAX, Pipeline, PortIndex, PortSpec, Reading,
+    SessionCounters, SessionKey, Tables,
+};
+
+use crate::ports::{EdgePort, Losses};
+
+/// The control side's hold on a worker. Clones speak to the same worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Worker {
+    commands: Arc<Mutex<Producer<Command>>>,
+    bell: Arc<OwnedFd>,
+    epoch: Instant,
+}
+
+/// What the dataplane runs and has counted, and what its ports have lost.
+#[derive(Debug)]
+pub(crate) struct WorkerReading {
+    pub(crate) pipeline: Reading,
+    /// By port index.
+    pub(crate) losses: Vec<Losses>,
+}
+
+/// The worker's thread; ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct WorkerThread {
+    worker: Worker,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The worker does not answer: its thread has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the dataplane worker has stopped")]
+pub struct WorkerGone;
+
+#[derive(Debug)]
+enum Command {
+    Swap(Box<Tables>, oneshot::Sender<Box<Tables>>),
+    Bind(Binding, oneshot::Sender<Result<SessionKey, BindError>>),
+    Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
+    Read(oneshot::Sender<Box<WorkerReading>>),
+    Sessions(Vec<SessionKey>, oneshot::Sender<Vec<Option<SessionCounters>>>),
+    Stop,
+}
+
+impl Worker {
+    /// Now, by the worker's clock.
+    pub(crate) fn now(&self) -> Nanos {
+        nanos(self.epoch)
+    }
+
+    /// Runs other tables from the next burst on; answers when it does.
+    pub(crate) async fn swap(&self, tables: Box<Tables>) -> Result<(), WorkerGone> {
+        // The old tables come back to be freed here.
+        self.ask(|reply| Command::Swap(tables, reply)).await.map(drop)
+    }
+
+    /// Binds an endpoint; answers when its frames are forwarded.
+    pub(crate) async fn bind(&self, binding: Binding) -> Result<Result<SessionKey, BindError>, WorkerGone> {
+        self.ask(|reply| Command::Bind(binding, reply)).await
+    }
+
+    /// Unbinds; answers when nothing is forwarded any more.
+    pub(crate) async fn unbind(&self, key: SessionKey) -> Result<Option<SessionCounters>, WorkerGone> {
+        self.ask(|reply| Command::Unbind(key, reply)).await
+    }
+
+    /// What runs, and what it has counted.
+    pub(crate) async fn read(&self) -> Result<Box<WorkerReading>, WorkerGone> {
+        self.ask(Command::Read).await
+    }
+
+    /// The counters of sessions, in parts, so that bursts go on in between.
+    pub(crate) async fn sessions(&self, keys: &[SessionKey]) -> Result<Vec<Option<SessionCounters>>, WorkerGone> {
+        let mut counters = Vec::with_capacity(keys.len());
+        for part in keys.chunks(SESSIONS_PART_MAX) {
+            counters.extend(self.ask(|reply| Command::Sessions(part.to_vec(), reply)).await?);
+        }
+        Ok(counters)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, WorkerGone> {
+        let (reply, answer) = oneshot::channel();
+        let mut command = command(reply);
+        while let Err(back) = self.push(command)? {
+            command = back;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        answer.await.map_err(|_| WorkerGone)
+    }
+
+    /// Hands over a command, or gives it back if the ring is full.
+    fn push(&self, command: Command) -> Result<Result<(), Command>, WorkerGone> {
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        if commands.is_abandoned() {
+            return Err(WorkerGone);
+        }
+        let pushed = commands.push(command).map_err(|rtrb::PushError::Full(back)| back);
+        drop(commands);
+        // A worker that is awake looks by itself; a bell that rings already is as good.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        Ok(pushed)
+    }
+}
+
+impl WorkerThread {
+    /// Starts a worker for these ports.
+    pub(crate) fn start(
+        name: &str,
+        ports: Vec<(model::PortName, Box<dyn EdgePort>)>,
+        sessions_max: usize,
+    ) -> std::io::Result<Self> {
+        let (producer, commands) = RingBuffer::new(COMMANDS_MAX);
+        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let worker = Worker { commands: Arc::new(Mutex::new(producer)), bell: bell.clone(), epoch: Instant::now() };
+        let specs = ports.iter().map(|(name, port)| PortSpec { name: name.clone(), mac: port.mac() }).collect();
+        let ports: Vec<Box<dyn EdgePort>> = ports.into_iter().map(|(_, port)| port).collect();
+        let epoch = worker.epoch;
+        let thread = std::thread::Builder::new().name(format!("worker-{name}")).spawn(move || {
+            let _obituary = Obituary;
+            let running = Running {
+                pool: FramePool::new(FRAMES_PER_PORT * ports.len().max(1)),
+                outputs: Outputs::new(ports.len()),
+                pipeline: Pipeline::new(Config { ports: specs, sessions_max }),
+                burst: Burst::new(),
+                ports,
+                commands,
+                bell,
+                epoch,
+                ticked: Nanos(0),
+                programmed: false,
+            };
+            running.run();
+        })?;
+        Ok(Self { worker, thread: Some(thread) })
+    }
+
+    pub(crate) const fn worker(&self) -> &Worker {
+        &self.worker
+    }
+}
+
+impl Drop for WorkerThread {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let mut command = Command::Stop;
+        while let Ok(Err(back)) = self.worker.push(command) {
+            command = back;
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // If it ended by a fault, that was said when it did.
+        let _ = thread.join();
+    }
+}
+
+/// Says so if the thread ends by a fault; the manager is told by the next report.
+struct Obituary;
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the dataplane worker ended by a fault of its own; nothing is forwarded any more");
+        }
+    }
+}
+
+/// What the thread owns.
+struct Running {
+    pipeline: Pipeline,
+    ports: Vec<Box<dyn EdgePort>>,
+    pool: FramePool,
+    outputs: Outputs,
+    burst: Burst,
+    commands: Consumer<Command>,
+    bell: Arc<OwnedFd>,
+    epoch: Instant,
+    ticked: Nanos,
+    /// Tables of a program have been swapped in.
+    programmed: bool,
+}
+
+impl Running {
+    fn run(mut self) {
+        let mut idle = 0_u32;
+        loop {
+            let now = nanos(self.epoch);
+            let mut busy = false;
+            for _ in 0..COMMANDS_PER_TURN_MAX {
+                match self.commands.pop() {
+                    Ok(Command::Stop) => return,
+                    Ok(command) => {
+                        busy = true;
+                        self.obey(command);
+                    }
+                    Err(_) => break,
+                }
+            }
+            if now.0.saturating_sub(self.ticked.0) >= TICK.0 {
+                self.ticked = now;
+                self.pipeline.tick(now, &mut self.pool, &mut self.outputs);
+                self.flush();
+            }
+            for at in 0..self.ports.len() {
+                if self.ports[at].is_replay() && !self.programmed {
+                    continue;
+                }
+                self.ports[at].receive(&mut self.pool, &mut self.burst);
+                if self.burst.is_empty() {
+                    continue;
+                }
+                busy = true;
+                #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]
+                let port = PortIndex(at as u8);
+                self.pipeline.process(now, port, &mut self.burst, &mut self.pool, &mut self.outputs);
+                self.flush();
+            }
+            idle = if busy { 0 } else { idle.saturating_add(1) };
+            if idle > SPINS {
+                self.rest();
+            }
+        }
+    }
+
+    /// Sends what waits.
+    fn flush(&mut self) {
+        for (at, port) in self.ports.iter_mut().enumerate() {
+            #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]
+            let queue = self.outputs.queue(PortIndex(at as u8));
+            if !queue.is_empty() {
+                port.transmit(queue, &mut self.pool);
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        // A reply that nobody waits for any more is dropped.
+        match command {
+            Command::Swap(tables, reply) => {
+                self.programmed = true;
+                drop(reply.send(self.pipeline.swap(tables)));
+            }
+            Command::Bind(binding, reply) => drop(reply.send(self.pipeline.bind(&binding))),
+            Command::Unbind(key, reply) => drop(reply.send(self.pipeline.unbind(&key))),
+            Command::Read(reply) => {
+                let losses = self.ports.iter_mut().map(|port| port.losses()).collect();
+                drop(reply.send(Box::new(WorkerReading { pipeline: self.pipeline.read(), losses })));
+            }
+            Command::Sessions(keys, reply) => {
+                drop(reply.send(keys.iter().map(|key| self.pipeline.session(key)).collect()));
+            }
+            Command::Stop => {}
+        }
+    }
+
+    /// Waits for a command, or for a frame on the ports that can tell, and not for long.
+    fn rest(&self) {
+        let mut waits: ArrayVec<PollFd<'_>, { PORTS_MAX + 1 }> = ArrayVec::new();
+        waits.push(PollFd::new(&self.bell, PollFlags::IN));
+        waits.extend(
+            self.ports.iter().filter_map(|port| port.readiness()).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
+        let all_can_tell = waits.len() == self.ports.len() + 1;
+        // Interrupted or not, everything is looked at next.
+        let _ = poll(&mut waits, Some(if all_can_tell { &REST_WOKEN } else { &REST }));
+        if !waits[0].revents().is_empty() {
+            let _ = rustix::io::read(&self.bell, &mut [0; 8]);
+        }
+    }
+}
+
+fn nanos(epoch: Instant) -> Nanos {
+    // 584 years fit.
+    Nanos(u64::try_from(epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Commands that wait for the worker.
+const COMMANDS_MAX: usize = 1_024;
+/// Commands between two rounds of the ports: a flood of authentications must not stop the traffic.
+const COMMANDS_PER_TURN_MAX: usize = 16;
+/// Sessions read between two rounds of the ports.
+const SESSIONS_PART_MAX: usize = 1_000;
+/// Buffers for each port: bursts in flight and full output queues.
+const FRAMES_PER_PORT: usize = 1_024;
+/// How often the pipeline does what is due without a packet.
+const TICK: Nanos = Nanos(100_000_000);
+/// Rounds without a frame before the worker rests.
+const SPINS: u32 = 16;
+/// How long it rests where a port has no way to wake it.
+const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000 };
+/// How long it rests where every port has.
+const REST_WOKEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+const _: () = assert!(FRAMES_PER_PORT >= 2 * transport_dataplane::OUTPUT_FRAMES_MAX);

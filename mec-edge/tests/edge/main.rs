@@ -1,0 +1,11 @@
+//! Edges in this process, or as the real program: their ports in the hands of the test, their manager a fake one that speaks
+//! the real protocol over mutual TLS.
+
+mod af_packet;
+mod apply;
+mod bytes;
+mod forwarding;
+mod kill;
+mod manager;
+mod radius;
+mod world;

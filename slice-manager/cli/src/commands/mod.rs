@@ -1,0 +1,92 @@
+//! The commands, one file a noun.
+
+mod intent;
+mod node;
+mod operation;
+mod readings;
+mod segment;
+mod slice;
+mod template;
+
+use std::io::Write;
+
+use clap::CommandFactory;
+use model::{Principal, Role};
+
+use crate::args::{
+    AaaCommand, Args, CertificateCommand, Command, DataplaneCommand, NodeCommand, OpCommand, RoleArg, SegmentCommand,
+    SessionCommand, SliceCommand, TemplateCommand,
+};
+use crate::client::Manager;
+use crate::error::Error;
+use crate::{decode, pki};
+
+/// What every command that asks the manager has at hand.
+pub(crate) struct Context<'a> {
+    pub(crate) manager: Manager,
+    pub(crate) form: crate::args::Form,
+    pub(crate) out: &'a mut (dyn Write + 'a),
+    pub(crate) err: &'a mut (dyn Write + 'a),
+}
+
+/// Does what was asked.
+pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
+    let context = Context { manager: Manager::new(&args.global), form: args.global.output, out, err };
+    match args.command {
+        Command::Init(init) => {
+            let folder = init.dir.unwrap_or_else(pki::default_folder);
+            pki::init(&folder, &init.manager_name)?;
+            let folder = folder.display();
+            writeln!(context.out, "{folder}/ca.pem, ca-key.pem   the authority; keep the key to yourself")?;
+            writeln!(
+                context.out,
+                "{folder}/manager/             for the manager, reached as {}",
+                init.manager_name.join(", ")
+            )?;
+            writeln!(context.out, "{folder}/operator/            for you")?;
+            Ok(())
+        }
+        Command::Certificate(CertificateCommand::Issue { role, name, dir, out: to }) => {
+            let principal = Principal { role: role.into(), name: name.to_string() };
+            pki::issue(&dir.unwrap_or_else(pki::default_folder), &principal, &[], &to)?;
+            writeln!(context.out, "{}/ ca.pem, certificate.pem, key.pem for {principal}", to.display())?;
+            Ok(())
+        }
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "slicectl", &mut std::io::BufWriter::new(context.out));
+            Ok(())
+        }
+        Command::Decode(args) => Ok(decode::run(&args.file, &args.decode_as, context.out)?),
+        Command::Apply(args) => intent::apply(context, &args).await,
+        Command::Plan(args) => intent::plan(context, &args).await,
+        Command::Diff(args) => intent::diff(context, &args).await,
+        Command::Delete(args) => intent::delete(context, &args).await,
+        Command::Slice(SliceCommand::List) => slice::list(context).await,
+        Command::Slice(SliceCommand::Show { name }) => slice::show(context, &name).await,
+        Command::Segment(SegmentCommand::List { slice }) => segment::list(context, slice.as_ref()).await,
+        Command::Segment(SegmentCommand::Show { slice, name }) => segment::show(context, &slice, &name).await,
+        Command::Node(NodeCommand::List) => node::list(context).await,
+        Command::Node(NodeCommand::Show { name }) => node::show(context, &name).await,
+        Command::Op(OpCommand::List { limit }) => operation::list(context, limit).await,
+        Command::Op(OpCommand::Show { id }) => operation::show(context, id).await,
+        Command::Op(OpCommand::Watch { id }) => operation::watch(context, id).await,
+        Command::Aaa(AaaCommand::Session(SessionCommand::List { edge, slice, segment })) => {
+            readings::sessions(context, edge.as_ref(), slice.as_ref(), segment.as_ref()).await
+        }
+        Command::Dataplane(DataplaneCommand::Drops { edge }) => readings::drops(context, edge.as_ref()).await,
+        Command::Dataplane(DataplaneCommand::Meters { edge }) => readings::meters(context, edge.as_ref()).await,
+        Command::Template(TemplateCommand::List) => template::list(context).await,
+        Command::Template(TemplateCommand::Show { name, explain }) => template::show(context, &name, explain).await,
+    }
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Operator => Self::Operator,
+            RoleArg::Mano => Self::Mano,
+            RoleArg::Edge => Self::Edge,
+            RoleArg::Viewer => Self::Viewer,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Operations: listing, showing, waiting.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::time::Duration;
+
+use api::v1;
+use api::v1::operation_service_client::OperationServiceClient;
+use model::operation::OperationId;
+use tonic::transport::Channel;
+
+use super::Context;
+use crate::args::Form;
+use crate::error::Error;
+use crate::{output, table};
+
+pub(super) async fn list(context: Context<'_>, limit: u32) -> Result<(), Error> {
+    let mut client = OperationServiceClient::new(context.manager.connect().await?);
+    let answer = client.list_operations(v1::ListOperationsRequest { page_size: limit }).await;
+    let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    output::write(context.out, context.form, &answer, |answer| {
+        let rows = answer.operations.iter().map(|op| {
+            let changes: Vec<String> =
+                op.resource_changes.iter().map(|c| format!("{} {}", sign(c.kind()), c.resource)).collect();
+            [
+                op.id.clone(),
+                op.state().as_str_name().to_owned(),
+                op.generation.to_string(),
+                table::moment(op.start_time.as_ref()),
+                op.requested_by.clone(),
+                changes.join(", "),
+            ]
+        });
+        table::table(&["id", "state", "generation", "started", "by", "changes"], rows)
+    })
+}
+
+pub(super) async fn show(context: Context<'_>, id: OperationId) -> Result<(), Error> {
+    let mut client = OperationServiceClient::new(context.manager.connect().await?);
+    let answer = client.get_operation(v1::GetOperationRequest { id: id.to_string() }).await;
+    let operation = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    output::write(context.out, context.form, &operation, one)
+}
+
+pub(super) async fn watch(context: Context<'_>, id: OperationId) -> Result<(), Error> {
+    let mut client = OperationServiceClient::new(context.manager.connect().await?);
+    let answer = client.watch_operation(v1::GetOperationRequest { id: id.to_string() }).await;
+    let mut stream = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    let mut told = Progress::default();
+    while let Some(operation) = stream.message().await.map_err(|status| context.manager.failed(&status))? {
+        match context.form {
+            Form::Table => told.tell(&operation, context.out)?,
+            Form::Json | Form::Yaml => output::write(context.out, context.form, &operation, one)?,
+        }
+        if is_final(&operation) {
+            return verdict(&operation);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the operation has ended. What happens meanwhile is told on the error output, the operation as it ended on
+/// the output.
+pub(super) async fn wait(
+    context: &mut Context<'_>,
+    channel: Channel,
+    operation: v1::Operation,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let mut last = operation;
+    let ended = tokio::time::timeout(timeout, follow(context, channel, &mut last)).await;
+    match ended {
+        Ok(result) => result?,
+        Err(_) => {
+            let awaiting =
+                last.awaiting.iter().map(|w| format!("{} (generation {})", w.edge, w.generation)).collect::<Vec<_>>();
+            return Err(Error::TimedOut { id: last.id, seconds: timeout.as_secs(), awaiting: awaiting.join(", ") });
+        }
+    }
+    output::write(context.out, context.form, &last, one)?;
+    verdict(&last)
+}
+
+async fn follow(context: &mut Context<'_>, channel: Channel, last: &mut v1::Operation) -> Result<(), Error> {
+    let request = v1::GetOperationRequest { id: last.id.clone() };
+    let answer = OperationServiceClient::new(channel).watch_operation(request).await;
+    let mut stream = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    let mut told = Progress::default();
+    told.tell(last, context.err)?;
+    while let Some(operation) = stream.message().await.map_err(|status| context.manager.failed(&status))? {
+        told.tell(&operation, context.err)?;
+        *last = operation;
+        if is_final(last) {
+            return Ok(());
+        }
+    }
+    Err(Error::Status(format!("the manager ended the watch of {} before it had ended", last.id)))
+}
+
+/// What was told already.
+#[derive(Default)]
+struct Progress {
+    awaiting: Option<BTreeSet<String>>,
+    problem: Option<String>,
+}
+
+impl Progress {
+    /// One line for each edge that has come to run it, and for each new problem.
+    fn tell(&mut self, operation: &v1::Operation, out: &mut dyn Write) -> Result<(), Error> {
+        let awaiting: BTreeSet<String> = operation.awaiting.iter().map(|w| w.edge.clone()).collect();
+        match &self.awaiting {
+            None if awaiting.is_empty() => {
+                writeln!(out, "{}: generation {}, no edge changes", operation.id, operation.generation)?
+            }
+            None => {
+                let edges = awaiting.iter().cloned().collect::<Vec<_>>().join(", ");
+                writeln!(
+                    out,
+                    "{}: generation {}, decided and stored; awaiting {edges}",
+                    operation.id, operation.generation
+                )?;
+            }
+            Some(before) => {
+                for edge in before.difference(&awaiting) {
+                    writeln!(out, "{edge} runs generation {}", operation.generation)?;
+                }
+            }
+        }
+        self.awaiting = Some(awaiting);
+        let problem = operation
+            .problem
+            .as_ref()
+            .map(|p| format!("{} can't run generation {}: {}", p.edge, p.generation, p.reason));
+        if problem != self.problem {
+            if let Some(problem) = &problem {
+                writeln!(out, "{problem}")?;
+            }
+            self.problem = problem;
+        }
+        out.flush()?;
+        Ok(())
+    }
+}
+
+fn is_final(operation: &v1::Operation) -> bool {
+    use v1::OperationState::{Completed, Failed, FailedTemp, RolledBack};
+    // An edge that can't run it tries again, but whoever waits should hear of it.
+    matches!(operation.state(), Completed | Failed | RolledBack | FailedTemp)
+}
+
+fn verdict(operation: &v1::Operation) -> Result<(), Error> {
+    if operation.state() == v1::OperationState::Completed {
+        return Ok(());
+    }
+    let reason = operation.problem.as_ref().map(|p| format!("{}: {}", p.edge, p.reason));
+    Err(Error::Operation { id: operation.id.clone(), state: operation.state().as_str_name(), reason })
+}
+
+/// One operation for people.
+pub(super) fn one(operation: &v1::Operation) -> String {
+    let awaiting =
+        operation.awaiting.iter().map(|w| format!("{} (generation {})", w.edge, w.generation)).collect::<Vec<_>>();
+    let problem =
+        operation.problem.as_ref().map(|p| format!("{} can't run generation {}: {}", p.edge, p.generation, p.reason));
+    let head = table::pairs(&[
+        ("operation", operation.id.clone()),
+        ("state", operation.state().as_str_name().to_owned()),
+        ("generation", operation.generation.to_string()),
+        ("started", table::moment(operation.start_time.as_ref())),
+        ("state since", table::moment(operation.state_entered_time.as_ref())),
+        ("by", operation.requested_by.clone()),
+        ("awaiting", awaiting.join(", ")),
+        ("problem", problem.unwrap_or_default()),
+    ]);
+    head + &changes(&operation.resource_changes)
+}
+
+/// Changes, one a line.
+pub(super) fn changes(changes: &[v1::ResourceChange]) -> String {
+    changes.iter().map(|change| format!("  {} {}\n", sign(change.kind()), change.resource)).collect()
+}
+
+/// `+`, `~` or `-`.
+pub(super) const fn sign(kind: v1::ChangeKind) -> char {
+    match kind {
+        v1::ChangeKind::Add => '+',
+        v1::ChangeKind::Remove => '-',
+        v1::ChangeKind::Modify | v1::ChangeKind::Unspecified => '~',
+    }
+}

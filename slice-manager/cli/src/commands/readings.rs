@@ -1,0 +1,113 @@
+//! Readings: counters and sessions, from the edges at this moment.
+
+use api::v1;
+use api::v1::aaa_service_client::AaaServiceClient;
+use api::v1::dataplane_service_client::DataplaneServiceClient;
+use model::{NodeName, SegmentName, SliceName};
+
+use super::Context;
+use crate::error::Error;
+use crate::{output, table};
+
+pub(super) async fn drops(context: Context<'_>, edge: Option<&NodeName>) -> Result<(), Error> {
+    let mut client = DataplaneServiceClient::new(context.manager.connect().await?);
+    let answer = client.get_drops(request(edge)).await;
+    let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    output::write(context.out, context.form, &answer, |answer| {
+        let rows = answer.drops.iter().map(|d| {
+            [
+                d.edge.clone(),
+                d.port.clone(),
+                d.slice.clone(),
+                d.segment.clone(),
+                d.reason.clone(),
+                d.packets.to_string(),
+            ]
+        });
+        table::table(&["edge", "port", "slice", "segment", "reason", "packets"], rows)
+    })?;
+    away(context, &answer.unreachable)
+}
+
+pub(super) async fn meters(context: Context<'_>, edge: Option<&NodeName>) -> Result<(), Error> {
+    let mut client = DataplaneServiceClient::new(context.manager.connect().await?);
+    let answer = client.get_meters(request(edge)).await;
+    let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    output::write(context.out, context.form, &answer, |answer| {
+        let rows = answer.meters.iter().map(|m| {
+            [
+                m.edge.clone(),
+                m.slice.clone(),
+                if m.segment.is_empty() { format!("SDP {}", m.sdp) } else { format!("segment {}", m.segment) },
+                m.direction.clone(),
+                table::rate(m.ceiling_bits_per_second),
+                m.passed_packets.to_string(),
+                m.passed_octets.to_string(),
+                m.dropped_packets.to_string(),
+            ]
+        });
+        let header =
+            ["edge", "slice", "of", "direction", "ceiling", "passed packets", "passed octets", "dropped packets"];
+        table::table(&header, rows)
+    })?;
+    away(context, &answer.unreachable)
+}
+
+pub(super) async fn sessions(
+    context: Context<'_>,
+    edge: Option<&NodeName>,
+    slice: Option<&SliceName>,
+    segment: Option<&SegmentName>,
+) -> Result<(), Error> {
+    let mut client = AaaServiceClient::new(context.manager.connect().await?);
+    let text = |name: Option<&dyn std::fmt::Display>| name.map(ToString::to_string).unwrap_or_default();
+    let request = v1::ListSessionsRequest {
+        edge: text(edge.map(|n| n as _)),
+        slice: text(slice.map(|n| n as _)),
+        segment: text(segment.map(|n| n as _)),
+    };
+    let answer = client.list_sessions(request).await;
+    let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    output::write(context.out, context.form, &answer, |answer| {
+        let rows = answer.sessions.iter().map(|s| {
+            [
+                s.edge.clone(),
+                format!("{}/{}", s.slice, s.segment),
+                s.identity.clone(),
+                s.mac.clone(),
+                s.addresses.join(", "),
+                s.client.clone(),
+                table::moment(s.since.as_ref()),
+                table::moment(s.expires.as_ref()),
+                s.octets_from.to_string(),
+                s.octets_to.to_string(),
+            ]
+        });
+        let header = [
+            "edge",
+            "segment",
+            "identity",
+            "mac",
+            "addresses",
+            "client",
+            "since",
+            "expires",
+            "octets from",
+            "octets to",
+        ];
+        table::table(&header, rows)
+    })?;
+    away(context, &answer.unreachable)
+}
+
+fn request(edge: Option<&NodeName>) -> v1::DataplaneRequest {
+    v1::DataplaneRequest { edge: edge.map(ToString::to_string).unwrap_or_default() }
+}
+
+/// Edges that did not answer are named; a reading without them is not whole.
+fn away(context: Context<'_>, edges: &[v1::Unreachable]) -> Result<(), Error> {
+    for edge in edges {
+        writeln!(context.err, "{} is not in this answer: {}", edge.edge, edge.reason)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Files of resources: read together, sent together, and remembered, so that a refusal is shown where it stands.
+
+use std::io::Read;
+
+use api::v1;
+use model::file::Problem;
+use model::resource::{self, Declared, ResourceId};
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use crate::error::Error;
+
+/// What the files of one command say.
+#[derive(Debug)]
+pub(crate) struct Files {
+    declared: Vec<Declared>,
+}
+
+impl Files {
+    /// Reads all of them; a resource that stands in two is refused.
+    pub(crate) fn read(names: &[String]) -> Result<Self, Error> {
+        let mut declared: Vec<Declared> = Vec::new();
+        for name in names {
+            let (shown, text) = read(name)?;
+            for new in resource::read(&shown, &text)? {
+                let id = new.resource.id();
+                if declared.iter().any(|d| d.resource.id() == id) {
+                    let problem = Problem::Value(format!("{id} stands in another file, too; expected it once"));
+                    return Err(new.document.error("metadata.name", problem).into());
+                }
+                declared.push(new);
+            }
+        }
+        if declared.is_empty() { Err(Error::NothingGiven) } else { Ok(Self { declared }) }
+    }
+
+    /// As messages.
+    pub(crate) fn resources(&self) -> Vec<v1::Resource> {
+        self.declared.iter().map(|d| (&d.resource).into()).collect()
+    }
+
+    /// What they name.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ResourceId> {
+        self.declared.iter().map(|d| d.resource.id())
+    }
+
+    /// A refusal of the manager, each reason with file, line and field where the field is in one of the files.
+    pub(crate) fn explain(&self, status: &Status) -> Error {
+        explain(status, |field, description| {
+            let (id, path) = field.split_once(':')?;
+            let id: ResourceId = id.parse().ok()?;
+            let declared = self.declared.iter().find(|d| d.resource.id() == id)?;
+            Some(declared.document.error(path, Problem::Value(description.to_owned())).to_string())
+        })
+    }
+}
+
+/// A refusal of the manager in words; `locate` may know a better place for a field.
+pub(crate) fn explain(status: &Status, locate: impl Fn(&str, &str) -> Option<String>) -> Error {
+    let violations = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
+    if violations.is_empty() {
+        return Error::Status(status.message().to_owned());
+    }
+    let reasons = violations.iter().map(|v| {
+        locate(&v.field, &v.description).unwrap_or_else(|| match v.field.as_str() {
+            "" => v.description.clone(),
+            field => format!("{field}: {}", v.description),
+        })
+    });
+    Error::Refused(reasons.collect())
+}
+
+/// The name that is shown, and the text.
+fn read(name: &str) -> Result<(String, String), Error> {
+    if name == "-" {
+        let mut text = String::new();
+        let shown = "standard input".to_owned();
+        return match std::io::stdin().read_to_string(&mut text) {
+            Ok(_) => Ok((shown, text)),
+            Err(source) => Err(Error::Read { file: shown, source }),
+        };
+    }
+    match std::fs::read_to_string(name) {
+        Ok(text) => Ok((name.to_owned(), text)),
+        Err(source) => Err(Error::Read { file: name.to_owned(), source }),
+    }
+}

@@ -1,0 +1,204 @@
+//! Certificates: an authority, and leaves whose owner is a principal.
+//!
+//! ECDSA over P-256 (FIPS 186-5). A leaf names its owner as a URI in its subject alternative name, such as
+//! `urn:microslice:edge:edge-a`; the manager's has the names by which it is reached, too. Keys are readable by their owner
+//! only. Folders hold `ca.pem`, `certificate.pem` and `key.pem`, which is what every daemon and `slicectl` read.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use model::{Principal, Role};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
+};
+
+/// Certificates that can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// There is an authority already; another one would make its certificates worthless.
+    #[error("{} is there already; remove the folder to start anew, or choose another one with --dir", .0.display())]
+    Exists(PathBuf),
+    /// There is no authority.
+    #[error("{} can't be read: {source}; `slicectl init` makes an authority", path.display())]
+    NoAuthority {
+        /// Its certificate or its key.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file can't be written.
+    #[error("{} can't be written: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A name can't stand in a certificate, or the authority's files are none.
+    #[error("the certificate can't be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+}
+
+/// Makes an authority in a folder, a certificate for the manager in `manager/`, and one for an operator in `operator/`.
+pub fn init(folder: &Path, manager_names: &[String]) -> Result<(), PkiError> {
+    let (certificate, key) = (folder.join(CA), folder.join(CA_KEY));
+    for path in [&certificate, &key] {
+        if path.exists() {
+            return Err(PkiError::Exists(path.clone()));
+        }
+    }
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, "Microslice authority");
+    validity(&mut params, AUTHORITY_DAYS);
+    let pair = KeyPair::generate()?;
+    let authority = params.self_signed(&pair)?;
+    write(&key, &pair.serialize_pem(), PRIVATE)?;
+    write(&certificate, &authority.pem(), PUBLIC)?;
+    let manager = Principal { role: Role::Manager, name: "manager".to_owned() };
+    issue(folder, &manager, manager_names, &folder.join("manager"))?;
+    let operator = Principal { role: Role::Operator, name: "operator".to_owned() };
+    issue(folder, &operator, &[], &folder.join("operator"))
+}
+
+/// Issues a certificate from the authority in `folder` and puts it, its key and the authority's certificate into `out`.
+pub fn issue(folder: &Path, principal: &Principal, names: &[String], out: &Path) -> Result<(), PkiError> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read_to_string(&path).map_err(|source| PkiError::NoAuthority { path, source })
+    };
+    let authority = read(CA)?;
+    let issuer = Issuer::from_ca_cert_pem(&authority, KeyPair::from_pem(&read(CA_KEY)?)?)?;
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.subject_alt_names.push(SanType::URI(principal.to_string().try_into()?));
+    for name in names {
+        params.subject_alt_names.push(match name.parse() {
+            Ok(address) => SanType::IpAddress(address),
+            Err(_) => SanType::DnsName(name.clone().try_into()?),
+        });
+    }
+    params.distinguished_name.push(DnType::CommonName, principal.name.clone());
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![match principal.role {
+        Role::Manager => ExtendedKeyUsagePurpose::ServerAuth,
+        Role::Operator | Role::Mano | Role::Edge | Role::Viewer => ExtendedKeyUsagePurpose::ClientAuth,
+    }];
+    params.use_authority_key_identifier_extension = true;
+    validity(&mut params, LEAF_DAYS);
+    let pair = KeyPair::generate()?;
+    let certificate = params.signed_by(&pair, &issuer)?;
+    write(&out.join("key.pem"), &pair.serialize_pem(), PRIVATE)?;
+    write(&out.join("certificate.pem"), &certificate.pem(), PUBLIC)?;
+    write(&out.join(CA), &authority, PUBLIC)
+}
+
+/// The folder where certificates are looked for: `$XDG_CONFIG_HOME/microslice`, or `~/.config/microslice`.
+pub fn default_folder() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    base.unwrap_or_default().join("microslice")
+}
+
+/// From yesterday, because clocks differ, for so many days.
+fn validity(params: &mut CertificateParams, days: i64) {
+    let now = time_now();
+    params.not_before = now - DAY;
+    params.not_after = now + DAY * i32::try_from(days).unwrap_or(i32::MAX);
+}
+
+/// Writes beside and renames, so that a file is whole or not there.
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), PkiError> {
+    let error = |source| PkiError::Write { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(error)?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    // A leftover of an earlier try may have another mode.
+    let _ = fs::remove_file(&beside);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside).map_err(error)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(error)?;
+    fs::rename(&beside, path).map_err(error)
+}
+
+fn time_now() -> time::OffsetDateTime {
+    time::OffsetDateTime::now_utc()
+}
+
+const CA: &str = "ca.pem";
+const CA_KEY: &str = "ca-key.pem";
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o644;
+const DAY: time::Duration = time::Duration::DAY;
+/// Ten years.
+const AUTHORITY_DAYS: i64 = 3_650;
+/// A year.
+const LEAF_DAYS: i64 = 365;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+
+    fn openssl(arguments: &[&str]) -> Option<String> {
+        let output = Command::new("openssl").args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+
+    #[test]
+    fn keys_are_private_and_an_authority_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        init(folder.path(), &["localhost".to_owned()]).unwrap();
+        for key in ["ca-key.pem", "manager/key.pem", "operator/key.pem"] {
+            let mode = fs::metadata(folder.path().join(key)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{key}");
+        }
+        let before = fs::read(folder.path().join("ca.pem")).unwrap();
+        let error = init(folder.path(), &[]).unwrap_err().to_string();
+        assert!(error.contains("ca.pem is there already"), "{error}");
+        assert_eq!(fs::read(folder.path().join("ca.pem")).unwrap(), before);
+    }
+
+    #[test]
+    fn a_certificate_without_an_authority_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let edge = Principal { role: Role::Edge, name: "edge-a".to_owned() };
+        let error = issue(folder.path(), &edge, &[], &folder.path().join("out")).unwrap_err().to_string();
+        assert!(error.contains("`slicectl init` makes an authority"), "{error}");
+    }
+
+    /// Another implementation reads them; where there is none, the TLS tests of the manager still do.
+    #[test]
+    fn openssl_verifies_the_chain_and_reads_the_names() {
+        let folder = tempfile::tempdir().unwrap();
+        init(folder.path(), &["manager.example".to_owned(), "192.0.2.1".to_owned()]).unwrap();
+        let edge = Principal { role: Role::Edge, name: "edge-a".to_owned() };
+        issue(folder.path(), &edge, &[], &folder.path().join("edge-a")).unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let Some(said) =
+            openssl(&["verify", "-purpose", "sslclient", "-CAfile", &path("ca.pem"), &path("edge-a/certificate.pem")])
+        else {
+            return;
+        };
+        assert!(said.trim().ends_with("OK"), "{said}");
+        let said =
+            openssl(&["x509", "-noout", "-ext", "subjectAltName", "-in", &path("edge-a/certificate.pem")]).unwrap();
+        assert!(said.contains("URI:urn:microslice:edge:edge-a"), "{said}");
+        let said =
+            openssl(&["verify", "-purpose", "sslserver", "-CAfile", &path("ca.pem"), &path("manager/certificate.pem")]);
+        assert!(said.unwrap().trim().ends_with("OK"));
+        let said =
+            openssl(&["x509", "-noout", "-ext", "subjectAltName", "-in", &path("manager/certificate.pem")]).unwrap();
+        assert!(said.contains("DNS:manager.example") && said.contains("IP Address:192.0.2.1"), "{said}");
+        let said =
+            openssl(&["verify", "-purpose", "sslserver", "-CAfile", &path("ca.pem"), &path("edge-a/certificate.pem")]);
+        assert!(!said.unwrap().trim().ends_with("OK"), "an edge's certificate must not pass for a server's");
+    }
+}

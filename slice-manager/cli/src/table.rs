@@ -1,0 +1,84 @@
+//! Tables and words for people.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use model::{Latency, Rate};
+use prost_types::Timestamp;
+
+/// A table without lines; columns as wide as they need.
+pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIterator<Item = R>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(|title| title.to_uppercase()));
+    let mut any = false;
+    for row in rows {
+        any = true;
+        table.add_row(row);
+    }
+    if !any {
+        return "none\n".to_owned();
+    }
+    // Every cell has a blank on both sides, and the last column is filled up; neither belongs to what is said.
+    table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned() + "\n").collect()
+}
+
+/// Names and values, one a line.
+pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
+    pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name:width$}{value}\n")).collect()
+}
+
+/// A heading between two parts of an answer.
+pub(crate) fn part(title: &str, body: &str) -> String {
+    format!("\n{title}\n{body}")
+}
+
+/// A rate in words.
+pub(crate) fn rate(bits_per_second: u64) -> String {
+    Rate::from_bits_per_second(bits_per_second).to_string()
+}
+
+/// Limits in words.
+pub(crate) fn limits(limits: Option<&api::v1::RateLimits>) -> (String, String) {
+    limits.map_or_else(Default::default, |l| (rate(l.guaranteed_bits_per_second), rate(l.ceiling_bits_per_second)))
+}
+
+/// A latency in words.
+pub(crate) fn latency(nanoseconds: u64) -> String {
+    Latency::from_nanos(nanoseconds).to_string()
+}
+
+/// A moment in UTC, as RFC 3339 has it.
+pub(crate) fn moment(at: Option<&Timestamp>) -> String {
+    at.and_then(|at| jiff::Timestamp::new(at.seconds, 0).ok()).map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// The value of an enumeration without the prefix that its kind has in protobuf.
+pub(crate) fn short(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_owned()
+}
+
+/// The first digits of a digest.
+pub(crate) fn digest(octets: &[u8]) -> String {
+    octets.iter().take(6).map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_nothing_trails() {
+        let text = table(
+            &["name", "state"],
+            [["iot".to_owned(), "ACTIVE".to_owned()], ["handsets".to_owned(), String::new()]],
+        );
+        assert_eq!(text, "NAME      STATE\niot       ACTIVE\nhandsets\n");
+        assert_eq!(table::<[String; 1]>(&["name"], []), "none\n");
+    }
+
+    #[test]
+    fn moments_are_utc() {
+        assert_eq!(moment(Some(&Timestamp { seconds: 0, nanos: 5 })), "1970-01-01T00:00:00Z");
+        assert_eq!(moment(None), "");
+    }
+}

@@ -1,0 +1,150 @@
+//! From the message of an edge to what the manager keeps of it. An edge is let in by its certificate, but what it says
+//! is checked like anything else that comes from outside.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use api::{ConvertError, ConvertProblem, v1};
+use model::operation::Timestamp;
+use model::{Digest, Generation, NodeName, SegmentName, SliceName, Vni};
+
+use crate::observed::{Refused, Report};
+
+/// What is wrong with a report.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReportError {
+    /// A field is ill-formed.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// A generation and a digest come together or not at all.
+    #[error("realised.digest: a digest of generation 0; expected none, for nothing was ever applied")]
+    DigestOfNothing,
+    /// Too many segments.
+    #[error("realised.segments: {0} segments; expected at most {SEGMENTS_REPORTED_MAX}")]
+    TooManySegments(usize),
+}
+
+/// Checks what an edge says that it runs.
+pub(crate) fn read(edge: &NodeName, realised: v1::Realised, at: Timestamp) -> Result<Report, ReportError> {
+    let generation = Generation::new(realised.generation);
+    let digest = match (realised.generation, realised.digest.as_slice()) {
+        (0, []) => None,
+        (0, _) => return Err(ReportError::DigestOfNothing),
+        (_, octets) => {
+            let octets = <[u8; 32]>::try_from(octets).map_err(|_| ConvertProblem::Digest(octets.len()));
+            Some(Digest::from_bytes(octets.map_err(|problem| at_field("realised.digest", problem))?))
+        }
+    };
+    if realised.segments.len() > SEGMENTS_REPORTED_MAX {
+        return Err(ReportError::TooManySegments(realised.segments.len()));
+    }
+    let segments = realised.segments.into_iter().enumerate().map(|(index, segment)| check(edge, index, segment));
+    let refusal = realised.refusal.map(|refusal| Refused {
+        generation: Generation::new(refusal.generation),
+        reason: cut(&refusal.reason, REASON_CHARS_MAX),
+    });
+    Ok(Report { at, generation, digest, segments: segments.collect::<Result<_, _>>()?, refusal })
+}
+
+fn check(edge: &NodeName, index: usize, mut segment: v1::RealisedSegment) -> Result<v1::RealisedSegment, ConvertError> {
+    let field = |name: &str| format!("realised.segments[{index}].{name}");
+    let name = |result: Result<(), model::InvalidName>, field: String| result.map_err(|error| at_field(&field, error));
+    name(segment.slice.parse::<SliceName>().map(drop), field("slice"))?;
+    name(segment.segment.parse::<SegmentName>().map(drop), field("segment"))?;
+    Vni::try_from(segment.vni).map_err(|error| at_field(&field("vni"), error))?;
+    segment.edge = edge.to_string();
+    segment.aaa_reason = cut(&segment.aaa_reason, REASON_CHARS_MAX);
+    Ok(segment)
+}
+
+/// The ports and the version of a Hello, cut to what is fit to keep.
+pub(crate) fn hello(hello: v1::Hello) -> (String, Vec<v1::PortStatus>) {
+    let ports = hello.ports.into_iter().take(PORTS_REPORTED_MAX);
+    let port = |port: v1::PortStatus| v1::PortStatus { port: cut(&port.port, 64), driver: cut(&port.driver, 64) };
+    (cut(&hello.version, 64), ports.map(port).collect())
+}
+
+/// A name that came with a message.
+pub(crate) fn name<T: FromStr<Err = E>, E: Into<ConvertProblem> + Display>(
+    text: &str,
+    field: &str,
+) -> Result<T, ConvertError> {
+    text.parse().map_err(|problem: E| at_field(field, problem))
+}
+
+fn at_field(path: &str, problem: impl Into<ConvertProblem>) -> ConvertError {
+    ConvertError { path: path.to_owned(), problem: problem.into() }
+}
+
+/// Text for people, without control characters and not longer than is fit to show.
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(chars_max).collect()
+}
+
+const SEGMENTS_REPORTED_MAX: usize = 65_536;
+const PORTS_REPORTED_MAX: usize = 256;
+const REASON_CHARS_MAX: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge() -> NodeName {
+        "edge-a".parse().unwrap()
+    }
+
+    fn segment() -> v1::RealisedSegment {
+        v1::RealisedSegment {
+            edge: "edge-z".into(),
+            slice: "iot".into(),
+            segment: "smart-metering".into(),
+            vni: 10_000,
+            ..v1::RealisedSegment::default()
+        }
+    }
+
+    fn refused(realised: v1::Realised) -> String {
+        read(&edge(), realised, Timestamp(1)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_segment_is_that_of_the_edge_that_reports_whatever_it_says() {
+        let realised = v1::Realised {
+            generation: 3,
+            digest: vec![7; 32],
+            segments: vec![segment()],
+            refusal: Some(v1::Refusal { generation: 4, reason: "no\nport\u{7} access0".into() }),
+        };
+        let report = read(&edge(), realised, Timestamp(5)).unwrap();
+        assert_eq!(report.generation, Generation::new(3));
+        assert_eq!(report.digest, Some(Digest::from_bytes([7; 32])));
+        assert_eq!(report.segments[0].edge, "edge-a");
+        assert_eq!(report.refusal.unwrap().reason, "noport access0", "no control characters reach a terminal or a log");
+    }
+
+    #[test]
+    fn an_edge_that_runs_nothing_has_no_digest() {
+        let report = read(&edge(), v1::Realised::default(), Timestamp(5)).unwrap();
+        assert_eq!((report.generation.get(), report.digest), (0, None));
+        let digest = v1::Realised { digest: vec![0; 32], ..v1::Realised::default() };
+        assert!(refused(digest).starts_with("realised.digest: a digest of generation 0"));
+    }
+
+    #[test]
+    fn an_ill_formed_report_is_refused_with_its_field() {
+        let short = v1::Realised { generation: 1, digest: vec![0; 31], ..v1::Realised::default() };
+        assert_eq!(refused(short), "realised.digest: 31 octets; expected the 32 of a SHA-256 digest");
+        let none = v1::Realised { generation: 1, ..v1::Realised::default() };
+        assert_eq!(refused(none), "realised.digest: 0 octets; expected the 32 of a SHA-256 digest");
+        let with = |change: fn(&mut v1::RealisedSegment)| {
+            let mut wrong = segment();
+            change(&mut wrong);
+            refused(v1::Realised { segments: vec![segment(), wrong], ..v1::Realised::default() })
+        };
+        assert!(with(|s| s.vni = 1 << 24).starts_with("realised.segments[1].vni: 16777216 is not a VNI"));
+        assert!(with(|s| s.slice = "I/O".into()).starts_with("realised.segments[1].slice: `I/O` is not"));
+        assert!(with(|s| s.segment = String::new()).starts_with("realised.segments[1].segment: `` is not"));
+        let many = v1::Realised { segments: vec![segment(); SEGMENTS_REPORTED_MAX + 1], ..v1::Realised::default() };
+        assert!(refused(many).starts_with("realised.segments: 65537 segments; expected at most 65536"));
+    }
+}

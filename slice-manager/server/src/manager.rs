@@ -1,0 +1,253 @@
+//! A running manager: store, writer, services and the port that they listen on. A process hosts one by
+//! [`daemon`](crate::daemon), a test or the demo by [`Manager::start`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::v1;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::auth::Guarded;
+use crate::core::Core;
+use crate::decided::{self, Decided};
+use crate::observed::Observed;
+use crate::profiles::{self, ProfilesError};
+use crate::records::{RecordError, Records};
+use crate::services::Services;
+use crate::store::{EmbeddedStore, StoreError};
+use crate::tls::{TlsError, TlsPaths};
+use crate::writer;
+
+/// What a manager needs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its certificates.
+    pub tls: TlsPaths,
+    /// The folder of its store; made if it is not there.
+    pub store: PathBuf,
+    /// A folder of profiles; without one, those that are built in.
+    pub profiles: Option<PathBuf>,
+}
+
+/// Why a manager does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The certificates can be read and are none.
+    #[error("the certificates can't be used")]
+    Certificates(#[source] tonic::transport::Error),
+    /// Its profiles.
+    #[error("the profiles can't be used")]
+    Profiles(#[from] ProfilesError),
+    /// Its store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is in the store.
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    /// What is in the store contradicts itself.
+    #[error(
+        "the store is inconsistent, or the profiles are not those that its plan was made with: {}",
+        _0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    Inconsistent(Vec<plan::Note>),
+    /// The address.
+    #[error("can't listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The machine has no thread left, or the runtime is ending.
+    #[error("the writer can't be started")]
+    Thread(#[source] std::io::Error),
+    /// The descriptors of this build are damaged.
+    #[error("reflection can't be served")]
+    Reflection(#[source] tonic_reflection::server::Error),
+}
+
+/// Starts managers.
+#[derive(Debug)]
+pub struct Manager;
+
+impl Manager {
+    /// Reads the store, checks it, listens and serves. Needs a tokio runtime.
+    pub async fn start(config: Config) -> Result<RunningManager, StartError> {
+        // Another part of the process may have chosen already; that choice is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let tls = config.tls.load()?;
+        let catalog = Arc::new(profiles::load(config.profiles.as_deref())?);
+        let opening = config.store.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = EmbeddedStore::open(&opening)?;
+            let records = Records::load(&store)?;
+            Ok::<_, StartError>((store, records))
+        });
+        let (store, records) = opened.await.map_err(|error| StartError::Thread(std::io::Error::other(error)))??;
+        let faults = decided::faults(&records.plan, &records.intents, &catalog);
+        if !faults.is_empty() {
+            return Err(StartError::Inconsistent(faults));
+        }
+        let listen = |source| StartError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+
+        let observed = Arc::new(Observed::default());
+        let unfinished = records.operations.values().filter(|operation| !operation.state.is_final()).count();
+        tracing::info!(%address, generation = %records.plan.generation, unfinished, "the manager starts");
+        let (writer, decided, thread) =
+            writer::start(Box::new(store), records, catalog.clone(), observed.clone()).map_err(StartError::Thread)?;
+        let (stop, stopping) = watch::channel(false);
+        let core = Arc::new(Core::new(catalog, observed, writer.clone(), decided.clone(), stopping.clone()));
+        let router = match router(tls, core).await {
+            Ok(router) => router,
+            Err(error) => {
+                end(&writer, thread).await;
+                return Err(error);
+            }
+        };
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let mut stopping = stopping;
+        let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }));
+        Ok(RunningManager { address, writer, decided, stop, serving, thread: Some(thread) })
+    }
+}
+
+/// Every service behind the guard; health and reflection, too.
+async fn router(
+    tls: tonic::transport::ServerTlsConfig,
+    core: Arc<Core>,
+) -> Result<tonic::transport::server::Router, StartError> {
+    let services = Services::new(core);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(api::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let mut server = Server::builder()
+        .tls_config(tls)
+        .map_err(StartError::Certificates)?
+        .max_concurrent_streams(STREAMS_OF_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_ANSWER_SECONDS)))
+        .http2_max_header_list_size(HEADERS_OCTETS_MAX);
+    macro_rules! guarded {
+        ($($module:ident::$server:ident),* $(,)?) => {
+            server
+                .add_service(Guarded(health_service))
+                .add_service(Guarded(reflection.build_v1().map_err(StartError::Reflection)?))
+                $(.add_service(Guarded(
+                    v1::$module::$server::new(services.clone())
+                        .max_decoding_message_size(MESSAGE_OCTETS_MAX)
+                        .max_encoding_message_size(MESSAGE_OCTETS_MAX),
+                )))*
+        };
+    }
+    Ok(guarded!(
+        intent_service_server::IntentServiceServer,
+        slice_service_server::SliceServiceServer,
+        segment_service_server::SegmentServiceServer,
+        template_service_server::TemplateServiceServer,
+        node_service_server::NodeServiceServer,
+        operation_service_server::OperationServiceServer,
+        dataplane_service_server::DataplaneServiceServer,
+        aaa_service_server::AaaServiceServer,
+        edge_service_server::EdgeServiceServer,
+    ))
+}
+
+/// A manager that runs. Dropping it ends it without grace; [`shutdown`](Self::shutdown) lets calls end first.
+#[derive(Debug)]
+pub struct RunningManager {
+    address: SocketAddr,
+    writer: writer::WriterHandle,
+    decided: watch::Receiver<Arc<Decided>>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Why a manager ended that was not told to.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// The writer has given up: the store can't be read, or a fault of ours.
+    #[error("the writer has ended; the log says why")]
+    Writer,
+    /// The services have ended.
+    #[error("the services have ended")]
+    Serving(#[source] Option<tonic::transport::Error>),
+}
+
+impl RunningManager {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it ends by itself, which it does only if something is badly wrong.
+    pub async fn failed(&mut self) -> StopError {
+        let decided = &mut self.decided;
+        let writer_ended = async { while decided.changed().await.is_ok() {} };
+        tokio::select! {
+            () = writer_ended => StopError::Writer,
+            ended = &mut self.serving => StopError::Serving(ended.ok().and_then(Result::err)),
+        }
+    }
+
+    /// Ends streams, lets calls end, and closes the store.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        if !self.serving.is_finished() {
+            let grace = tokio::time::timeout(Duration::from_secs(GRACE_SECONDS), &mut self.serving);
+            if grace.await.is_err() {
+                self.serving.abort();
+            }
+        }
+        if let Some(thread) = self.thread.take() {
+            end(&self.writer, thread).await;
+        }
+        tracing::info!("the manager has stopped");
+    }
+}
+
+/// Ends the writer and waits for it: when it has ended, the store is closed and can be opened again.
+async fn end(writer: &writer::WriterHandle, thread: std::thread::JoinHandle<()>) {
+    writer.stop().await;
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    if !matches!(joined, Ok(Ok(()))) {
+        tracing::error!("the writer has ended badly");
+    }
+}
+
+impl Drop for RunningManager {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        self.serving.abort();
+    }
+}
+
+/// The longest message, either way.
+const MESSAGE_OCTETS_MAX: usize = 16 << 20;
+/// How many calls may be open on one connection.
+const STREAMS_OF_CONNECTION_MAX: u32 = 128;
+/// All headers of a request together.
+const HEADERS_OCTETS_MAX: u32 = 16 << 10;
+/// How often a quiet peer is asked whether it is there, and how long it has for the answer: an edge that is dead is
+/// noticed within the sum.
+const KEEPALIVE_SECONDS: u64 = 10;
+const KEEPALIVE_ANSWER_SECONDS: u64 = 5;
+/// How long calls have to end when the manager stops.
+const GRACE_SECONDS: u64 = 5;

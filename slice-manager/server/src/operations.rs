@@ -1,0 +1,113 @@
+//! How an operation gets on: from what edges have confirmed and refused to its next state. Pure.
+
+use std::collections::BTreeMap;
+
+use model::operation::{Operation, OperationProblem, OperationState, Timestamp};
+use model::{Generation, NodeName};
+
+use crate::observed::{Observations, Refused};
+
+/// The operation as it stands now, if that is other than before.
+pub(crate) fn advance(
+    operation: &Operation,
+    confirmed: &BTreeMap<NodeName, Generation>,
+    observations: &Observations,
+    now: Timestamp,
+) -> Option<Operation> {
+    if operation.state.is_final() {
+        return None;
+    }
+    let mut next = operation.clone();
+    next.awaiting.retain(|(edge, since)| confirmed.get(edge).is_none_or(|running| running < since));
+    next.problem = next.awaiting.iter().find_map(|(edge, since)| {
+        let Refused { generation, reason } = observations.get(edge)?.report.as_ref()?.refusal.clone()?;
+        // A later program holds what this one asked for, so its refusal is this operation's problem, too.
+        (generation >= *since).then(|| OperationProblem { edge: edge.clone(), generation, reason })
+    });
+    next.state = match (&next.problem, next.awaiting.is_empty()) {
+        (_, true) => OperationState::Completed,
+        (Some(_), false) => OperationState::FailedTemp,
+        (None, false) => OperationState::Processing,
+    };
+    if next.state != operation.state {
+        next.state_entered = now;
+    }
+    (next != *operation).then_some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use model::operation::{OperationId, OperationKind};
+
+    use super::*;
+    use crate::observed::{EdgeObserved, Report};
+
+    fn edge(name: &str) -> NodeName {
+        name.parse().unwrap()
+    }
+
+    fn operation() -> Operation {
+        Operation {
+            id: OperationId(1),
+            kind: OperationKind::Apply,
+            state: OperationState::Processing,
+            started: Timestamp(1),
+            state_entered: Timestamp(1),
+            requested_by: "urn:microslice:operator:olga".to_owned(),
+            generation: Generation::new(5),
+            changes: Vec::new(),
+            awaiting: vec![(edge("edge-a"), Generation::new(5)), (edge("edge-b"), Generation::new(5))],
+            problem: None,
+        }
+    }
+
+    fn confirmed(edges: &[(&str, u64)]) -> BTreeMap<NodeName, Generation> {
+        edges.iter().map(|(name, generation)| (edge(name), Generation::new(*generation))).collect()
+    }
+
+    fn refusal(name: &str, generation: u64) -> Observations {
+        let refusal = Refused { generation: Generation::new(generation), reason: "no port access0".to_owned() };
+        let report = Report {
+            at: Timestamp(2),
+            generation: Generation::new(4),
+            digest: None,
+            segments: Vec::new(),
+            refusal: Some(refusal),
+        };
+        let observed = EdgeObserved { report: Some(report), ..EdgeObserved::default() };
+        [(edge(name), Arc::new(observed))].into()
+    }
+
+    #[test]
+    fn it_is_completed_when_every_edge_has_confirmed_and_not_before() {
+        let nothing = Observations::new();
+        assert_eq!(advance(&operation(), &confirmed(&[]), &nothing, Timestamp(9)), None);
+        assert_eq!(advance(&operation(), &confirmed(&[("edge-a", 4), ("edge-b", 4)]), &nothing, Timestamp(9)), None);
+        let one = advance(&operation(), &confirmed(&[("edge-a", 5)]), &nothing, Timestamp(9)).unwrap();
+        assert_eq!(one.state, OperationState::Processing);
+        assert_eq!(one.state_entered, Timestamp(1), "the state is the same");
+        assert_eq!(one.awaiting, [(edge("edge-b"), Generation::new(5))]);
+        // What was confirmed once stays confirmed, even if the edge is not heard of again; a later generation counts.
+        let both = advance(&one, &confirmed(&[("edge-b", 8)]), &nothing, Timestamp(9)).unwrap();
+        assert_eq!((both.state, both.state_entered), (OperationState::Completed, Timestamp(9)));
+        assert_eq!(advance(&both, &confirmed(&[]), &nothing, Timestamp(10)), None, "it is final");
+    }
+
+    #[test]
+    fn a_refusal_fails_it_for_the_time_being_and_names_edge_and_reason() {
+        let before = refusal("edge-b", 4);
+        assert_eq!(advance(&operation(), &confirmed(&[]), &before, Timestamp(9)), None, "that was another program");
+        let failed = advance(&operation(), &confirmed(&[]), &refusal("edge-b", 5), Timestamp(9)).unwrap();
+        assert_eq!(failed.state, OperationState::FailedTemp);
+        let problem = failed.problem.as_ref().unwrap();
+        assert_eq!(problem.to_string(), "edge-b can't run generation 5: no port access0");
+        let other = advance(&failed, &confirmed(&[("edge-a", 5)]), &refusal("edge-b", 5), Timestamp(10)).unwrap();
+        assert_eq!((other.state, other.state_entered), (OperationState::FailedTemp, Timestamp(9)));
+        let again = advance(&failed, &confirmed(&[]), &Observations::new(), Timestamp(10)).unwrap();
+        assert_eq!((again.state, again.problem), (OperationState::Processing, None));
+        let done = advance(&failed, &confirmed(&[("edge-a", 5), ("edge-b", 6)]), &before, Timestamp(11)).unwrap();
+        assert_eq!((done.state, done.problem), (OperationState::Completed, None));
+    }
+}

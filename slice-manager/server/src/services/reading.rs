@@ -1,0 +1,65 @@
+//! Counters and sessions, read from the edges when they are asked for.
+
+use api::v1;
+use model::{NodeName, SegmentName, SliceName};
+use tonic::{Request, Response, Status};
+
+use super::{Services, narrowing};
+use crate::edges::{Gathered, Unreached, gather};
+use crate::status::View;
+
+#[tonic::async_trait]
+impl v1::dataplane_service_server::DataplaneService for Services {
+    async fn get_drops(&self, request: Request<v1::DataplaneRequest>) -> Result<Response<v1::DropsResponse>, Status> {
+        let (gathered, unreachable) = self.read(v1::ReadKind::Drops, &request.into_inner().edge).await?;
+        Ok(Response::new(v1::DropsResponse { drops: gathered.drops, unreachable }))
+    }
+
+    async fn get_meters(&self, request: Request<v1::DataplaneRequest>) -> Result<Response<v1::MetersResponse>, Status> {
+        let (gathered, unreachable) = self.read(v1::ReadKind::Meters, &request.into_inner().edge).await?;
+        Ok(Response::new(v1::MetersResponse { meters: gathered.meters, unreachable }))
+    }
+}
+
+#[tonic::async_trait]
+impl v1::aaa_service_server::AaaService for Services {
+    async fn list_sessions(
+        &self,
+        request: Request<v1::ListSessionsRequest>,
+    ) -> Result<Response<v1::ListSessionsResponse>, Status> {
+        let request = request.into_inner();
+        let slice: Option<SliceName> = narrowing("slice", &request.slice)?;
+        let segment: Option<SegmentName> = narrowing("segment", &request.segment)?;
+        let (mut gathered, unreachable) = self.read(v1::ReadKind::Sessions, &request.edge).await?;
+        gathered.sessions.retain(|session| {
+            slice.as_ref().is_none_or(|slice| session.slice == slice.as_str())
+                && segment.as_ref().is_none_or(|segment| session.segment == segment.as_str())
+        });
+        Ok(Response::new(v1::ListSessionsResponse { sessions: gathered.sessions, unreachable }))
+    }
+}
+
+impl Services {
+    /// Asks one edge, or every edge that there is.
+    async fn read(&self, kind: v1::ReadKind, edge: &str) -> Result<(Gathered, Vec<v1::Unreachable>), Status> {
+        let only: Option<NodeName> = narrowing("edge", edge)?;
+        let (decided, observations) = (self.0.decided(), self.0.observed.snapshot());
+        let mut edges: Vec<NodeName> = View::new(&decided, &observations).edge_names().cloned().collect();
+        if let Some(only) = only {
+            edges.retain(|edge| *edge == only);
+            if edges.is_empty() {
+                return Err(Status::not_found(format!("there is no edge `{only}`")));
+            }
+        }
+        let (gathered, unreached) = gather(&self.0.sessions, kind, edges).await;
+        Ok((gathered, unreachable(unreached)))
+    }
+}
+
+fn unreachable(unreached: Unreached) -> Vec<v1::Unreachable> {
+    let message = |(edge, error): (NodeName, crate::edges::ReadError)| v1::Unreachable {
+        edge: edge.to_string(),
+        reason: error.to_string(),
+    };
+    unreached.into_iter().map(message).collect()
+}

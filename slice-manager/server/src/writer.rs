@@ -1,0 +1,279 @@
+//! The writer: the one thread that decides and stores. Changes come to it one after another, so that two never plan
+//! from the same parent; a call that is given up by its client is still carried through; and the blocking calls of the
+//! store never stand in the way of the runtime.
+//!
+//! After each message it also takes in what edges have reported since: operations get on, quarantine ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use model::operation::{Operation, OperationId, OperationKind, OperationState};
+use model::plan::Plan;
+use model::profile::Catalog;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::decided::{self, ChangeError, Decided, Decision, Issued, OPERATIONS_UNFINISHED_MAX, Wish};
+use crate::observed::{Observed, confirmed, now};
+use crate::operations;
+use crate::records::{self, RecordError, Records};
+use crate::store::{Revision, Store, StoreError, Transaction};
+
+/// How the rest of the manager speaks to the writer.
+#[derive(Debug, Clone)]
+pub(crate) struct WriterHandle {
+    messages: mpsc::Sender<Message>,
+    reported: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Change { wish: Wish, requested_by: String, reply: oneshot::Sender<ChangeResult> },
+    Reported,
+    Stop,
+}
+
+/// The operation that a change led to; none if there was nothing to change.
+type ChangeResult = Result<Option<Arc<Operation>>, ChangeError>;
+
+impl WriterHandle {
+    /// Makes a change. When it answers, the decision is durable and published.
+    pub(crate) async fn change(&self, wish: Wish, requested_by: String) -> ChangeResult {
+        let (reply, answer) = oneshot::channel();
+        self.messages.try_send(Message::Change { wish, requested_by, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
+            mpsc::error::TrySendError::Closed(_) => ChangeError::Stopping,
+        })?;
+        answer.await.unwrap_or(Err(ChangeError::Stopping))
+    }
+
+    /// Says that an edge has reported something. Any number of reports wake the writer once; if the queue is full, it
+    /// is awake and looks after its next message.
+    pub(crate) fn reported(&self) {
+        if !self.reported.swap(true, Ordering::AcqRel) {
+            let _ = self.messages.try_send(Message::Reported);
+        }
+    }
+
+    /// Ends the writer after the changes that wait already.
+    pub(crate) async fn stop(&self) {
+        let _ = self.messages.send(Message::Stop).await;
+    }
+}
+
+/// Starts the writer on a store that was read and found sound.
+pub(crate) fn start(
+    store: Box<dyn Store>,
+    records: Records,
+    catalog: Arc<Catalog>,
+    observed: Arc<Observed>,
+) -> std::io::Result<(WriterHandle, watch::Receiver<Arc<Decided>>, JoinHandle<()>)> {
+    let (messages, inbox) = mpsc::channel(CHANGES_WAITING_MAX);
+    let reported = Arc::new(AtomicBool::new(false));
+    let (target, decided) = taken_over(records, &Issued::default());
+    let (published, decided) = watch::channel(Arc::new(decided));
+    let writer = Writer { store, catalog, observed, target, published, reported: reported.clone() };
+    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(inbox))?;
+    Ok((WriterHandle { messages, reported }, decided, thread))
+}
+
+fn taken_over(records: Records, issued: &Issued) -> (Option<Revision>, Decided) {
+    let decided = Decided {
+        issued: Arc::new(issued.with(&records.plan)),
+        intents: Arc::new(records.intents),
+        plan: Arc::new(records.plan),
+        operations: Arc::new(records.operations),
+    };
+    (records.target, decided)
+}
+
+struct Writer {
+    store: Box<dyn Store>,
+    catalog: Arc<Catalog>,
+    observed: Arc<Observed>,
+    /// The version of the stored target, by which the next is compared and set.
+    target: Option<Revision>,
+    published: watch::Sender<Arc<Decided>>,
+    reported: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        while let Some(message) = inbox.blocking_recv() {
+            let outcome = match message {
+                Message::Stop => return,
+                Message::Reported => Ok(()),
+                Message::Change { wish, requested_by, reply } => {
+                    let result = self.change(wish, requested_by);
+                    let outcome = if let Err(ChangeError::Store(_)) = result { self.reread() } else { Ok(()) };
+                    // A caller that is gone has its change all the same.
+                    let _ = reply.send(result);
+                    outcome
+                }
+            };
+            if let Err(error) = outcome.and_then(|()| self.progress()) {
+                tracing::error!(error = %chain(&error), "the store can't be read any more; the manager stops");
+                return;
+            }
+        }
+    }
+
+    fn decided(&self) -> Arc<Decided> {
+        self.published.borrow().clone()
+    }
+
+    fn change(&mut self, wish: Wish, requested_by: String) -> ChangeResult {
+        let decided = self.decided();
+        let kind = match wish {
+            Wish::Apply(_) => OperationKind::Apply,
+            Wish::Delete(_) => OperationKind::Delete,
+        };
+        let confirmed = confirmed(&decided, &self.observed.snapshot());
+        let Some(decision) = decided::decide(&decided, wish, &self.catalog, &confirmed)? else { return Ok(None) };
+        if decided.operations.values().filter(|o| !o.state.is_final()).count() >= OPERATIONS_UNFINISHED_MAX {
+            return Err(ChangeError::TooManyUnfinished);
+        }
+        let operation = new_operation(&decided, kind, requested_by, &decision);
+        let forgotten = surplus(&decided.operations);
+        let mut transaction = Transaction::new();
+        for change in &decision.changes {
+            let resource = decision.intents.get(&change.resource);
+            transaction = records::put_intent(transaction, &change.resource, resource.as_ref());
+        }
+        transaction = records::put_target(transaction, &decision.plan, self.target);
+        transaction = records::add_operation(transaction, &operation);
+        transaction = forgotten.iter().fold(transaction, |t, id| records::delete_operation(t, *id));
+        self.target = Some(self.store.commit(&transaction)?);
+        let operation = Arc::new(operation);
+        let mut operations = BTreeMap::clone(&decided.operations);
+        operations.retain(|id, _| !forgotten.contains(id));
+        operations.insert(operation.id, operation.clone());
+        self.publish(&decided, Some(decision.intents), decision.plan, operations);
+        tracing::info!(operation = %operation.id, generation = %operation.generation, "decided");
+        Ok(Some(operation))
+    }
+
+    /// Takes in what edges have reported.
+    fn progress(&mut self) -> Result<(), RecordError> {
+        self.reported.swap(false, Ordering::AcqRel);
+        let stored = self.advance().and_then(|()| self.release());
+        match stored {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "progress could not be stored; it is tried again");
+                self.reread()
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<(), StoreError> {
+        let decided = self.decided();
+        let observations = self.observed.snapshot();
+        let confirmed = confirmed(&decided, &observations);
+        let advance = |operation: &Arc<Operation>| operations::advance(operation, &confirmed, &observations, now());
+        let advanced: Vec<Operation> = decided.operations.values().filter_map(advance).collect();
+        if advanced.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(&advanced.iter().fold(Transaction::new(), records::put_operation))?;
+        let mut operations = BTreeMap::clone(&decided.operations);
+        for operation in advanced {
+            let (id, state) = (operation.id, operation.state.as_str());
+            tracing::info!(operation = %id, state, awaiting = operation.awaiting.len(), "the operation got on");
+            operations.insert(id, Arc::new(operation));
+        }
+        self.published.send_replace(Arc::new(Decided { operations: Arc::new(operations), ..Decided::clone(&decided) }));
+        Ok(())
+    }
+
+    /// Plans again if edges have confirmed that they have let go of what they had.
+    fn release(&mut self) -> Result<(), StoreError> {
+        let decided = self.decided();
+        let confirmed = confirmed(&decided, &self.observed.snapshot());
+        if !decided::may_release(&decided, &confirmed) {
+            return Ok(());
+        }
+        let plan = match decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed) {
+            Ok(plan) if plan == *decided.plan => return Ok(()),
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::error!(%error, "what is declared can't be planned again; numbers stay in quarantine");
+                return Ok(());
+            }
+        };
+        self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
+        tracing::info!(generation = %plan.generation, quarantine = plan.quarantine.len(), "edges have let go");
+        self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
+        Ok(())
+    }
+
+    fn publish(
+        &self,
+        before: &Decided,
+        intents: Option<plan::Intents>,
+        plan: Plan,
+        operations: BTreeMap<OperationId, Arc<Operation>>,
+    ) {
+        self.published.send_replace(Arc::new(Decided {
+            intents: intents.map_or_else(|| before.intents.clone(), Arc::new),
+            issued: Arc::new(before.issued.with(&plan)),
+            plan: Arc::new(plan),
+            operations: Arc::new(operations),
+        }));
+    }
+
+    /// After a commit that failed, what is in the store is what counts, be it ours or another's.
+    fn reread(&mut self) -> Result<(), RecordError> {
+        let records = Records::load(self.store.as_ref())?;
+        let (target, decided) = taken_over(records, &self.decided().issued);
+        self.target = target;
+        self.published.send_replace(Arc::new(decided));
+        Ok(())
+    }
+}
+
+fn new_operation(decided: &Decided, kind: OperationKind, requested_by: String, decision: &Decision) -> Operation {
+    let awaiting = decision.awaiting(&decided.plan);
+    let state = if awaiting.is_empty() { OperationState::Completed } else { OperationState::Processing };
+    let at = now();
+    Operation {
+        id: OperationId(decided.operations.last_key_value().map_or(0, |(id, _)| id.0).saturating_add(1)),
+        kind,
+        state,
+        started: at,
+        state_entered: at,
+        requested_by,
+        generation: decision.plan.generation,
+        changes: decision.changes.clone(),
+        awaiting,
+        problem: None,
+    }
+}
+
+/// The oldest finished operations, as many as are too many when one more comes.
+fn surplus(operations: &BTreeMap<OperationId, Arc<Operation>>) -> Vec<OperationId> {
+    let finished = operations.values().filter(|o| o.state.is_final()).map(|o| o.id);
+    finished.take((operations.len() + 1).saturating_sub(OPERATIONS_KEPT_MAX)).collect()
+}
+
+/// An error with what caused it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// How many changes may wait for their turn.
+pub(crate) const CHANGES_WAITING_MAX: usize = 64;
+/// How many operations are remembered; the oldest finished ones are forgotten first.
+const OPERATIONS_KEPT_MAX: usize = 2_000;
+
+const _: () = assert!(OPERATIONS_KEPT_MAX > OPERATIONS_UNFINISHED_MAX);
+
+#[cfg(test)]
+mod tests;

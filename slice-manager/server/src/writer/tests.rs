@@ -1,0 +1,208 @@
+//! The writer on a store that does not always do as it is told.
+
+use std::sync::Mutex;
+
+use model::NodeName;
+use model::resource::Resource;
+
+use super::*;
+use crate::observed::{Report, SessionId};
+use crate::store::Entry;
+use crate::store::memory::MemoryStore;
+
+/// What happens to the next commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// Another manager writes the target just before it.
+    Overtaken,
+    /// It fails and is not made.
+    Lost,
+    /// It fails and is made all the same.
+    Made,
+}
+
+/// A store in memory, shared with the test, with trouble on demand.
+#[derive(Clone, Default)]
+struct TroubledStore {
+    inner: Arc<MemoryStore>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+impl Store for TroubledStore {
+    fn get(&self, key: &str) -> Result<Option<Entry>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, prefix: &str) -> Result<Vec<(String, Entry)>, StoreError> {
+        self.inner.scan(prefix)
+    }
+
+    fn commit(&self, transaction: &Transaction) -> Result<Revision, StoreError> {
+        let failed = || StoreError::Engine(sled::Error::Io(std::io::Error::other("the disk is full")));
+        match self.trouble.lock().unwrap().take() {
+            None => self.inner.commit(transaction),
+            Some(Trouble::Overtaken) => {
+                let target = self.inner.get("target")?.unwrap().value;
+                self.inner.commit(&Transaction::new().put("target", target))?;
+                self.inner.commit(transaction)
+            }
+            Some(Trouble::Lost) => Err(failed()),
+            Some(Trouble::Made) => self.inner.commit(transaction).and_then(|_| Err(failed())),
+        }
+    }
+}
+
+struct World {
+    store: TroubledStore,
+    writer: WriterHandle,
+    decided: watch::Receiver<Arc<Decided>>,
+    observed: Arc<Observed>,
+}
+
+fn world() -> World {
+    let (store, observed) = (TroubledStore::default(), Arc::new(Observed::default()));
+    let records = Records::load(&store).unwrap();
+    let catalog = Arc::new(Catalog::builtin().unwrap());
+    let (writer, decided, _) = start(Box::new(store.clone()), records, catalog, observed.clone()).unwrap();
+    World { store, writer, decided, observed }
+}
+
+fn reference(file: &str) -> Wish {
+    let path = format!("{}/../../profiles/reference/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let declared = model::resource::read(file, &text).unwrap();
+    Wish::Apply(declared.into_iter().map(|d| d.resource).collect::<Vec<Resource>>())
+}
+
+impl World {
+    async fn change(&self, wish: Wish) -> ChangeResult {
+        self.writer.change(wish, "urn:microslice:operator:olga".to_owned()).await
+    }
+
+    fn stored(&self) -> Vec<(String, Entry)> {
+        self.store.scan("").unwrap()
+    }
+
+    /// The edge says that it runs what it should.
+    fn realise(&self, edge: &NodeName) {
+        let decided = self.decided.borrow().clone();
+        let program = &decided.plan.programs[edge];
+        self.observed.attached(edge, SessionId(1), String::new(), Vec::new());
+        let digest = Some(program.digest());
+        let (at, segments, refusal) = (now(), Vec::new(), None);
+        let report = Report { at, generation: program.generation, digest, segments, refusal };
+        self.observed.reported(edge, SessionId(1), report);
+        self.writer.reported();
+    }
+
+    fn agrees_with_its_store(&self) {
+        let records = Records::load(&self.store).unwrap();
+        let decided = self.decided.borrow();
+        assert_eq!(*decided.intents, records.intents);
+        assert_eq!(*decided.plan, records.plan);
+        assert_eq!(*decided.operations, records.operations);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_was_overtaken_is_aborted_and_can_be_tried_again() {
+    let world = world();
+    world.change(reference("topology")).await.unwrap();
+    let before = world.stored();
+    *world.store.trouble.lock().unwrap() = Some(Trouble::Overtaken);
+    let refused = world.change(reference("iot")).await;
+    assert!(matches!(refused, Err(ChangeError::Store(StoreError::Conflict { .. }))), "{refused:?}");
+    let values = |dump: &[(String, Entry)]| dump.iter().map(|(k, e)| (k.clone(), e.value.clone())).collect::<Vec<_>>();
+    assert_eq!(values(&world.stored()), values(&before), "nothing is left of it");
+    assert_eq!(world.change(reference("iot")).await.unwrap().unwrap().id, OperationId(2));
+    world.agrees_with_its_store();
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_is_believed_only_as_far_as_the_store_has_it() {
+    for (trouble, is_there) in [(Trouble::Lost, false), (Trouble::Made, true)] {
+        let world = world();
+        world.change(reference("topology")).await.unwrap();
+        *world.store.trouble.lock().unwrap() = Some(trouble);
+        let failed = world.change(reference("iot")).await;
+        assert!(matches!(failed, Err(ChangeError::Store(StoreError::Engine(_)))), "{failed:?}");
+        world.agrees_with_its_store();
+        assert_eq!(world.decided.borrow().operations.len(), 1 + usize::from(is_there), "{trouble:?}");
+        let again = world.change(reference("iot")).await.unwrap();
+        assert_eq!(again.is_none(), is_there, "{trouble:?}");
+        world.agrees_with_its_store();
+    }
+}
+
+#[tokio::test]
+async fn progress_that_could_not_be_stored_is_made_with_the_next_message() {
+    let mut world = world();
+    world.change(reference("topology")).await.unwrap();
+    world.change(reference("factory")).await.unwrap();
+    let edges: Vec<NodeName> = world.decided.borrow().plan.programs.keys().cloned().collect();
+    for trouble in [Trouble::Lost, Trouble::Overtaken] {
+        *world.store.trouble.lock().unwrap() = Some(trouble);
+        world.realise(&edges[0]);
+        while world.store.trouble.lock().unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+    for edge in &edges {
+        world.realise(edge);
+    }
+    let done = |decided: &Arc<Decided>| decided.operations.values().all(|o| o.state == OperationState::Completed);
+    world.decided.wait_for(done).await.unwrap();
+    world.agrees_with_its_store();
+}
+
+#[tokio::test]
+async fn a_writer_that_has_stopped_says_so() {
+    let mut world = world();
+    world.writer.stop().await;
+    while world.decided.changed().await.is_ok() {}
+    assert!(matches!(world.change(reference("topology")).await, Err(ChangeError::Stopping)));
+}
+
+fn operation(id: u64, state: OperationState) -> (OperationId, Arc<Operation>) {
+    let operation = Operation {
+        id: OperationId(id),
+        kind: OperationKind::Apply,
+        state,
+        started: now(),
+        state_entered: now(),
+        requested_by: String::new(),
+        generation: model::Generation::new(1),
+        changes: Vec::new(),
+        awaiting: Vec::new(),
+        problem: None,
+    };
+    (OperationId(id), Arc::new(operation))
+}
+
+#[test]
+fn the_oldest_finished_operations_are_forgotten_and_no_unfinished_one() {
+    let most = OPERATIONS_KEPT_MAX as u64;
+    let mut operations: BTreeMap<_, _> = (1..most).map(|id| operation(id, OperationState::Completed)).collect();
+    operations.extend([operation(1, OperationState::Processing), operation(3, OperationState::FailedTemp)]);
+    assert!(surplus(&operations).is_empty(), "one more fits");
+    operations.extend([operation(most, OperationState::Completed)]);
+    assert_eq!(surplus(&operations), [OperationId(2)]);
+    operations.extend([operation(most + 1, OperationState::Completed)]);
+    assert_eq!(surplus(&operations), [OperationId(2), OperationId(4)]);
+}
+
+#[tokio::test]
+async fn when_too_many_operations_are_unfinished_a_change_is_refused_by_name() {
+    let store = TroubledStore::default();
+    let mut records = Records::load(&store).unwrap();
+    let unfinished = OPERATIONS_UNFINISHED_MAX as u64;
+    records.operations = (1..=unfinished).map(|id| operation(id, OperationState::FailedTemp)).collect();
+    // They wait for an edge that nobody hears of.
+    for operation in records.operations.values_mut() {
+        Arc::make_mut(operation).awaiting = vec![("edge-z".parse().unwrap(), model::Generation::new(1))];
+    }
+    let catalog = Arc::new(Catalog::builtin().unwrap());
+    let (writer, ..) = start(Box::new(store), records, catalog, Arc::default()).unwrap();
+    let refused = writer.change(reference("topology"), String::new()).await;
+    assert!(matches!(refused, Err(ChangeError::TooManyUnfinished)), "{refused:?}");
+}

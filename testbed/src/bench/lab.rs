@@ -1,0 +1,290 @@
+//! A pipeline with sessions, and frames for it: what is measured, without what feeds it.
+//!
+//! Frames are written here by their offsets, as [`crate::world::bytes`] does it, not by the codecs that are measured.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use model::program::{Circuit, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram};
+use model::resource::SegmentId;
+use model::{Dscp, Generation, InterfaceAddress, Mac, Rate, RateLimits, Snssai, Sst, Vlan, Vni};
+use transport_dataplane::{
+    BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec,
+};
+
+use crate::world::bytes;
+
+/// Which address family the tunnels use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Underlay {
+    /// UDP checksum 0.
+    Ipv4,
+    /// UDP checksum computed over the packet.
+    Ipv6,
+}
+
+/// A pipeline of an edge with one slice, two segments and one tunnel, its buffers, and a clock that only this moves.
+#[derive(Debug)]
+pub struct Lab {
+    pipeline: Pipeline,
+    pool: FramePool,
+    outputs: Outputs,
+    burst: Burst,
+    now: Nanos,
+    underlay: Underlay,
+}
+
+impl Lab {
+    /// So many endpoints with a session each, in the segment that is measured; one more in another.
+    ///
+    /// # Panics
+    /// If the program that is written here is not one.
+    #[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
+    pub fn new(sessions: u32, underlay: Underlay) -> Self {
+        let ports = vec![port("access0", 1), port("core0", 2)];
+        let mut compiler = Compiler::new(ports.clone()).expect("two ports");
+        let program = program(underlay, sessions);
+        let now = Nanos(1_000_000_000);
+        let tables = compiler.compile(&program, now).expect("a program for these ports");
+        let mut pipeline = Pipeline::new(Config { ports, sessions_max: sessions as usize + 1 });
+        pipeline.swap(tables);
+        let segments = [MEASURED, OTHER].map(|name| compiler.uid(&segment_id(name)).expect("in the program"));
+        for number in 0..sessions {
+            let ipv4 = Some(device_address(number));
+            let binding = Binding { segment: segments[0], mac: Mac(device(number)), ipv4, ipv6: None };
+            pipeline.bind(&binding).expect("room");
+        }
+        let stranger = Binding { segment: segments[1], mac: Mac(STRANGER), ipv4: None, ipv6: None };
+        pipeline.bind(&stranger).expect("room");
+        let (pool, outputs) = (FramePool::new(4 * BURST_FRAMES_MAX), Outputs::new(2));
+        let mut lab = Self { pipeline, pool, outputs, burst: Burst::new(), now, underlay };
+        lab.introduce_router();
+        lab.introduce_far_end();
+        lab
+    }
+
+    /// Puts frames into the burst; at most 64.
+    ///
+    /// # Panics
+    /// If the pool is empty, which it is not when [`Lab::drain`] is called between bursts.
+    #[allow(clippy::expect_used, reason = "the pool has four times the frames of a burst")]
+    pub fn load<'a>(&mut self, frames: impl IntoIterator<Item = &'a [u8]>) {
+        for octets in frames {
+            let mut frame = self.pool.take().expect("drained before");
+            frame.copy_from(octets);
+            self.burst.push(frame);
+        }
+    }
+
+    /// What is measured: a burst that arrived at the access port.
+    #[inline(never)]
+    pub fn from_access(&mut self) {
+        self.pipeline.process(self.now, ACCESS, &mut self.burst, &mut self.pool, &mut self.outputs);
+    }
+
+    /// What is measured: a burst that arrived at the core port.
+    #[inline(never)]
+    pub fn from_core(&mut self) {
+        self.pipeline.process(self.now, CORE, &mut self.burst, &mut self.pool, &mut self.outputs);
+    }
+
+    /// Takes what left, and answers how many frames left by the access and by the core port.
+    pub fn drain(&mut self) -> (usize, usize) {
+        let counts = [ACCESS, CORE].map(|port| {
+            let queue = self.outputs.queue(port);
+            let frames = queue.len();
+            queue.drain(..).for_each(|frame| self.pool.give(frame));
+            frames
+        });
+        // A burst a microsecond later: the meters fill as they do in a run.
+        self.now.0 += 1_000;
+        (counts[0], counts[1])
+    }
+
+    /// What left by the core port, octet by octet.
+    pub fn left_by_core(&mut self) -> Vec<Vec<u8>> {
+        self.outputs.queue(CORE).iter().map(|frame| frame.octets().to_vec()).collect()
+    }
+
+    /// A datagram from a device to the far end, of so many octets in all, tagged as the access circuit is.
+    pub fn to_far_end(number: u32, flow: u16, octets: usize) -> Vec<u8> {
+        device_frame(FAR_END, number, flow, octets)
+    }
+
+    /// A datagram from a device to one of the other segment.
+    pub fn to_stranger(number: u32, octets: usize) -> Vec<u8> {
+        device_frame(STRANGER, number, 1, octets)
+    }
+
+    /// A datagram from the far end to a device, in its tunnel.
+    pub fn to_device(&self, number: u32, octets: usize) -> Vec<u8> {
+        let packet = bytes::udp4((FAR_ADDRESS, 7), (device_address(number), 7), &vec![0x5a; octets.saturating_sub(42)]);
+        self.in_tunnel(&bytes::ethernet(device(number), FAR_END, None, 0x0800, &packet))
+    }
+
+    fn in_tunnel(&self, inner: &[u8]) -> Vec<u8> {
+        let vxlan = [&[8, 0, 0, 0][..], &(MEASURED_VNI << 8).to_be_bytes(), inner].concat();
+        match self.underlay {
+            Underlay::Ipv4 => {
+                let mut packet = bytes::udp4((REMOTE_V4, 50_000), (LOCAL_V4, 4_789), &vxlan);
+                // RFC 7348: a VXLAN checksum over IPv4 should be 0.
+                packet[26..28].fill(0);
+                bytes::ethernet(port_mac(2), ROUTER, None, 0x0800, &packet)
+            }
+            Underlay::Ipv6 => {
+                let packet = udp6((REMOTE_V6, 50_000), (LOCAL_V6, 4_789), &vxlan);
+                bytes::ethernet(port_mac(2), ROUTER, None, 0x86dd, &packet)
+            }
+        }
+    }
+
+    /// The next hop says where it is, by asking for us.
+    fn introduce_router(&mut self) {
+        let frame = match self.underlay {
+            Underlay::Ipv4 => {
+                let question = bytes::arp(1, (ROUTER, ROUTER_V4), ([0; 6], CORE_V4));
+                bytes::ethernet(bytes::BROADCAST, ROUTER, None, 0x0806, &question)
+            }
+            Underlay::Ipv6 => {
+                let mut icmp = vec![135, 0, 0, 0, 0, 0, 0, 0];
+                icmp.extend(CORE_V6.octets());
+                icmp.extend([1, 1]);
+                icmp.extend(ROUTER);
+                let packet = upper6((ROUTER_V6, CORE_V6), 58, 255, icmp, 2);
+                bytes::ethernet(port_mac(2), ROUTER, None, 0x86dd, &packet)
+            }
+        };
+        self.load([frame.as_slice()]);
+        self.from_core();
+        self.drain();
+    }
+
+    /// The far end sends something, so that the edge knows behind which edge it is.
+    fn introduce_far_end(&mut self) {
+        let frame = self.to_device(0, 64);
+        self.load([frame.as_slice()]);
+        self.from_core();
+        self.drain();
+    }
+}
+
+fn device_frame(destination: bytes::Mac, number: u32, flow: u16, octets: usize) -> Vec<u8> {
+    // Ethernet 14, tag 4, IPv4 20, UDP 8.
+    let payload = vec![0x5a; octets.saturating_sub(46)];
+    let packet = bytes::udp4((device_address(number), flow), (FAR_ADDRESS, 9), &payload);
+    bytes::ethernet(destination, device(number), Some(VLAN), 0x0800, &packet)
+}
+
+fn udp6(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(8 + payload.len()).unwrap_or(u16::MAX);
+    let mut udp = Vec::with_capacity(8 + payload.len());
+    for field in [from.1, to.1, length, 0] {
+        udp.extend(field.to_be_bytes());
+    }
+    udp.extend(payload);
+    upper6((from.0, to.0), 17, 64, udp, 6)
+}
+
+/// An IPv6 packet (RFC 8200) around an upper layer whose checksum stands at `checksum`.
+fn upper6(ends: (Ipv6Addr, Ipv6Addr), protocol: u8, hop_limit: u8, mut upper: Vec<u8>, checksum: usize) -> Vec<u8> {
+    let length = u16::try_from(upper.len()).unwrap_or(u16::MAX);
+    let mut pseudo = [ends.0.octets(), ends.1.octets()].concat();
+    pseudo.extend(u32::from(length).to_be_bytes());
+    pseudo.extend([0, 0, 0, protocol]);
+    pseudo.extend(&upper);
+    let sum = bytes::internet_checksum(&pseudo);
+    upper[checksum..checksum + 2].copy_from_slice(&sum.to_be_bytes());
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(length.to_be_bytes());
+    packet.extend([protocol, hop_limit]);
+    packet.extend(ends.0.octets());
+    packet.extend(ends.1.octets());
+    packet.extend(upper);
+    packet
+}
+
+#[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
+fn program(underlay: Underlay, sessions: u32) -> Program {
+    let unlimited = Rate::from_bits_per_second(1_000_000_000_000);
+    let limits = RateLimits::new(Rate::ZERO, unlimited).expect("a ceiling");
+    let (local, remote, next_hop): (IpAddr, IpAddr, IpAddr) = match underlay {
+        Underlay::Ipv4 => (LOCAL_V4.into(), REMOTE_V4.into(), ROUTER_V4.into()),
+        Underlay::Ipv6 => (LOCAL_V6.into(), REMOTE_V6.into(), ROUTER_V6.into()),
+    };
+    let core = || "core0".parse().expect("a name");
+    let segment = |name: &str, vni| SegmentProgram {
+        id: segment_id(name),
+        vni: Vni::new(vni).expect("24 bits"),
+        limits,
+        sessions_max: sessions.max(1),
+        local: Some(local),
+        remotes: vec![Remote { edge: "edge-c".parse().expect("a name"), address: remote, port: core(), next_hop }],
+        realm: None,
+    };
+    let slice = SliceProgram {
+        slice: "iot".parse().expect("a name"),
+        snssai: Snssai { sst: Sst::new(3).expect("8 bits"), sd: None },
+        limits,
+        packet_octets_max: 1_500,
+        dscp: Dscp::new(10).expect("6 bits"),
+        circuits: vec![Circuit {
+            sdp: "city".parse().expect("a name"),
+            port: "access0".parse().expect("a name"),
+            vlan: Some(Vlan::new(VLAN.into()).expect("12 bits")),
+        }],
+        segments: vec![segment(MEASURED, u64::from(MEASURED_VNI)), segment(OTHER, u64::from(MEASURED_VNI) + 1)],
+    };
+    let addresses = [(CORE_V4.into(), 31), (CORE_V6.into(), 64)]
+        .into_iter()
+        .filter_map(|(address, length)| InterfaceAddress::new(address, length))
+        .collect();
+    let content = ProgramContent {
+        edge: "edge-a".parse().expect("a name"),
+        loopback: vec![LOCAL_V4.into(), LOCAL_V6.into()],
+        core_ports: vec![CorePort { port: core(), addresses, mtu: 9_000 }],
+        slices: vec![slice],
+    };
+    Program { generation: Generation::new(1), content }
+}
+
+#[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
+fn segment_id(segment: &str) -> SegmentId {
+    SegmentId { slice: "iot".parse().expect("a name"), segment: segment.parse().expect("a name") }
+}
+
+#[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
+fn port(name: &str, number: u8) -> PortSpec {
+    PortSpec { name: name.parse().expect("a name"), mac: Mac(port_mac(number)) }
+}
+
+const fn port_mac(number: u8) -> bytes::Mac {
+    [0x02, 0xaa, 0, 0, 0, number]
+}
+
+/// Vendors hand out addresses in order, so neighbouring numbers are what a table must cope with.
+const fn device(number: u32) -> bytes::Mac {
+    let [a, b, c, d] = number.to_be_bytes();
+    [0x02, 0x4d, a, b, c, d]
+}
+
+const fn device_address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a00_0000 | (number & 0x00ff_ffff))
+}
+
+const ACCESS: PortIndex = PortIndex(0);
+const CORE: PortIndex = PortIndex(1);
+const VLAN: u16 = 110;
+const MEASURED: &str = "smart-metering";
+const MEASURED_VNI: u32 = 5_000;
+const OTHER: &str = "personal-health";
+const ROUTER: bytes::Mac = [0x02, 0xcc, 0, 0, 0, 1];
+const FAR_END: bytes::Mac = [0x02, 0xfe, 0, 0, 0, 1];
+const STRANGER: bytes::Mac = [0x02, 0xbb, 0, 0, 0, 1];
+const FAR_ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
+const LOCAL_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const REMOTE_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 3);
+const CORE_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 0);
+const ROUTER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 3);
+const CORE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 1);
+const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 2);

@@ -1,0 +1,228 @@
+//! Frames from devices: who sends, may it, to whom.
+
+use std::net::Ipv4Addr;
+
+use arrayvec::ArrayVec;
+use model::Mac;
+use transport_wire::Protocol;
+use transport_wire::ethernet;
+use transport_wire::flow::{Flow, Network};
+use transport_wire::nd::Kind;
+
+use crate::drops::DropReason;
+use crate::forward::{Flooded, Way, neighbour_message, pull_tag};
+use crate::frame::{BURST_FRAMES_MAX, Burst, Frame};
+use crate::pipeline::Pipeline;
+use crate::session::{Seat, Session, Slot, session_key};
+use crate::tables::{CircuitIndex, SliceSlot};
+
+/// A frame from an attachment circuit, or why it goes no further.
+type Arrival = Result<Arrived, DropReason>;
+
+/// A frame from an attachment circuit.
+#[derive(Debug, Clone, Copy)]
+struct Arrived {
+    flow: Flow,
+    circuit: CircuitIndex,
+    slice: SliceSlot,
+    /// The sender's session.
+    from: Option<Slot>,
+    /// The session that it is for, if there is one on this edge.
+    to: Option<Slot>,
+}
+
+/// Where a frame goes.
+#[derive(Debug, Clone, Copy)]
+enum Destination {
+    /// To a session on this edge.
+    Here(Slot),
+    /// To one other edge.
+    Remote(usize),
+    /// To every other edge, and to sessions here if it is for a group.
+    Flood,
+}
+
+impl Pipeline {
+    /// A burst, in phases: all frames are parsed and their circuits found; all sessions are found, so that their cache
+    /// misses overlap; then each frame goes its way.
+    pub(crate) fn access(&mut self, way: &mut Way<'_>, burst: &mut Burst) {
+        let mut arrivals: ArrayVec<Arrival, BURST_FRAMES_MAX> = ArrayVec::new();
+        let mut touched = 0;
+        for frame in burst.iter() {
+            let arrival = self.arrival(way, frame);
+            if let Ok(arrived) = &arrival {
+                touched ^= self.sessions.touch(session_key(arrived.slice, arrived.flow.source));
+                touched ^= self.sessions.touch(session_key(arrived.slice, arrived.flow.destination));
+            }
+            arrivals.push(arrival);
+        }
+        for arrived in arrivals.iter_mut().flatten() {
+            arrived.from = self.sessions.find(session_key(arrived.slice, arrived.flow.source));
+            arrived.to = self.sessions.find(session_key(arrived.slice, arrived.flow.destination));
+            touched ^= match (arrived.from, arrived.to) {
+                (_, Some(to)) => self.sessions.touch_to(to),
+                (Some(from), None) => self.touch_learned(self.sessions.at(from).segment, arrived.flow.destination),
+                (None, None) => 0,
+            };
+        }
+        std::hint::black_box(touched);
+        for (frame, arrival) in burst.drain(..).zip(&arrivals) {
+            match arrival {
+                Ok(arrived) => self.from_device(way, arrived, frame),
+                Err(reason) => self.drop(way, None, *reason, frame),
+            }
+        }
+    }
+
+    #[inline]
+    fn arrival(&self, way: &Way<'_>, frame: &Frame) -> Arrival {
+        let flow = Flow::parse(frame.octets()).map_err(|_| DropReason::Malformed)?;
+        let vlan = flow.tag.map_or(0, |tag| tag.vlan());
+        let circuit = self.tables.circuit(way.port, vlan).ok_or(DropReason::NoCircuit)?;
+        if !flow.source.is_unicast() {
+            return Err(DropReason::SourceNotUnicast);
+        }
+        let slice = self.tables.circuits[usize::from(circuit.0)].slice;
+        Ok(Arrived { flow, circuit, slice, from: None, to: None })
+    }
+
+    #[inline]
+    fn from_device(&mut self, way: &mut Way<'_>, arrived: &Arrived, mut frame: Frame) {
+        let Arrived { mut flow, circuit, slice: _, from, to } = *arrived;
+        let Some(from) = from else {
+            return self.drop(way, None, DropReason::Unauthenticated, frame);
+        };
+        let session = self.sessions.at_mut(from);
+        // A session whose segment has gone is none.
+        let Some(segment) = self.tables.segment_at(session.place, session.segment) else {
+            return self.drop(way, None, DropReason::Unauthenticated, frame);
+        };
+        if let Err(reason) = admissible(session, &flow, &frame) {
+            return self.drop(way, Some(segment), reason, frame);
+        }
+        let vlan = flow.tag.map_or(0, |tag| tag.vlan());
+        session.seat = Some(Seat { port: way.port, vlan });
+        #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
+        let place = segment as u16;
+        session.place = place;
+        if flow.tag.is_some() {
+            pull_tag(&mut frame);
+            flow.network_at -= TAG_OCTETS;
+            flow.tag = None;
+        }
+        let octets = frame.len();
+        if octets - ethernet::HEADER_OCTETS
+            > usize::from(self.tables.circuits[usize::from(circuit.0)].packet_octets_max)
+        {
+            return self.drop(way, Some(segment), DropReason::TooBig, frame);
+        }
+        let destination = match self.destination(way, segment, to, flow.destination) {
+            Ok(destination) => destination,
+            Err(reason) => return self.drop(way, Some(segment), reason, frame),
+        };
+        // Both limits must have room before either is charged: what the segment's limit stops must not cost the slice.
+        let (here, there) = (&mut self.tables.segments[segment].from_access, usize::from(circuit.0));
+        if !here.admits(way.now, octets) {
+            return self.drop(way, Some(segment), DropReason::SegmentRateFromAccess, frame);
+        }
+        if !self.tables.circuits[there].from_access.admits(way.now, octets) {
+            return self.drop(way, Some(segment), DropReason::SliceRateFromAccess, frame);
+        }
+        self.tables.segments[segment].from_access.charge(octets);
+        self.tables.circuits[there].from_access.charge(octets);
+        self.sessions.at_mut(from).from.count(octets);
+        match destination {
+            Destination::Here(to) => self.deliver(way, segment, to, Some(circuit), frame),
+            Destination::Remote(remote) => self.encapsulate(way, segment, remote, &flow, frame),
+            Destination::Flood => self.flood(way, segment, circuit, &flow, frame),
+        }
+    }
+
+    #[inline]
+    fn destination(
+        &self,
+        way: &Way<'_>,
+        segment: usize,
+        session: Option<Slot>,
+        to: Mac,
+    ) -> Result<Destination, DropReason> {
+        let here = &self.tables.segments[segment];
+        if let Some(slot) = session {
+            let same = self.sessions.at(slot).segment == here.uid;
+            return if same { Ok(Destination::Here(slot)) } else { Err(DropReason::CrossSegment) };
+        }
+        if !to.is_unicast() {
+            return Ok(Destination::Flood);
+        }
+        match self.learned(way.now, segment, to) {
+            Some(remote) => Ok(Destination::Remote(remote)),
+            None if here.remotes.is_empty() => Err(DropReason::NoDestination),
+            None => Ok(Destination::Flood),
+        }
+    }
+
+    /// Head-end replication: a copy for each other edge, and for sessions here if the frame is for a group.
+    fn flood(&mut self, way: &mut Way<'_>, segment: usize, circuit: CircuitIndex, flow: &Flow, frame: Frame) {
+        let here = if flow.destination.is_unicast() {
+            Flooded::Copies(0)
+        } else {
+            self.flood_sessions(way, segment, flow, Some(circuit), &frame)
+        };
+        let remotes = match here {
+            Flooded::ToOwner => 0,
+            Flooded::Copies(_) => self.tables.segments[segment].remotes.len(),
+        };
+        for remote in 1..remotes {
+            if let Some(copy) = self.copy(way, segment, &frame) {
+                self.encapsulate(way, segment, remote, flow, copy);
+            }
+        }
+        match here {
+            // The frame itself needs no copy.
+            _ if remotes > 0 => self.encapsulate(way, segment, 0, flow, frame),
+            Flooded::Copies(0) => self.drop(way, Some(segment), DropReason::NoDestination, frame),
+            Flooded::Copies(_) | Flooded::ToOwner => self.consume(way, frame),
+        }
+    }
+}
+
+/// What a sender may send at all.
+#[inline]
+fn admissible(session: &Session, flow: &Flow, frame: &Frame) -> Result<(), DropReason> {
+    let honest = match flow.network {
+        Network::Arp { sender_mac, sender, .. } => {
+            sender_mac == flow.source && session.may_claim_ipv4(sender) && !is_group(sender)
+        }
+        Network::Ipv4 { source, .. } => session.may_use_ipv4(source) && !is_group(source),
+        Network::Ipv6 { source, upper, .. } => {
+            let speaks = session.may_use_ipv6(source) && !source.is_multicast();
+            speaks && (upper.protocol != Protocol::ICMPV6 || session.is_open() || claims_its_own(session, flow, frame))
+        }
+        Network::Other => true,
+    };
+    if !honest {
+        return Err(DropReason::SourceAddress);
+    }
+    if flow.destination.0[..5] == LINK_LOCAL_GROUP && flow.destination.0[5] < 0x10 {
+        return Err(DropReason::LinkLocalGroup);
+    }
+    if usize::from(flow.network_at) > ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS || flow.ethertype.is_tag() {
+        return Err(DropReason::InnerTag);
+    }
+    Ok(())
+}
+
+/// Nobody may answer for an IPv6 address that is not its own.
+fn claims_its_own(session: &Session, flow: &Flow, frame: &Frame) -> bool {
+    let Some(said) = neighbour_message(flow, frame) else { return true };
+    matches!(said.kind, Kind::Solicitation) || session.may_claim_ipv6(said.target)
+}
+
+#[inline]
+const fn is_group(address: Ipv4Addr) -> bool {
+    address.is_multicast() || address.is_broadcast()
+}
+
+/// 01-80-C2-00-00-00 to -0F (IEEE 802.1D, table 7-10).
+const LINK_LOCAL_GROUP: [u8; 5] = [0x01, 0x80, 0xc2, 0, 0];
+const TAG_OCTETS: u16 = 4;

@@ -1,0 +1,361 @@
+//! Compiles a program into tables. All or nothing: an error leaves what runs as it is.
+
+mod error;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use model::program::{CorePort, Program, ProgramContent, SegmentProgram, SliceProgram};
+use model::resource::SegmentId;
+use model::{PortName, SdpName, SliceName, Vlan};
+use transport_wire::ethernet;
+
+use crate::counters::Traffic;
+use crate::drops::Drops;
+use crate::encap::Header;
+use crate::frame::FRAME_OCTETS_MAX;
+use crate::meter::Nanos;
+use crate::neighbour::Neighbour;
+use crate::port::{PortIndex, PortSpec};
+use crate::session::{FLOOD_COPIES_MAX, Members};
+use crate::table::Table;
+use crate::tables::{
+    Circuit, CircuitIndex, MeteredTraffic, PortRole, Remote, SdpUid, Segment, SegmentUid, Slice, SliceSlot, Tables,
+};
+
+pub use error::CompileError;
+
+/// Compiles programs for one edge, and keeps which number belongs to which name.
+#[derive(Debug, Clone)]
+pub struct Compiler {
+    ports: Vec<PortSpec>,
+    numbers: Numbers,
+}
+
+/// Which number belongs to which name. A name that stays keeps its number; a number is not given to another name, but for
+/// the slots of slices, which rest for as long as possible.
+#[derive(Debug, Clone, Default)]
+struct Numbers {
+    slots: BTreeMap<SliceName, SliceSlot>,
+    uids: BTreeMap<SegmentId, SegmentUid>,
+    sdps: BTreeMap<(SliceName, SdpName), SdpUid>,
+    next_slot: u16,
+    last_uid: u32,
+    last_sdp: u32,
+}
+
+impl Compiler {
+    /// For these ports; their order is that of the pipeline.
+    pub fn new(ports: Vec<PortSpec>) -> Result<Self, CompileError> {
+        at_most("ports", ports.len(), PORTS_MAX)?;
+        Ok(Self { ports, numbers: Numbers::default() })
+    }
+
+    /// The uid of a segment in the tables that were compiled last.
+    pub fn uid(&self, segment: &SegmentId) -> Option<SegmentUid> {
+        self.numbers.uids.get(segment).copied()
+    }
+
+    /// Compiles. Segments, slices and SDPs that were in the program before keep their numbers; others get new ones. After
+    /// an error everything keeps the number that it had.
+    pub fn compile(&mut self, program: &Program, now: Nanos) -> Result<Box<Tables>, CompileError> {
+        self.check(&program.content)?;
+        let mut numbers = self.numbers.clone();
+        numbers.assign(&program.content);
+        let tables = Build { ports: &self.ports, numbers: &numbers, now }.tables(program)?;
+        self.numbers = numbers;
+        Ok(tables)
+    }
+
+    /// What can be said of a program before its tables are built.
+    fn check(&self, content: &ProgramContent) -> Result<(), CompileError> {
+        at_most("loopback addresses", content.loopback.len(), LOOPBACKS_MAX)?;
+        at_most("slices", content.slices.len(), SLICES_MAX)?;
+        at_most("micro-segments", content.slices.iter().map(|s| s.segments.len()).sum(), SEGMENTS_MAX)?;
+        at_most("attachment circuits", content.slices.iter().map(|s| s.circuits.len()).sum(), CIRCUITS_MAX)?;
+        let mut core = BTreeSet::new();
+        for port in &content.core_ports {
+            if !core.insert(&port.port) {
+                return Err(CompileError::PortTwice(port.port.clone()));
+            }
+        }
+        let mut circuits = BTreeSet::new();
+        for circuit in content.slices.iter().flat_map(|slice| &slice.circuits) {
+            if core.contains(&circuit.port) {
+                return Err(CompileError::PortConflict(circuit.port.clone()));
+            }
+            if !circuits.insert((&circuit.port, circuit.vlan)) {
+                return Err(CompileError::CircuitTwice { port: circuit.port.clone(), vlan: circuit.vlan });
+            }
+        }
+        let mut names = BTreeSet::new();
+        let mut segments = BTreeSet::new();
+        for slice in &content.slices {
+            if !names.insert(&slice.slice) {
+                return Err(CompileError::SliceTwice(slice.slice.clone()));
+            }
+            let mut sdps = BTreeSet::new();
+            if let Some(twice) = slice.circuits.iter().find(|circuit| !sdps.insert(&circuit.sdp)) {
+                return Err(CompileError::SdpTwice { slice: slice.slice.clone(), sdp: twice.sdp.clone() });
+            }
+            if let Some(twice) = slice.segments.iter().find(|segment| !segments.insert(&segment.id)) {
+                return Err(CompileError::SegmentTwice(twice.id.clone()));
+            }
+            let (octets, max) = (slice.packet_octets_max, FRAME_OCTETS_MAX - HEADERS_OCTETS);
+            if usize::from(octets) > max {
+                return Err(CompileError::PacketTooLong { slice: slice.slice.clone(), octets, max });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Numbers {
+    /// Gives numbers to what is new and forgets those of what is gone.
+    fn assign(&mut self, content: &ProgramContent) {
+        let slices: BTreeSet<_> = content.slices.iter().map(|slice| &slice.slice).collect();
+        let segments: BTreeSet<_> = content.slices.iter().flat_map(|s| &s.segments).map(|s| &s.id).collect();
+        let sdps: BTreeSet<_> = content
+            .slices
+            .iter()
+            .flat_map(|slice| slice.circuits.iter().map(|circuit| (slice.slice.clone(), circuit.sdp.clone())))
+            .collect();
+        self.slots.retain(|name, _| slices.contains(name));
+        self.uids.retain(|id, _| segments.contains(id));
+        self.sdps.retain(|sdp, _| sdps.contains(sdp));
+        for slice in slices {
+            if !self.slots.contains_key(slice) {
+                let slot = self.free_slot();
+                self.slots.insert(slice.clone(), slot);
+            }
+        }
+        for segment in segments {
+            if !self.uids.contains_key(segment) {
+                self.last_uid += 1;
+                self.uids.insert(segment.clone(), SegmentUid(self.last_uid));
+            }
+        }
+        for sdp in sdps {
+            self.sdps.entry(sdp).or_insert_with(|| {
+                self.last_sdp += 1;
+                SdpUid(self.last_sdp)
+            });
+        }
+    }
+
+    /// There are twice as many slots as slices, so one is free, and the one that rested longest comes first.
+    fn free_slot(&mut self) -> SliceSlot {
+        loop {
+            let slot = SliceSlot(self.next_slot);
+            self.next_slot = (self.next_slot + 1) % SLOTS;
+            if !self.slots.values().any(|taken| *taken == slot) {
+                return slot;
+            }
+        }
+    }
+}
+
+/// Tables in the making.
+struct Build<'a> {
+    ports: &'a [PortSpec],
+    numbers: &'a Numbers,
+    now: Nanos,
+}
+
+impl Build<'_> {
+    fn tables(&self, program: &Program) -> Result<Box<Tables>, CompileError> {
+        let content = &program.content;
+        let mut tables = Tables::empty(self.ports.len());
+        tables.generation = program.generation;
+        tables.digest = program.digest();
+        tables.loopbacks = content.loopback.iter().copied().take(LOOPBACKS_MAX).collect();
+        for port in &content.core_ports {
+            self.core_port(&mut tables, port)?;
+        }
+        let slots = self.numbers.slots.values().map(|slot| usize::from(slot.0) + 1).max().unwrap_or(0);
+        tables.slices.resize_with(slots, || None);
+        tables.by_vni = Table::new(content.slices.iter().map(|slice| slice.segments.len()).sum());
+        for slice in &content.slices {
+            self.slice(&mut tables, slice)?;
+        }
+        tables.by_uid.sort_unstable();
+        tables.by_sdp.sort_unstable();
+        Ok(Box::new(tables))
+    }
+
+    fn port(&self, name: &PortName) -> Result<PortIndex, CompileError> {
+        let at = self.ports.iter().position(|port| port.name == *name).and_then(|at| u8::try_from(at).ok());
+        at.map(PortIndex).ok_or_else(|| CompileError::UnknownPort {
+            port: name.clone(),
+            known: self.ports.iter().map(|port| port.name.clone()).collect(),
+        })
+    }
+
+    fn core_port(&self, tables: &mut Tables, port: &CorePort) -> Result<(), CompileError> {
+        at_most("addresses of a port", port.addresses.len(), ADDRESSES_MAX)?;
+        let table = &mut tables.ports[self.port(&port.port)?.get()];
+        table.role = PortRole::Core;
+        table.mtu = port.mtu;
+        table.addresses = port.addresses.iter().copied().collect();
+        Ok(())
+    }
+
+    fn slice(&self, tables: &mut Tables, slice: &SliceProgram) -> Result<(), CompileError> {
+        let slot = self.numbers.slots.get(&slice.slice).copied().unwrap_or_default();
+        let first = place(tables.circuits.len());
+        for circuit in &slice.circuits {
+            let port = self.port(&circuit.port)?;
+            let vlan = circuit.vlan.map_or(0, Vlan::get);
+            let at = place(tables.circuits.len());
+            let key = (slice.slice.clone(), circuit.sdp.clone());
+            let uid = self.numbers.sdps.get(&key).copied().unwrap_or_default();
+            let metered = MeteredTraffic::new(slice.limits, slice.packet_octets_max, self.now);
+            tables.circuits.push(Circuit {
+                uid,
+                sdp: Arc::new(circuit.sdp.clone()),
+                port,
+                vlan,
+                slice: slot,
+                packet_octets_max: slice.packet_octets_max,
+                from_access: metered,
+                to_access: metered,
+            });
+            tables.by_sdp.push((uid, at));
+            let table = &mut tables.ports[port.get()];
+            table.role = PortRole::Access;
+            table.by_vlan.get_or_insert_with(|| Box::new([None; 4096]))[usize::from(vlan)] = Some(CircuitIndex(at));
+        }
+        for segment in &slice.segments {
+            self.segment(tables, slice, segment, slot)?;
+        }
+        let circuits = first..place(tables.circuits.len());
+        tables.slices[usize::from(slot.0)] =
+            Some(Slice { name: Arc::new(slice.slice.clone()), limits: slice.limits, circuits });
+        Ok(())
+    }
+
+    fn segment(
+        &self,
+        tables: &mut Tables,
+        slice: &SliceProgram,
+        segment: &SegmentProgram,
+        slot: SliceSlot,
+    ) -> Result<(), CompileError> {
+        let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
+        let remotes = self.remotes(tables, slice, segment)?;
+        let at = place(tables.segments.len());
+        let vni = segment.vni.get();
+        if let Ok(Some(before)) = tables.by_vni.insert(u64::from(vni), at) {
+            let first = SegmentId::clone(&tables.segments[usize::from(before)].id);
+            return Err(CompileError::VniTwice { vni: segment.vni, first, second: segment.id.clone() });
+        }
+        tables.by_uid.push((uid, at));
+        let metered = MeteredTraffic::new(segment.limits, slice.packet_octets_max, self.now);
+        tables.segments.push(Segment {
+            uid,
+            slice: slot,
+            vni,
+            epoch: 0,
+            from_access: metered,
+            to_access: metered,
+            to_tunnels: Traffic::default(),
+            from_tunnels: Traffic::default(),
+            remotes,
+            members: Members::default(),
+            sessions_max: segment.sessions_max,
+            drops: Box::new([Drops::default(); PORTS_MAX]),
+            id: Arc::new(segment.id.clone()),
+            limits: segment.limits,
+            local: segment.local,
+        });
+        Ok(())
+    }
+
+    fn remotes(
+        &self,
+        tables: &mut Tables,
+        slice: &SliceProgram,
+        segment: &SegmentProgram,
+    ) -> Result<Vec<Remote>, CompileError> {
+        at_most("other edges of a segment", segment.remotes.len(), REMOTES_MAX)?;
+        let mut remotes: Vec<Remote> = Vec::with_capacity(segment.remotes.len());
+        for remote in &segment.remotes {
+            let port = self.port(&remote.port)?;
+            let table = &tables.ports[port.get()];
+            if table.role != PortRole::Core {
+                return Err(CompileError::NotCore { segment: segment.id.clone(), port: remote.port.clone() });
+            }
+            let mtu = table.mtu;
+            let mac = self.ports[port.get()].mac;
+            let local = segment.local.filter(|local| tables.loopbacks.contains(local));
+            let header = local
+                .and_then(|local| Header::new(mac, local, remote.address, segment.vni, slice.dscp))
+                .ok_or_else(|| CompileError::Tunnel {
+                    segment: segment.id.clone(),
+                    local: segment.local,
+                    remote: remote.address,
+                })?;
+            let neighbour = neighbour(tables, port, &remote.port, remote.next_hop)?;
+            let overhead = place(header.len() - ethernet::HEADER_OCTETS);
+            let frame_octets_max = mtu.saturating_sub(overhead);
+            remotes.push(Remote { address: remote.address, port, neighbour, frame_octets_max, header });
+        }
+        remotes.sort_by_key(|remote| remote.address);
+        match remotes.windows(2).find(|pair| pair[0].address == pair[1].address) {
+            Some(pair) => Err(CompileError::RemoteTwice { segment: segment.id.clone(), remote: pair[0].address }),
+            None => Ok(remotes),
+        }
+    }
+}
+
+/// The place of a next hop among the neighbours; it is added if it is new.
+fn neighbour(tables: &mut Tables, port: PortIndex, name: &PortName, next_hop: IpAddr) -> Result<u16, CompileError> {
+    if let Some(at) = tables.neighbours.iter().position(|n| n.port == port && n.address == next_hop) {
+        return Ok(place(at));
+    }
+    // Asked from an address on the neighbour's own subnet, if there is one.
+    let addresses = &tables.ports[port.get()].addresses;
+    let same_family = || addresses.iter().filter(|address| address.address().is_ipv4() == next_hop.is_ipv4());
+    let from = same_family().find(|address| address.is_on_link(next_hop)).or_else(|| same_family().next());
+    let from = from.ok_or_else(|| CompileError::NoAddress { port: name.clone(), next_hop })?.address();
+    let at = place(tables.neighbours.len());
+    tables.neighbours.push(Neighbour::new(port, next_hop, from));
+    at_most("next hops", tables.neighbours.len(), NEIGHBOURS_MAX)?;
+    Ok(at)
+}
+
+const fn at_most(what: &'static str, count: usize, max: usize) -> Result<(), CompileError> {
+    if count > max { Err(CompileError::TooMany { what, count, max }) } else { Ok(()) }
+}
+
+/// An index into a table that [`at_most`] has bounded.
+#[allow(clippy::cast_possible_truncation, reason = "all tables are bounded by far less, see the assertions below")]
+const fn place(at: usize) -> u16 {
+    at as u16
+}
+
+/// The most ports of an edge.
+pub const PORTS_MAX: usize = 8;
+/// The most micro-segments on an edge.
+pub const SEGMENTS_MAX: usize = 4_096;
+/// The most addresses of a core port.
+pub(crate) const ADDRESSES_MAX: usize = 8;
+/// The most loopback addresses.
+pub(crate) const LOOPBACKS_MAX: usize = 4;
+const SLICES_MAX: usize = 1_024;
+const SLOTS: u16 = 2_048;
+const CIRCUITS_MAX: usize = 8_192;
+/// As many as a flood reaches.
+const REMOTES_MAX: usize = FLOOD_COPIES_MAX;
+const NEIGHBOURS_MAX: usize = 256;
+/// Ethernet header and tag.
+const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS;
+
+// A slice's slot is part of a 63-bit key, above a MAC address.
+const _: () = assert!(SLICES_MAX < SLOTS as usize && SLOTS <= 1 << 15);
+const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize && CIRCUITS_MAX <= u16::MAX as usize);
+const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize && PORTS_MAX <= u8::MAX as usize);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! Where frames go in the end: to a session on this edge, into a tunnel, or into a drop counter.
+
+use std::net::IpAddr;
+
+use model::Mac;
+use transport_wire::arp;
+use transport_wire::ethernet::{self, EtherType};
+use transport_wire::flow::{Flow, Network};
+use transport_wire::icmp::Message;
+use transport_wire::nd::{Kind, Neighbour};
+use transport_wire::{Layer, Protocol};
+
+use crate::drops::DropReason;
+use crate::frame::{Frame, FramePool};
+use crate::meter::Nanos;
+use crate::pipeline::Pipeline;
+use crate::port::{Outputs, PortIndex};
+use crate::session::{FLOOD_COPIES_MAX, Slot};
+use crate::tables::CircuitIndex;
+
+/// Everything that a frame's way needs beside the pipeline itself.
+pub(crate) struct Way<'a> {
+    pub(crate) now: Nanos,
+    /// Where the frame arrived.
+    pub(crate) port: PortIndex,
+    pub(crate) pool: &'a mut FramePool,
+    pub(crate) out: &'a mut Outputs,
+}
+
+/// What became of a flood towards sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flooded {
+    /// It was a question about the address of a session here; nobody else can answer.
+    ToOwner,
+    /// So many copies were made.
+    Copies(usize),
+}
+
+impl Pipeline {
+    /// Counts why a frame goes no further, and takes its buffer back.
+    #[inline]
+    pub(crate) fn drop(&mut self, way: &mut Way<'_>, segment: Option<usize>, reason: DropReason, frame: Frame) {
+        self.count_drop(way.port, segment, reason);
+        way.pool.give(frame);
+    }
+
+    #[inline]
+    pub(crate) fn count_drop(&mut self, port: PortIndex, segment: Option<usize>, reason: DropReason) {
+        self.counters[port.get()].drops.count(reason);
+        if let Some(segment) = segment {
+            self.tables.segments[segment].drop(port, reason);
+        }
+    }
+
+    /// A frame was for the edge itself, or its copies have gone where they should.
+    #[inline]
+    pub(crate) fn consume(&mut self, way: &mut Way<'_>, frame: Frame) {
+        way.pool.give(frame);
+        self.consumed += 1;
+    }
+
+    /// A frame leaves by a port.
+    #[inline]
+    pub(crate) fn send(&mut self, way: &mut Way<'_>, to: PortIndex, segment: Option<usize>, frame: Frame) {
+        let octets = frame.len();
+        match way.out.push(to, frame) {
+            Ok(()) => self.counters[to.get()].sent.count(octets),
+            Err(frame) => self.drop(way, segment, DropReason::OutputFull, frame),
+        }
+    }
+
+    /// A buffer for a frame that did not arrive. Without one, that is counted.
+    pub(crate) fn buffer(&mut self, way: &mut Way<'_>, segment: Option<usize>) -> Option<Frame> {
+        self.generated += 1;
+        let frame = way.pool.take();
+        if frame.is_none() {
+            self.count_drop(way.port, segment, DropReason::NoBuffer);
+        }
+        frame
+    }
+
+    /// A copy of a frame, for a flood.
+    pub(crate) fn copy(&mut self, way: &mut Way<'_>, segment: usize, frame: &Frame) -> Option<Frame> {
+        let mut copy = self.buffer(way, Some(segment))?;
+        copy.copy_from(frame.octets());
+        Some(copy)
+    }
+
+    /// An untagged frame of a segment goes to a session of the same segment on this edge. `from` is the circuit that it
+    /// came in by, if it came from a device.
+    #[inline]
+    pub(crate) fn deliver(
+        &mut self,
+        way: &mut Way<'_>,
+        segment: usize,
+        to: Slot,
+        from: Option<CircuitIndex>,
+        mut frame: Frame,
+    ) {
+        let tables = &mut *self.tables;
+        let here = &mut tables.segments[segment];
+        let slice = here.slice;
+        let Some(at) = tables.circuit_of(slice, self.sessions.at(to).seat) else {
+            return self.drop(way, Some(segment), DropReason::CircuitUnknown, frame);
+        };
+        if from == Some(at) {
+            return self.drop(way, Some(segment), DropReason::Hairpin, frame);
+        }
+        let octets = frame.len();
+        let circuit = &mut tables.circuits[usize::from(at.0)];
+        if octets - ethernet::HEADER_OCTETS > usize::from(circuit.packet_octets_max) {
+            return self.drop(way, Some(segment), DropReason::TooBig, frame);
+        }
+        // Both limits must have room before either is charged.
+        let here = &mut tables.segments[segment];
+        if !here.to_access.admits(way.now, octets) {
+            return self.drop(way, Some(segment), DropReason::SegmentRateToAccess, frame);
+        }
+        if !circuit.to_access.admits(way.now, octets) {
+            return self.drop(way, Some(segment), DropReason::SliceRateToAccess, frame);
+        }
+        here.to_access.charge(octets);
+        circuit.to_access.charge(octets);
+        self.sessions.count_to(to, octets);
+        let (port, vlan) = (circuit.port, circuit.vlan);
+        if vlan != 0 {
+            push_tag(&mut frame, vlan);
+        }
+        self.send(way, port, Some(segment), frame);
+    }
+
+    /// A flooded frame goes to the sessions of its segment on this edge, one copy each with the session's own address as
+    /// destination; the frame itself is left. A question about an address goes to its owner, and else to those only that
+    /// might have it without its being bound.
+    pub(crate) fn flood_sessions(
+        &mut self,
+        way: &mut Way<'_>,
+        segment: usize,
+        flow: &Flow,
+        from: Option<CircuitIndex>,
+        frame: &Frame,
+    ) -> Flooded {
+        let here = &self.tables.segments[segment];
+        let (uid, slice, members) = (here.uid, here.slice, here.members);
+        let asked = asked_for(flow, frame);
+        if let Some(owner) = asked.and_then(|address| self.sessions.owner(uid, address)) {
+            if self.sessions.at(owner).mac() != flow.source {
+                self.flood_copy(way, segment, owner, from, frame);
+            }
+            return Flooded::ToOwner;
+        }
+        // Where all sessions share the circuit that the frame came from, the access network has shown it to all of them.
+        if from.is_some() && self.tables.circuits_of(slice).len() == 1 {
+            return Flooded::Copies(0);
+        }
+        let (mut copies, mut seen, mut at) = (0, 0, None);
+        while let Some(slot) = self.sessions.member(&members, at) {
+            at = Some(slot);
+            let session = self.sessions.at(slot);
+            // Members without bound address come first.
+            if matches!(asked, Some(IpAddr::V4(_))) && !session.is_open() {
+                break;
+            }
+            seen += 1;
+            if copies == FLOOD_COPIES_MAX || seen > FLOOD_MEMBERS_MAX {
+                self.generated += 1;
+                self.count_drop(way.port, Some(segment), DropReason::FloodLimit);
+                break;
+            }
+            let can_have_it = !matches!(asked, Some(IpAddr::V6(_))) || session.is_open() || session.has_ipv6();
+            let has_seen_it = from.is_some() && self.tables.circuit_of(slice, session.seat) == from;
+            if can_have_it && !has_seen_it && session.mac() != flow.source {
+                copies += 1;
+                self.flood_copy(way, segment, slot, from, frame);
+            }
+        }
+        Flooded::Copies(copies)
+    }
+
+    fn flood_copy(&mut self, way: &mut Way<'_>, segment: usize, to: Slot, from: Option<CircuitIndex>, frame: &Frame) {
+        if let Some(mut copy) = self.copy(way, segment, frame) {
+            let mac = self.sessions.at(to).mac();
+            copy.octets_mut()[..mac.0.len()].copy_from_slice(&mac.0);
+            self.deliver(way, segment, to, from, copy);
+        }
+    }
+
+    /// A frame without tag goes into the tunnel to another edge of its segment.
+    #[inline]
+    pub(crate) fn encapsulate(
+        &mut self,
+        way: &mut Way<'_>,
+        segment: usize,
+        remote: usize,
+        flow: &Flow,
+        mut frame: Frame,
+    ) {
+        let tables = &mut *self.tables;
+        let here = &mut tables.segments[segment];
+        let remote = &here.remotes[remote];
+        let Some(next_hop) = tables.neighbours[usize::from(remote.neighbour)].mac else {
+            return self.drop(way, Some(segment), DropReason::NeighbourUnresolved, frame);
+        };
+        if frame.len() > usize::from(remote.frame_octets_max) {
+            return self.drop(way, Some(segment), DropReason::TooBig, frame);
+        }
+        here.to_tunnels.count(frame.len());
+        remote.header.push(&mut frame, next_hop, flow);
+        let port = remote.port;
+        self.send(way, port, Some(segment), frame);
+    }
+}
+
+/// The address that an ARP request or a neighbour solicitation asks for.
+fn asked_for(flow: &Flow, frame: &Frame) -> Option<IpAddr> {
+    match flow.network {
+        Network::Arp { operation: arp::Operation::REQUEST, target, .. } => Some(target.into()),
+        Network::Ipv6 { .. } => match neighbour_message(flow, frame) {
+            Some(Neighbour { kind: Kind::Solicitation, target, .. }) => Some(target.into()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The neighbour solicitation or advertisement in a frame.
+pub(crate) fn neighbour_message(flow: &Flow, frame: &Frame) -> Option<Neighbour> {
+    let Network::Ipv6 { upper, .. } = flow.network else { return None };
+    if upper.protocol != Protocol::ICMPV6 || upper.is_fragment {
+        return None;
+    }
+    let message = Message::new(frame.octets().get(usize::from(upper.at)..)?, Layer::Icmpv6).ok()?;
+    Neighbour::read(&message)?.ok()
+}
+
+/// Takes the outer tag off a frame.
+#[inline]
+pub(crate) fn pull_tag(frame: &mut Frame) {
+    frame.octets_mut().copy_within(..ADDRESSES_OCTETS, ethernet::TAG_OCTETS);
+    frame.pull_front(ethernet::TAG_OCTETS);
+}
+
+/// Puts a tag in front of a frame's type.
+#[inline]
+fn push_tag(frame: &mut Frame, vlan: u16) {
+    if frame.push_front(ethernet::TAG_OCTETS).is_none() {
+        return;
+    }
+    let octets = frame.octets_mut();
+    octets.copy_within(ethernet::TAG_OCTETS..ethernet::TAG_OCTETS + ADDRESSES_OCTETS, 0);
+    octets[12..14].copy_from_slice(&EtherType::VLAN.0.to_be_bytes());
+    octets[14..16].copy_from_slice(&vlan.to_be_bytes());
+}
+
+/// Destination and source.
+const ADDRESSES_OCTETS: usize = 2 * size_of::<Mac>();
+/// The most members of a segment that one flooded frame looks at.
+const FLOOD_MEMBERS_MAX: usize = 4 * FLOOD_COPIES_MAX;

@@ -1,0 +1,143 @@
+//! Frames: buffers of fixed size with room in front, and the pool that they come from.
+
+use arrayvec::ArrayVec;
+
+/// A frame in a buffer that has room for outer headers in front of it.
+#[derive(Debug)]
+pub struct Frame {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+/// Frames that are worked on together.
+pub type Burst = ArrayVec<Frame, BURST_FRAMES_MAX>;
+
+impl Frame {
+    fn new() -> Self {
+        Self {
+            buffer: vec![0; HEADROOM_OCTETS + FRAME_OCTETS_MAX].into(),
+            start: HEADROOM_OCTETS,
+            end: HEADROOM_OCTETS,
+        }
+    }
+
+    /// Its octets.
+    #[inline]
+    pub fn octets(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Its octets, to be changed.
+    #[inline]
+    pub fn octets_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..self.end]
+    }
+
+    /// How many octets.
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Has it none?
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The room that a frame can be received into, all of it; [`Frame::set_len`] then says how much was.
+    #[inline]
+    pub fn room(&mut self) -> &mut [u8] {
+        self.start = HEADROOM_OCTETS;
+        self.end = HEADROOM_OCTETS;
+        &mut self.buffer[HEADROOM_OCTETS..]
+    }
+
+    /// Says how many octets were received into the [room](Frame::room), at most [`FRAME_OCTETS_MAX`].
+    #[inline]
+    pub fn set_len(&mut self, octets: usize) {
+        self.start = HEADROOM_OCTETS;
+        self.end = HEADROOM_OCTETS + octets.min(FRAME_OCTETS_MAX);
+    }
+
+    /// Becomes a copy of these octets; false, and empty, if they are more than [`FRAME_OCTETS_MAX`].
+    #[inline]
+    pub fn copy_from(&mut self, octets: &[u8]) -> bool {
+        self.set_len(0);
+        match self.buffer[HEADROOM_OCTETS..].get_mut(..octets.len()) {
+            Some(room) => {
+                room.copy_from_slice(octets);
+                self.end = HEADROOM_OCTETS + octets.len();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Makes room for a header in front and answers it; `None` if there is not so much.
+    #[inline]
+    pub fn push_front(&mut self, octets: usize) -> Option<&mut [u8]> {
+        self.start = self.start.checked_sub(octets)?;
+        Some(&mut self.buffer[self.start..self.start + octets])
+    }
+
+    /// Makes room for a header of a known length in front and answers it; `None` if there is not so much.
+    #[inline]
+    pub fn push_array<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.start = self.start.checked_sub(N)?;
+        self.buffer[self.start..].first_chunk_mut()
+    }
+
+    /// Takes octets off the front, at most all of them.
+    #[inline]
+    pub fn pull_front(&mut self, octets: usize) {
+        self.start = (self.start + octets).min(self.end);
+    }
+
+    /// Keeps so many octets at most.
+    #[inline]
+    pub fn truncate(&mut self, octets: usize) {
+        self.end = self.end.min(self.start + octets);
+    }
+}
+
+/// Frames that are not in use. All of them are made at the start; their number is the bound on memory.
+#[derive(Debug)]
+pub struct FramePool {
+    free: Vec<Frame>,
+}
+
+impl FramePool {
+    /// Makes so many frames.
+    pub fn new(frames: usize) -> Self {
+        Self { free: (0..frames).map(|_| Frame::new()).collect() }
+    }
+
+    /// An empty frame, if one is left.
+    #[inline]
+    pub fn take(&mut self) -> Option<Frame> {
+        let mut frame = self.free.pop()?;
+        frame.set_len(0);
+        Some(frame)
+    }
+
+    /// Gives a frame back.
+    #[inline]
+    pub fn give(&mut self, frame: Frame) {
+        // The vector was filled to its capacity by frames of this pool, so it never grows.
+        self.free.push(frame);
+    }
+
+    /// How many are left.
+    pub fn left(&self) -> usize {
+        self.free.len()
+    }
+}
+
+/// How many frames are worked on together.
+pub const BURST_FRAMES_MAX: usize = 64;
+/// The longest frame: a payload of 9,198 octets, the usual jumbo frame, with header and tag.
+pub const FRAME_OCTETS_MAX: usize = 9_216;
+/// Room in front of a received frame. VXLAN over IPv6 needs 70 octets.
+pub const HEADROOM_OCTETS: usize = 128;

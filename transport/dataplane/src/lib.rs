@@ -1,0 +1,45 @@
+//! The packet path of an edge, pure: frames in, frames out, `now` as an argument.
+//!
+//! ```text
+//!   access port ─ parse ─ circuit ─ session ─ source ─ segment ─ destination ─ meters ─┬─ tag ─── access port
+//!                                                                                      └─ encap ─ core port
+//!   core port ─── parse ─ VXLAN ─ segment ─ remote ─ decap ─ destination ─ meters ───── tag ─── access port
+//! ```
+//!
+//! The [`Pipeline`] owns everything that it touches. Frames come in bursts of up to 64; between two bursts its owner may
+//! [swap](Pipeline::swap) the tables, [bind](Pipeline::bind) and unbind sessions, and take [readings](Pipeline::read).
+//! For a packet it allocates nothing, takes no lock and makes no system call. Every packet ends in a port or in exactly
+//! one [`DropReason`].
+//!
+//! It has no threads, no sockets and no clock; whoever hosts it has those.
+#![forbid(unsafe_code)]
+
+mod access;
+mod compile;
+mod counters;
+mod drops;
+mod encap;
+mod forward;
+mod frame;
+mod meter;
+mod neighbour;
+mod pipeline;
+mod port;
+mod reading;
+mod session;
+mod table;
+mod tables;
+mod tunnel;
+mod underlay;
+
+pub use compile::{CompileError, Compiler, PORTS_MAX, SEGMENTS_MAX};
+pub use counters::Traffic;
+pub use drops::{DropReason, Drops};
+pub use frame::{BURST_FRAMES_MAX, Burst, FRAME_OCTETS_MAX, Frame, FramePool, HEADROOM_OCTETS};
+pub use meter::{METER_BURST_FRAMES, METER_BURST_TIME, Meter, Nanos};
+pub use pipeline::{Config, Pipeline};
+pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
+pub use reading::{CircuitReading, MeterReading, PortReading, Reading, SegmentReading, SliceReading};
+pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
+pub use tables::{SegmentUid, Tables};
+pub use underlay::{REMOTE_MAC_AGE, REMOTE_MACS_MAX};

@@ -1,0 +1,173 @@
+//! The pipeline: tables, sessions and counters, and what its owner does with them between two bursts.
+//!
+//! Frames from devices are the business of `access`, frames from the underlay that of `underlay` and `tunnel`; the ways
+//! that both take in the end are in `forward`.
+
+use crate::counters::Traffic;
+use crate::drops::{DropReason, Drops};
+use crate::forward::Way;
+use crate::frame::{Burst, FramePool};
+use crate::meter::Nanos;
+use crate::port::{Outputs, PortIndex, PortSpec};
+use crate::session::{BindError, Binding, SessionCounters, SessionKey, Sessions, Slot, session_key};
+use crate::table::Table;
+use crate::tables::{PortRole, Tables};
+use crate::underlay::{REMOTE_MACS_MAX, RemoteMac};
+
+/// What a pipeline is made for.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its ports, in the order of their indices.
+    pub ports: Vec<PortSpec>,
+    /// How many sessions it has room for, [`SESSIONS_MAX`](crate::SESSIONS_MAX) at most.
+    pub sessions_max: usize,
+}
+
+/// The packet path of one worker.
+#[derive(Debug)]
+pub struct Pipeline {
+    pub(crate) ports: Vec<PortSpec>,
+    pub(crate) tables: Box<Tables>,
+    pub(crate) sessions: Sessions,
+    pub(crate) remote_macs: Table<RemoteMac>,
+    pub(crate) counters: Vec<PortCounters>,
+    /// Frames that did not arrive at a port: copies, questions.
+    pub(crate) generated: u64,
+    /// Frames that were for the edge itself, or whose copies have all gone their way.
+    pub(crate) consumed: u64,
+    /// Remote devices that were not remembered for want of room.
+    pub(crate) unlearned: u64,
+    /// Where forgetting remote devices goes on.
+    swept: usize,
+}
+
+/// What a port has seen.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct PortCounters {
+    pub(crate) received: Traffic,
+    pub(crate) sent: Traffic,
+    /// By the port on which the packet arrived.
+    pub(crate) drops: Drops,
+}
+
+impl Pipeline {
+    /// A pipeline that forwards nothing yet.
+    pub fn new(config: Config) -> Self {
+        let ports = config.ports.len();
+        Self {
+            tables: Box::new(Tables::empty(ports)),
+            sessions: Sessions::new(config.sessions_max),
+            remote_macs: Table::new(REMOTE_MACS_MAX),
+            counters: vec![PortCounters::default(); ports],
+            generated: 0,
+            consumed: 0,
+            unlearned: 0,
+            swept: 0,
+            ports: config.ports,
+        }
+    }
+
+    /// Runs other tables from now on. Meters, counters, members and resolved neighbours of what stays are carried over.
+    /// Answers the tables that ran before, for the caller to free. Sessions of segments that have gone forward nothing
+    /// any more; the caller unbinds them.
+    pub fn swap(&mut self, mut tables: Box<Tables>) -> Box<Tables> {
+        tables.carry_over(&mut self.tables);
+        std::mem::replace(&mut self.tables, tables)
+    }
+
+    /// Takes a burst that arrived at a port. Afterwards the burst is empty: each frame is in an output queue or back in
+    /// the pool.
+    pub fn process(&mut self, now: Nanos, port: PortIndex, burst: &mut Burst, pool: &mut FramePool, out: &mut Outputs) {
+        let Some(counters) = self.counters.get_mut(port.get()) else {
+            burst.drain(..).for_each(|frame| pool.give(frame));
+            return;
+        };
+        for frame in burst.iter() {
+            counters.received.count(frame.len());
+        }
+        let mut way = Way { now, port, pool, out };
+        match self.tables.role(port) {
+            PortRole::Access => self.access(&mut way, burst),
+            PortRole::Core => self.underlay(&mut way, burst),
+            PortRole::Unused => {
+                for frame in burst.drain(..) {
+                    self.drop(&mut way, None, DropReason::PortUnused, frame);
+                }
+            }
+        }
+    }
+
+    /// Does what is due without a packet: asks for next hops, and forgets a part of the remote devices that have long
+    /// been silent. To be called about ten times a second.
+    pub fn tick(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
+        self.swept = self.remote_macs.sweep(self.swept, SWEEP_SLOTS, |device| device.is_fresh(now));
+        for at in 0..self.tables.neighbours.len() {
+            let neighbour = &mut self.tables.neighbours[at];
+            if !neighbour.is_due(now) {
+                continue;
+            }
+            let port = neighbour.port;
+            let mut way = Way { now, port, pool, out };
+            let Some(mut frame) = self.buffer(&mut way, None) else { continue };
+            self.tables.neighbours[at].ask(&mut frame, self.ports[port.get()].mac);
+            self.send(&mut way, port, None, frame);
+        }
+    }
+
+    /// Binds an endpoint to a segment: from now on its frames are forwarded there. An endpoint that is bound already, in
+    /// this segment or another one of its slice, is bound anew; in the same segment it keeps its counters.
+    pub fn bind(&mut self, binding: &Binding) -> Result<SessionKey, BindError> {
+        binding.check()?;
+        let place = self.tables.segment_of_uid(binding.segment).ok_or(BindError::UnknownSegment)?;
+        let segment = &self.tables.segments[place];
+        let slice = segment.slice;
+        let key = session_key(slice, binding.mac);
+        let slot = self.sessions.find(key);
+        let stays = slot.is_some_and(|slot| self.sessions.at(slot).segment == binding.segment);
+        if !stays && segment.members.count >= segment.sessions_max {
+            return Err(BindError::SegmentFull { max: segment.sessions_max });
+        }
+        if let Some(address) = self.sessions.conflict(binding, slot) {
+            return Err(BindError::AddressInUse { address });
+        }
+        let kept = slot.filter(|_| stays).map_or_else(SessionCounters::default, |slot| self.sessions.counters(slot));
+        let slot = match slot {
+            Some(slot) => {
+                self.leave(slot);
+                slot
+            }
+            None => self.sessions.add(key).ok_or(BindError::EdgeFull { max: self.sessions.max() })?,
+        };
+        self.sessions.join(slot, binding, kept, &mut self.tables.segments[place].members);
+        Ok(SessionKey { slice, segment: binding.segment, mac: binding.mac })
+    }
+
+    /// Unbinds: the endpoint's frames are dropped from now on. Answers what it had sent and received; `None` if the key
+    /// names no session any more.
+    pub fn unbind(&mut self, key: &SessionKey) -> Option<SessionCounters> {
+        let slot = self.find(key)?;
+        let counters = self.sessions.counters(slot);
+        self.leave(slot);
+        self.sessions.remove(slot);
+        Some(counters)
+    }
+
+    /// What a session has sent and received; `None` if the key names no session any more.
+    pub fn session(&self, key: &SessionKey) -> Option<SessionCounters> {
+        self.find(key).map(|slot| self.sessions.counters(slot))
+    }
+
+    fn find(&self, key: &SessionKey) -> Option<Slot> {
+        let slot = self.sessions.find(session_key(key.slice, key.mac))?;
+        (self.sessions.at(slot).segment == key.segment).then_some(slot)
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        let segment = self.tables.segment_of_uid(self.sessions.at(slot).segment);
+        let members = segment.map(|at| &mut self.tables.segments[at].members);
+        self.sessions.leave(slot, members);
+    }
+}
+
+/// Slots of the table of remote devices that one tick looks at: all of them in 13 s.
+const SWEEP_SLOTS: usize = 1_024;

@@ -1,0 +1,68 @@
+//! Ports: where bursts come from and go to.
+
+use crate::frame::{Burst, Frame, FramePool};
+use model::{Mac, PortName};
+
+/// The place of a port in its edge's list of ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortIndex(pub u8);
+
+impl PortIndex {
+    /// As an index.
+    #[inline]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What the pipeline knows of a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSpec {
+    /// Its name, as programs have it.
+    pub name: PortName,
+    /// Its own MAC address, for the underlay.
+    pub mac: Mac,
+}
+
+/// A way for frames in and out. The host of the pipeline has the ports and moves the bursts.
+pub trait Port {
+    /// Fills the burst with frames that have arrived, taking their buffers from the pool. Does not wait.
+    fn receive(&mut self, pool: &mut FramePool, burst: &mut Burst);
+
+    /// Sends frames, as many as can be sent now, and gives all buffers back. Answers how many were sent; the others
+    /// were dropped and are counted by the port.
+    fn transmit(&mut self, frames: &mut Vec<Frame>, pool: &mut FramePool) -> usize;
+}
+
+/// Frames on their way out, by port.
+#[derive(Debug)]
+pub struct Outputs {
+    ports: Vec<Vec<Frame>>,
+}
+
+impl Outputs {
+    /// For so many ports; each queue has its memory at once.
+    pub fn new(ports: usize) -> Self {
+        Self { ports: (0..ports).map(|_| Vec::with_capacity(OUTPUT_FRAMES_MAX)).collect() }
+    }
+
+    /// The queue of a port, for the host to send and empty.
+    pub fn queue(&mut self, port: PortIndex) -> &mut Vec<Frame> {
+        &mut self.ports[port.get()]
+    }
+
+    /// Adds a frame; gives it back if the queue is full.
+    #[inline]
+    pub(crate) fn push(&mut self, port: PortIndex, frame: Frame) -> Result<(), Frame> {
+        match self.ports.get_mut(port.get()) {
+            Some(queue) if queue.len() < OUTPUT_FRAMES_MAX => {
+                queue.push(frame);
+                Ok(())
+            }
+            _ => Err(frame),
+        }
+    }
+}
+
+/// The most frames that wait for one port between two bursts: a whole burst of broadcasts, each with eight copies.
+pub const OUTPUT_FRAMES_MAX: usize = 512;

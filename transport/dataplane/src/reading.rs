@@ -1,0 +1,170 @@
+//! Readings: what runs, and what it has counted. Taken from the tables that the pipeline runs, so that an edge reports
+//! what is, not what it was told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use model::resource::SegmentId;
+use model::{Digest, Generation, RateLimits, SdpName, SliceName};
+
+use crate::counters::Traffic;
+use crate::drops::Drops;
+use crate::pipeline::Pipeline;
+use crate::tables::{Circuit, MeteredTraffic, SegmentUid};
+
+/// What a pipeline runs and has counted.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The generation of the tables that run.
+    pub generation: Generation,
+    /// The digest of the program that they were compiled from.
+    pub digest: Digest,
+    /// How many sessions are bound.
+    pub sessions: usize,
+    /// Frames that did not arrive at a port: copies, questions.
+    pub generated: u64,
+    /// Frames that were for the edge itself and neither left nor were dropped.
+    pub consumed: u64,
+    /// Addresses of devices behind other edges that were not remembered for want of room.
+    pub unlearned: u64,
+    /// By port index.
+    pub ports: Vec<PortReading>,
+    /// The slices that run.
+    pub slices: Vec<SliceReading>,
+    /// The segments that run.
+    pub segments: Vec<SegmentReading>,
+}
+
+/// What a port has seen.
+#[derive(Debug, Clone)]
+pub struct PortReading {
+    /// Frames that arrived.
+    pub received: Traffic,
+    /// Frames that left.
+    pub sent: Traffic,
+    /// Frames that arrived here and went no further, and copies of them.
+    pub drops: Drops,
+}
+
+/// A rate limit and what it let pass.
+#[derive(Debug, Clone, Copy)]
+pub struct MeterReading {
+    /// What passed.
+    pub passed: Traffic,
+    /// How many frames did not.
+    pub dropped: u64,
+}
+
+/// A slice as it runs.
+#[derive(Debug, Clone)]
+pub struct SliceReading {
+    /// Its name.
+    pub slice: Arc<SliceName>,
+    /// The limits of each of its SDPs.
+    pub limits: RateLimits,
+    /// Its SDPs here.
+    pub circuits: Vec<CircuitReading>,
+}
+
+/// An SDP of a slice as it runs.
+#[derive(Debug, Clone)]
+pub struct CircuitReading {
+    /// Its name.
+    pub sdp: Arc<SdpName>,
+    /// From devices.
+    pub from_access: MeterReading,
+    /// To devices.
+    pub to_access: MeterReading,
+}
+
+/// A segment as it runs.
+#[derive(Debug, Clone)]
+pub struct SegmentReading {
+    /// Its number here.
+    pub uid: SegmentUid,
+    /// Its slice and its name.
+    pub id: Arc<SegmentId>,
+    /// Its VXLAN network identifier.
+    pub vni: u32,
+    /// Its limits.
+    pub limits: RateLimits,
+    /// The far ends of its tunnels.
+    pub remotes: Vec<IpAddr>,
+    /// How many sessions it has.
+    pub sessions: u32,
+    /// From devices.
+    pub from_access: MeterReading,
+    /// To devices.
+    pub to_access: MeterReading,
+    /// Into tunnels.
+    pub to_tunnels: Traffic,
+    /// Out of tunnels.
+    pub from_tunnels: Traffic,
+    /// By the port on which the packet arrived.
+    pub drops: Vec<Drops>,
+}
+
+impl From<&MeteredTraffic> for MeterReading {
+    fn from(metered: &MeteredTraffic) -> Self {
+        Self { passed: metered.passed, dropped: metered.dropped }
+    }
+}
+
+impl From<&Circuit> for CircuitReading {
+    fn from(circuit: &Circuit) -> Self {
+        let (from_access, to_access) = ((&circuit.from_access).into(), (&circuit.to_access).into());
+        Self { sdp: circuit.sdp.clone(), from_access, to_access }
+    }
+}
+
+impl Pipeline {
+    /// Reads everything. Allocates, so it is for between bursts.
+    pub fn read(&self) -> Reading {
+        let ports = self.ports.len();
+        Reading {
+            generation: self.tables.generation,
+            digest: self.tables.digest,
+            sessions: self.sessions.len(),
+            generated: self.generated,
+            consumed: self.consumed,
+            unlearned: self.unlearned,
+            ports: self
+                .counters
+                .iter()
+                .map(|port| PortReading { received: port.received, sent: port.sent, drops: port.drops })
+                .collect(),
+            slices: self
+                .tables
+                .slices
+                .iter()
+                .flatten()
+                .map(|slice| SliceReading {
+                    slice: slice.name.clone(),
+                    limits: slice.limits,
+                    circuits: self.tables.circuits[usize::from(slice.circuits.start)..usize::from(slice.circuits.end)]
+                        .iter()
+                        .map(CircuitReading::from)
+                        .collect(),
+                })
+                .collect(),
+            segments: self
+                .tables
+                .segments
+                .iter()
+                .map(|segment| SegmentReading {
+                    uid: segment.uid,
+                    id: segment.id.clone(),
+                    vni: segment.vni,
+                    limits: segment.limits,
+                    remotes: segment.remotes.iter().map(|remote| remote.address).collect(),
+                    sessions: segment.members.count,
+                    from_access: (&segment.from_access).into(),
+                    to_access: (&segment.to_access).into(),
+                    to_tunnels: segment.to_tunnels,
+                    from_tunnels: segment.from_tunnels,
+                    drops: segment.drops[..ports].to_vec(),
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A hash table of fixed size for the packet path: open addressing, linear probing, no tombstones, never more than half
+//! full, all memory taken at the start.
+
+/// A table from 64-bit keys to small values.
+#[derive(Debug)]
+pub(crate) struct Table<V> {
+    slots: Vec<Slot<V>>,
+    mask: usize,
+    len: usize,
+    max: usize,
+}
+
+/// A key and its value side by side, so that a look-up that hits at once touches one place.
+#[derive(Debug, Clone, Copy)]
+struct Slot<V> {
+    key: u64,
+    value: V,
+}
+
+/// The table holds as many as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Full;
+
+impl<V: Copy + Default> Table<V> {
+    /// Room for so many.
+    pub(crate) fn new(max: usize) -> Self {
+        let size = (max.max(4) * 2).next_power_of_two();
+        Self { slots: vec![Slot { key: EMPTY, value: V::default() }; size], mask: size - 1, len: 0, max }
+    }
+
+    /// Reads the slot where a key's probing begins, so that a later look-up finds it in the cache. The answer is good
+    /// for nothing but keeping the read.
+    #[inline]
+    pub(crate) fn touch(&self, key: u64) -> u64 {
+        self.slots[self.home(key)].key
+    }
+
+    /// The value of a key.
+    #[inline]
+    pub(crate) fn get(&self, key: u64) -> Option<&V> {
+        self.find(key).map(|at| &self.slots[at].value)
+    }
+
+    /// Adds or replaces; answers what was there.
+    #[inline]
+    pub(crate) fn insert(&mut self, key: u64, value: V) -> Result<Option<V>, Full> {
+        debug_assert_ne!(key, EMPTY);
+        let mut at = self.home(key);
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.key == key {
+                return Ok(Some(std::mem::replace(&mut slot.value, value)));
+            }
+            if slot.key == EMPTY {
+                break;
+            }
+            at = (at + 1) & self.mask;
+        }
+        if self.len == self.max {
+            return Err(Full);
+        }
+        self.slots[at] = Slot { key, value };
+        self.len += 1;
+        Ok(None)
+    }
+
+    /// Looks at slots from `from` on, wrapping at the end, and takes out those whose value is not to be kept, in `count`
+    /// steps. Answers where to go on the next time.
+    pub(crate) fn sweep(&mut self, from: usize, count: usize, keep: impl Fn(&V) -> bool) -> usize {
+        let mut at = from & self.mask;
+        for _ in 0..count {
+            let slot = &self.slots[at];
+            if slot.key != EMPTY && !keep(&slot.value) {
+                // Another may have moved here, so the place is looked at again.
+                self.close(at);
+            } else {
+                at = (at + 1) & self.mask;
+            }
+        }
+        at
+    }
+
+    #[inline]
+    fn find(&self, key: u64) -> Option<usize> {
+        let mut at = self.home(key);
+        // Half of the slots are empty, so this ends.
+        loop {
+            let found = self.slots[at].key;
+            if found == key {
+                return Some(at);
+            }
+            if found == EMPTY {
+                return None;
+            }
+            at = (at + 1) & self.mask;
+        }
+    }
+
+    /// Empties a slot, and moves up what had probed past it.
+    fn close(&mut self, mut hole: usize) {
+        self.len -= 1;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & self.mask;
+            let slot = self.slots[at];
+            if slot.key == EMPTY {
+                break;
+            }
+            // A slot may move to the hole if the hole is on its way from home.
+            let home = self.home(slot.key);
+            if at.wrapping_sub(home) & self.mask >= at.wrapping_sub(hole) & self.mask {
+                self.slots[hole] = slot;
+                hole = at;
+            }
+        }
+        self.slots[hole].key = EMPTY;
+    }
+
+    /// Where a key's probing begins.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "masked to the size of the table")]
+    const fn home(&self, key: u64) -> usize {
+        mix(key, 0) as usize & self.mask
+    }
+}
+
+/// A folded multiplication: every bit of the inputs reaches every bit of the result.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the halves of the product are folded")]
+pub(crate) const fn mix(a: u64, b: u64) -> u64 {
+    let product = (a ^ 0x9e37_79b9_7f4a_7c15) as u128 * (b ^ 0xd1b5_4a32_d192_ed03) as u128;
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// No key is this.
+const EMPTY: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(u64, u32),
+        Sweep(usize, u32),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0_u64..40, any::<u32>()).prop_map(|(key, value)| Step::Insert(key, value)),
+            1 => (any::<usize>(), any::<u32>()).prop_map(|(from, least)| Step::Sweep(from, least)),
+        ]
+    }
+
+    proptest! {
+        /// Against the standard library's map, with few keys so that they collide and are removed often.
+        #[test]
+        fn it_is_a_map(steps in proptest::collection::vec(step(), 0..300)) {
+            let mut table = Table::<u32>::new(16);
+            let mut map = HashMap::new();
+            for step in steps {
+                match step {
+                    Step::Insert(key, value) => {
+                        let full = map.len() == 16 && !map.contains_key(&key);
+                        let expected = if full { Err(Full) } else { Ok(map.insert(key, value)) };
+                        prop_assert_eq!(table.insert(key, value), expected);
+                    }
+                    // 32 slots, and 16 that are taken out.
+                    Step::Sweep(from, least) => {
+                        table.sweep(from, 32 + 16, |value| *value >= least);
+                        map.retain(|_, value| *value >= least);
+                    }
+                }
+                prop_assert_eq!(table.len, map.len());
+                for key in 0..40 {
+                    prop_assert_eq!(table.get(key), map.get(&key));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What a program turns into: tables that are looked at for each packet.
+//!
+//! A [`Tables`] is whole. The pipeline owns the one that it runs, counters and meters included, and exchanges it for
+//! another between two bursts.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use model::resource::SegmentId;
+use model::{Digest, Generation, InterfaceAddress, RateLimits, SdpName, SliceName};
+
+use crate::compile::{ADDRESSES_MAX, LOOPBACKS_MAX, PORTS_MAX};
+use crate::counters::Traffic;
+use crate::drops::{DropReason, Drops};
+use crate::encap::Header;
+use crate::meter::{Meter, Nanos};
+use crate::neighbour::Neighbour;
+use crate::port::PortIndex;
+use crate::session::{Members, Seat};
+use crate::table::Table;
+
+/// Names a segment on this edge; never used twice, so that a session can't end up in a segment that came later.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentUid(pub u32);
+
+/// Names an SDP of a slice on this edge; kept while it stays, never used twice.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SdpUid(pub(crate) u32);
+
+/// The place of a slice; kept while the slice stays.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SliceSlot(pub(crate) u16);
+
+/// The place of an attachment circuit in its tables; other tables have it elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct CircuitIndex(pub(crate) u16);
+
+/// Compiled tables.
+#[derive(Debug)]
+pub struct Tables {
+    pub(crate) generation: Generation,
+    pub(crate) digest: Digest,
+    pub(crate) ports: ArrayVec<PortTable, PORTS_MAX>,
+    pub(crate) circuits: Vec<Circuit>,
+    /// By slot; a slot of a slice that has gone is empty.
+    pub(crate) slices: Vec<Option<Slice>>,
+    pub(crate) segments: Vec<Segment>,
+    /// Places in `segments` by VNI.
+    pub(crate) by_vni: Table<u16>,
+    /// Places in `segments` by uid, sorted.
+    pub(crate) by_uid: Vec<(SegmentUid, u16)>,
+    /// Places in `circuits` by uid, sorted.
+    pub(crate) by_sdp: Vec<(SdpUid, u16)>,
+    pub(crate) loopbacks: ArrayVec<IpAddr, LOOPBACKS_MAX>,
+    pub(crate) neighbours: Vec<Neighbour>,
+}
+
+/// What a port is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PortRole {
+    /// Nothing, in this program.
+    Unused,
+    /// Devices.
+    Access,
+    /// The underlay.
+    Core,
+}
+
+/// A port.
+#[derive(Debug)]
+pub(crate) struct PortTable {
+    pub(crate) role: PortRole,
+    /// Circuits by VLAN, if it has one; place 0 is "untagged".
+    pub(crate) by_vlan: Option<Box<[Option<CircuitIndex>; VLANS]>>,
+    /// Its own addresses, if it faces the underlay.
+    pub(crate) addresses: ArrayVec<InterfaceAddress, ADDRESSES_MAX>,
+    /// The longest layer-3 packet that it carries, if it faces the underlay.
+    pub(crate) mtu: u16,
+}
+
+/// An attachment circuit, which is where an SDP of a slice is.
+#[derive(Debug)]
+pub(crate) struct Circuit {
+    pub(crate) uid: SdpUid,
+    pub(crate) sdp: Arc<SdpName>,
+    pub(crate) port: PortIndex,
+    /// 0: untagged.
+    pub(crate) vlan: u16,
+    pub(crate) slice: SliceSlot,
+    /// The longest layer-3 packet of a device.
+    pub(crate) packet_octets_max: u16,
+    pub(crate) from_access: MeteredTraffic,
+    pub(crate) to_access: MeteredTraffic,
+}
+
+/// A slice.
+#[derive(Debug)]
+pub(crate) struct Slice {
+    pub(crate) name: Arc<SliceName>,
+    pub(crate) limits: RateLimits,
+    /// Its places in `circuits`.
+    pub(crate) circuits: Range<u16>,
+}
+
+/// A micro-segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) uid: SegmentUid,
+    pub(crate) slice: SliceSlot,
+    pub(crate) vni: u32,
+    /// Counts the changes of `remotes`, so that what was learned about their places is not believed after one.
+    pub(crate) epoch: u32,
+    pub(crate) from_access: MeteredTraffic,
+    pub(crate) to_access: MeteredTraffic,
+    pub(crate) to_tunnels: Traffic,
+    pub(crate) from_tunnels: Traffic,
+    /// Sorted by address.
+    pub(crate) remotes: Vec<Remote>,
+    pub(crate) members: Members,
+    pub(crate) sessions_max: u32,
+    /// By port on which the packet arrived.
+    pub(crate) drops: Box<[Drops; PORTS_MAX]>,
+    pub(crate) id: Arc<SegmentId>,
+    pub(crate) limits: RateLimits,
+    pub(crate) local: Option<IpAddr>,
+}
+
+/// A rate limit and what it let pass.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MeteredTraffic {
+    pub(crate) meter: Meter,
+    pub(crate) passed: Traffic,
+    pub(crate) dropped: u64,
+}
+
+/// Another edge of a segment.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    pub(crate) address: IpAddr,
+    pub(crate) port: PortIndex,
+    /// The place of the next hop in `neighbours`.
+    pub(crate) neighbour: u16,
+    /// The longest frame that fits the port once the outer headers are in front of it.
+    pub(crate) frame_octets_max: u16,
+    pub(crate) header: Header,
+}
+
+impl MeteredTraffic {
+    pub(crate) fn new(limits: RateLimits, packet_octets_max: u16, now: Nanos) -> Self {
+        let frame_octets_max = usize::from(packet_octets_max) + transport_wire::ethernet::HEADER_OCTETS;
+        let meter = Meter::new(limits.ceiling(), frame_octets_max, now);
+        Self { meter, passed: Traffic::default(), dropped: 0 }
+    }
+
+    /// Is there room for a frame? If not, that is counted.
+    #[inline]
+    pub(crate) fn admits(&mut self, now: Nanos, octets: usize) -> bool {
+        let admits = self.meter.has(now, octets);
+        self.dropped += u64::from(!admits);
+        admits
+    }
+
+    /// Charges a frame that there is room for.
+    #[inline]
+    pub(crate) const fn charge(&mut self, octets: usize) {
+        self.meter.take(octets);
+        self.passed.count(octets);
+    }
+
+    /// Takes over what an older one has counted and what is in its bucket.
+    fn carry_over(&mut self, old: &Self) {
+        *self = Self { meter: old.meter.reshaped(&self.meter), ..*old };
+    }
+}
+
+impl Tables {
+    /// Nothing: every port is unused.
+    pub fn empty(ports: usize) -> Self {
+        let unused = || PortTable { role: PortRole::Unused, by_vlan: None, addresses: ArrayVec::new(), mtu: 0 };
+        Self {
+            generation: Generation::NONE,
+            digest: Digest::from_bytes([0; 32]),
+            ports: (0..ports.min(PORTS_MAX)).map(|_| unused()).collect(),
+            circuits: Vec::new(),
+            slices: Vec::new(),
+            segments: Vec::new(),
+            by_vni: Table::new(0),
+            by_uid: Vec::new(),
+            by_sdp: Vec::new(),
+            loopbacks: ArrayVec::new(),
+            neighbours: Vec::new(),
+        }
+    }
+
+    /// The generation of the program that they were compiled from.
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The digest of the program that they were compiled from.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    #[inline]
+    pub(crate) fn role(&self, port: PortIndex) -> PortRole {
+        self.ports.get(port.get()).map_or(PortRole::Unused, |port| port.role)
+    }
+
+    /// The circuit of a VLAN on a port; 0 is "untagged".
+    #[inline]
+    pub(crate) fn circuit(&self, port: PortIndex, vlan: u16) -> Option<CircuitIndex> {
+        self.ports.get(port.get())?.by_vlan.as_ref()?[usize::from(vlan) % VLANS]
+    }
+
+    /// The circuit by which a device of a slice is reached: where it was last heard, as long as that is one of the slice;
+    /// else the slice's circuit, if it has just one.
+    #[inline]
+    pub(crate) fn circuit_of(&self, slice: SliceSlot, seat: Option<Seat>) -> Option<CircuitIndex> {
+        if let Some(Seat { port, vlan }) = seat
+            && let Some(circuit) = self.circuit(port, vlan)
+            && self.circuits[usize::from(circuit.0)].slice == slice
+        {
+            return Some(circuit);
+        }
+        let circuits = self.circuits_of(slice);
+        (circuits.len() == 1).then_some(CircuitIndex(circuits.start))
+    }
+
+    /// Where the circuits of a slice stand.
+    pub(crate) fn circuits_of(&self, slice: SliceSlot) -> Range<u16> {
+        self.slices.get(usize::from(slice.0)).and_then(Option::as_ref).map_or(0..0, |slice| slice.circuits.clone())
+    }
+
+    #[inline]
+    pub(crate) fn segment_of_vni(&self, vni: u32) -> Option<usize> {
+        self.by_vni.get(u64::from(vni)).map(|at| usize::from(*at))
+    }
+
+    /// The place of a segment; `hint` is where it was last found.
+    #[inline]
+    pub(crate) fn segment_at(&self, hint: u16, uid: SegmentUid) -> Option<usize> {
+        match self.segments.get(usize::from(hint)) {
+            Some(segment) if segment.uid == uid => Some(usize::from(hint)),
+            _ => self.segment_of_uid(uid),
+        }
+    }
+
+    pub(crate) fn segment_of_uid(&self, uid: SegmentUid) -> Option<usize> {
+        let at = self.by_uid.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
+        Some(usize::from(self.by_uid[at].1))
+    }
+
+    /// Takes over meters, counters, members and resolved neighbours from the tables that ran before, where the segment,
+    /// the SDP and the neighbour are the same. Allocates nothing.
+    pub(crate) fn carry_over(&mut self, old: &mut Self) {
+        for segment in &mut self.segments {
+            if let Some(at) = old.segment_of_uid(segment.uid) {
+                segment.carry_over(&mut old.segments[at]);
+            }
+        }
+        for circuit in &mut self.circuits {
+            if let Ok(at) = old.by_sdp.binary_search_by_key(&circuit.uid, |(uid, _)| *uid) {
+                let before = &old.circuits[usize::from(old.by_sdp[at].1)];
+                circuit.from_access.carry_over(&before.from_access);
+                circuit.to_access.carry_over(&before.to_access);
+            }
+        }
+        for neighbour in &mut self.neighbours {
+            if let Some(before) = old.neighbours.iter().find(|before| before.is_same_as(neighbour)) {
+                *neighbour = *before;
+            }
+        }
+    }
+}
+
+impl Segment {
+    fn carry_over(&mut self, before: &mut Self) {
+        self.from_access.carry_over(&before.from_access);
+        self.to_access.carry_over(&before.to_access);
+        self.to_tunnels = before.to_tunnels;
+        self.from_tunnels = before.from_tunnels;
+        self.members = before.members;
+        std::mem::swap(&mut self.drops, &mut before.drops);
+        let same =
+            self.remotes.iter().map(|remote| remote.address).eq(before.remotes.iter().map(|remote| remote.address));
+        self.epoch = before.epoch.wrapping_add(u32::from(!same));
+    }
+
+    #[inline]
+    pub(crate) fn drop(&mut self, port: PortIndex, reason: DropReason) {
+        if let Some(drops) = self.drops.get_mut(port.get()) {
+            drops.count(reason);
+        }
+    }
+
+    /// The remote of a tunnel's source address.
+    #[inline]
+    pub(crate) fn remote_at(&self, address: IpAddr) -> Option<u16> {
+        let at = self.remotes.binary_search_by(|remote| remote.address.cmp(&address)).ok()?;
+        u16::try_from(at).ok()
+    }
+}
+
+/// One for each VLAN identifier, whose 0 is "untagged".
+const VLANS: usize = 4_096;

@@ -1,0 +1,238 @@
+//! Frames from the underlay: tunnels, what an edge answers by itself (ARP, neighbour discovery, echo), and what it learns.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use model::Mac;
+use transport_wire::checksum;
+use transport_wire::flow::{Flow, Network, Upper};
+use transport_wire::icmp::{self, Message};
+use transport_wire::nd::{Kind, Neighbour};
+use transport_wire::{Layer, Protocol, arp, ipv4, vxlan};
+
+use crate::drops::DropReason;
+use crate::forward::Way;
+use crate::frame::{Burst, Frame};
+use crate::meter::Nanos;
+use crate::neighbour::{self, BROADCAST};
+use crate::pipeline::Pipeline;
+use crate::session::mac_bits;
+use crate::tables::SegmentUid;
+
+/// Behind which edge of its segment a MAC address was last seen.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct RemoteMac {
+    segment: SegmentUid,
+    epoch: u32,
+    remote: u16,
+    seen: Nanos,
+}
+
+impl RemoteMac {
+    /// Was it seen lately? A clock that stepped back makes it so.
+    pub(crate) const fn is_fresh(&self, now: Nanos) -> bool {
+        now.0.saturating_sub(self.seen.0) < REMOTE_MAC_AGE.0
+    }
+}
+
+/// A message of neighbour discovery, and what it came with.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    said: Neighbour,
+    source: Mac,
+    ends: (Ipv6Addr, Ipv6Addr),
+}
+
+impl Pipeline {
+    pub(crate) fn underlay(&mut self, way: &mut Way<'_>, burst: &mut Burst) {
+        for frame in burst.drain(..) {
+            match Flow::parse(frame.octets()) {
+                Ok(flow) => self.from_underlay(way, &flow, frame),
+                Err(_) => self.drop(way, None, DropReason::Malformed, frame),
+            }
+        }
+    }
+
+    fn from_underlay(&mut self, way: &mut Way<'_>, flow: &Flow, frame: Frame) {
+        let to = flow.destination;
+        let is_for_us = to == self.ports[way.port.get()].mac || to == BROADCAST || to.0[..2] == GROUP_IPV6;
+        if !is_for_us || flow.tag.is_some() {
+            return self.drop(way, None, DropReason::NotForUs, frame);
+        }
+        match flow.network {
+            Network::Arp { .. } => self.arp(way, flow, frame),
+            Network::Ipv4 { source, destination, upper, .. } => {
+                self.to_us(way, frame, flow, (source.into(), destination.into()), upper);
+            }
+            Network::Ipv6 { source, destination, upper, .. } => {
+                match heard(flow, &frame, (source, destination), upper) {
+                    Some(heard) => self.neighbour_discovery(way, frame, &heard),
+                    None => self.to_us(way, frame, flow, (source.into(), destination.into()), upper),
+                }
+            }
+            Network::Other => self.drop(way, None, DropReason::NotServed, frame),
+        }
+    }
+
+    /// Is it an address of this port?
+    fn is_of_port(&self, way: &Way<'_>, address: IpAddr) -> bool {
+        self.tables.ports[way.port.get()].addresses.iter().any(|own| own.address() == address)
+    }
+
+    fn arp(&mut self, way: &mut Way<'_>, flow: &Flow, mut frame: Frame) {
+        let Network::Arp { operation, sender_mac, sender, target, .. } = flow.network else {
+            return self.drop(way, None, DropReason::NotServed, frame);
+        };
+        if !self.is_of_port(way, target.into()) {
+            return self.drop(way, None, DropReason::NotForUs, frame);
+        }
+        self.heard(way, sender.into(), sender_mac);
+        if operation == arp::Operation::REQUEST {
+            neighbour::answer_arp(&mut frame, self.ports[way.port.get()].mac, target, (sender_mac, sender));
+            self.answer(way, frame);
+        } else {
+            self.consume(way, frame);
+        }
+    }
+
+    /// An IP packet, to an address of this edge if it is for us.
+    fn to_us(&mut self, way: &mut Way<'_>, mut frame: Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) {
+        if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
+            return self.drop(way, None, DropReason::NotForUs, frame);
+        }
+        if let Network::Ipv4 { .. } = flow.network
+            && !ipv4::Packet::new(&frame.octets()[usize::from(flow.network_at)..]).is_ok_and(|p| p.checksum_holds())
+        {
+            return self.drop(way, None, DropReason::Checksum, frame);
+        }
+        if upper.is_fragment {
+            return self.drop(way, None, DropReason::NotServed, frame);
+        }
+        match upper.protocol {
+            Protocol::UDP if upper.ports.1 == vxlan::PORT => self.tunnel(way, frame, flow, ends, upper),
+            Protocol::ICMP | Protocol::ICMPV6 => {
+                if self.echo(way, &mut frame, flow, ends, upper) {
+                    self.answer(way, frame);
+                } else {
+                    self.drop(way, None, DropReason::NotServed, frame);
+                }
+            }
+            _ => self.drop(way, None, DropReason::NotServed, frame),
+        }
+    }
+
+    /// Turns an echo request into its reply, in place (RFC 1122, section 3.2.2.6; RFC 4443, section 4.2).
+    fn echo(&self, way: &Way<'_>, frame: &mut Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) -> bool {
+        let at = usize::from(upper.at);
+        let (network_at, mac) = (usize::from(flow.network_at), self.ports[way.port.get()].mac);
+        let octets = frame.octets_mut();
+        let Some(body) = octets.get(at..) else { return false };
+        let (layer, (reply, request)) = match ends.0 {
+            IpAddr::V4(_) => (Layer::Icmp, icmp::ECHO),
+            IpAddr::V6(_) => (Layer::Icmpv6, icmp::ECHO_IPV6),
+        };
+        let Ok(message) = Message::new(body, layer) else { return false };
+        if message.kind() != request || message.code() != 0 {
+            return false;
+        }
+        let word = |kind: u8| u16::from_be_bytes([kind, 0]);
+        let sum = checksum::update(message.checksum(), word(request), word(reply));
+        octets[at] = reply;
+        octets[at + icmp::CHECKSUM..at + icmp::CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
+        // Addresses change places, which leaves every checksum as it is.
+        let (addresses, width) = if ends.0.is_ipv4() { (network_at + 12, 4) } else { (network_at + 8, 16) };
+        let (source, destination) = octets[addresses..addresses + 2 * width].split_at_mut(width);
+        source.swap_with_slice(destination);
+        octets.copy_within(6..12, 0);
+        octets[6..12].copy_from_slice(&mac.0);
+        true
+    }
+
+    fn neighbour_discovery(&mut self, way: &mut Way<'_>, mut frame: Frame, heard: &Heard) {
+        let Heard { said, source, ends } = *heard;
+        match said.kind {
+            Kind::Solicitation if self.is_of_port(way, said.target.into()) => {
+                // One that is asked whether it is still there need not be told where the asker is.
+                let asker = said.link_layer.unwrap_or(source);
+                self.heard(way, ends.0.into(), asker);
+                let mac = self.ports[way.port.get()].mac;
+                neighbour::answer_nd(&mut frame, mac, said.target, (asker, ends.0));
+                self.answer(way, frame);
+            }
+            Kind::Advertisement { .. } => {
+                self.heard(way, said.target.into(), said.link_layer.unwrap_or(source));
+                self.consume(way, frame);
+            }
+            Kind::Solicitation => self.drop(way, None, DropReason::NotForUs, frame),
+        }
+    }
+
+    /// A neighbour has said where it is; those that no tunnel needs are not kept.
+    fn heard(&mut self, way: &Way<'_>, address: IpAddr, mac: Mac) {
+        let port = way.port;
+        if let Some(neighbour) = self.tables.neighbours.iter_mut().find(|n| n.port == port && n.address == address)
+            && mac.is_unicast()
+        {
+            neighbour.heard(mac, way.now);
+        }
+    }
+
+    /// The frame has become an answer and leaves where it came from.
+    fn answer(&mut self, way: &mut Way<'_>, frame: Frame) {
+        let port = way.port;
+        self.send(way, port, None, frame);
+    }
+
+    /// Learns behind which edge a device is. A full table learns nothing new; the device is then reached by flooding.
+    #[inline]
+    pub(crate) fn learn(&mut self, now: Nanos, segment: usize, mac: Mac, remote: u16) {
+        let here = &self.tables.segments[segment];
+        let entry = RemoteMac { segment: here.uid, epoch: here.epoch, remote, seen: now };
+        if self.remote_macs.insert(remote_key(here.uid, mac), entry).is_err() {
+            self.unlearned += 1;
+        }
+    }
+
+    /// Behind which edge a device is, if that was learned and is not too old.
+    #[inline]
+    pub(crate) fn learned(&self, now: Nanos, segment: usize, mac: Mac) -> Option<usize> {
+        let here = &self.tables.segments[segment];
+        let entry = self.remote_macs.get(remote_key(here.uid, mac))?;
+        let is_it = entry.segment == here.uid && entry.epoch == here.epoch && entry.is_fresh(now);
+        is_it.then_some(usize::from(entry.remote))
+    }
+
+    /// Reads where [`Pipeline::learned`] will look, so that it is in the cache by then.
+    #[inline]
+    pub(crate) fn touch_learned(&self, segment: SegmentUid, mac: Mac) -> u64 {
+        self.remote_macs.touch(remote_key(segment, mac))
+    }
+}
+
+/// The neighbour message in a packet that no router can have passed on (RFC 4861, section 7.1).
+fn heard(flow: &Flow, frame: &Frame, ends: (Ipv6Addr, Ipv6Addr), upper: Upper) -> Option<Heard> {
+    if upper.protocol != Protocol::ICMPV6 || upper.is_fragment {
+        return None;
+    }
+    let octets = frame.octets();
+    let hop_limit = octets.get(usize::from(flow.network_at) + HOP_LIMIT_AT)?;
+    let message = Message::new(octets.get(usize::from(upper.at)..)?, Layer::Icmpv6).ok()?;
+    let said = Neighbour::read(&message)?.ok()?;
+    let holds = *hop_limit == u8::MAX && message.checksum_holds_ipv6(ends.0, ends.1);
+    holds.then_some(Heard { said, source: flow.source, ends })
+}
+
+/// Segment and MAC address in one number; the uid is cut to 15 bits and compared in full.
+#[inline]
+const fn remote_key(segment: SegmentUid, mac: Mac) -> u64 {
+    (segment.0 as u64 & 0x7fff) << 48 | mac_bits(mac)
+}
+
+/// How MAC addresses of IPv6 groups begin (RFC 2464, section 7).
+const GROUP_IPV6: [u8; 2] = [0x33, 0x33];
+
+/// How many devices behind other edges are remembered.
+pub const REMOTE_MACS_MAX: usize = 65_536;
+/// For how long.
+pub const REMOTE_MAC_AGE: Nanos = Nanos(300_000_000_000);
+/// Where the hop limit stands in an IPv6 header.
+const HOP_LIMIT_AT: usize = 7;
