@@ -1,9 +1,10 @@
 //! A manager that does as a test tells it, and the certificates that it takes.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::v1;
 use model::program::Program;
@@ -103,7 +104,16 @@ impl FakeManager {
         let tls = ServerTlsConfig::new()
             .identity(Identity::from_pem(certificate, key))
             .client_ca_root(Certificate::from_pem(&authority.pem));
-        let listener = TcpListener::bind(address).await.unwrap();
+        // The one that had the address before may not be quite gone.
+        let deadline = Instant::now() + PATIENCE;
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Err(taken) if taken.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                bound => break bound.unwrap(),
+            }
+        };
         let address = listener.local_addr().unwrap();
         let (sender, attached) = mpsc::channel(16);
         let server = Server::builder().tls_config(tls).unwrap().add_service(EdgeServiceServer::new(Service(sender)));

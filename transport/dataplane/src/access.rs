@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use arrayvec::ArrayVec;
 use model::Mac;
 use transport_wire::Protocol;
-use transport_wire::ethernet;
+use transport_wire::ethernet::{self, Tci};
 use transport_wire::flow::{Flow, Network};
 use transport_wire::nd::Kind;
 
@@ -68,7 +68,7 @@ impl Pipeline {
         std::hint::black_box(touched);
         for (frame, arrival) in burst.drain(..).zip(&arrivals) {
             match arrival {
-                Ok(arrived) => self.from_device(way, arrived, frame),
+                Ok(arrived) => self.forward(way, arrived, frame),
                 Err(reason) => self.drop(way, None, *reason, frame),
             }
         }
@@ -77,7 +77,7 @@ impl Pipeline {
     #[inline]
     fn arrival(&self, way: &Way<'_>, frame: &Frame) -> Arrival {
         let flow = Flow::parse(frame.octets()).map_err(|_| DropReason::Malformed)?;
-        let vlan = flow.tag.map_or(0, |tag| tag.vlan());
+        let vlan = flow.tag.map_or(0, Tci::vlan);
         let circuit = self.tables.circuit(way.port, vlan).ok_or(DropReason::NoCircuit)?;
         if !flow.source.is_unicast() {
             return Err(DropReason::SourceNotUnicast);
@@ -87,7 +87,7 @@ impl Pipeline {
     }
 
     #[inline]
-    fn from_device(&mut self, way: &mut Way<'_>, arrived: &Arrived, mut frame: Frame) {
+    fn forward(&mut self, way: &mut Way<'_>, arrived: &Arrived, mut frame: Frame) {
         let Arrived { mut flow, circuit, slice: _, from, to } = *arrived;
         let Some(from) = from else {
             return self.drop(way, None, DropReason::Unauthenticated, frame);
@@ -100,15 +100,14 @@ impl Pipeline {
         if let Err(reason) = admissible(session, &flow, &frame) {
             return self.drop(way, Some(segment), reason, frame);
         }
-        let vlan = flow.tag.map_or(0, |tag| tag.vlan());
+        let vlan = flow.tag.map_or(0, Tci::vlan);
         session.seat = Some(Seat { port: way.port, vlan });
         #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
         let place = segment as u16;
         session.place = place;
         if flow.tag.is_some() {
             pull_tag(&mut frame);
-            flow.network_at -= TAG_OCTETS;
-            flow.tag = None;
+            flow = flow.without_tag();
         }
         let octets = frame.len();
         if octets - ethernet::HEADER_OCTETS
@@ -225,4 +224,3 @@ const fn is_group(address: Ipv4Addr) -> bool {
 
 /// 01-80-C2-00-00-00 to -0F (IEEE 802.1D, table 7-10).
 const LINK_LOCAL_GROUP: [u8; 5] = [0x01, 0x80, 0xc2, 0, 0];
-const TAG_OCTETS: u16 = 4;

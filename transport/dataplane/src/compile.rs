@@ -60,7 +60,7 @@ impl Compiler {
     /// Compiles. Segments, slices and SDPs that were in the program before keep their numbers; others get new ones. After
     /// an error everything keeps the number that it had.
     pub fn compile(&mut self, program: &Program, now: Nanos) -> Result<Box<Tables>, CompileError> {
-        self.check(&program.content)?;
+        Self::check(&program.content)?;
         let mut numbers = self.numbers.clone();
         numbers.assign(&program.content);
         let tables = Build { ports: &self.ports, numbers: &numbers, now }.tables(program)?;
@@ -69,7 +69,7 @@ impl Compiler {
     }
 
     /// What can be said of a program before its tables are built.
-    fn check(&self, content: &ProgramContent) -> Result<(), CompileError> {
+    fn check(content: &ProgramContent) -> Result<(), CompileError> {
         at_most("loopback addresses", content.loopback.len(), LOOPBACKS_MAX)?;
         at_most("slices", content.slices.len(), SLICES_MAX)?;
         at_most("micro-segments", content.slices.iter().map(|s| s.segments.len()).sum(), SEGMENTS_MAX)?;
@@ -354,8 +354,7 @@ const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS;
 
 // A slice's slot is part of a 63-bit key, above a MAC address.
 const _: () = assert!(SLICES_MAX < SLOTS as usize && SLOTS <= 1 << 15);
-const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize && CIRCUITS_MAX <= u16::MAX as usize);
-const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize && PORTS_MAX <= u8::MAX as usize);
-
-#[cfg(test)]
-mod tests;
+const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize);
+const _: () = assert!(CIRCUITS_MAX <= u16::MAX as usize);
+const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize);
+const _: () = assert!(PORTS_MAX <= u8::MAX as usize);

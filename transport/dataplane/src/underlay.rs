@@ -46,13 +46,13 @@ impl Pipeline {
     pub(crate) fn underlay(&mut self, way: &mut Way<'_>, burst: &mut Burst) {
         for frame in burst.drain(..) {
             match Flow::parse(frame.octets()) {
-                Ok(flow) => self.from_underlay(way, &flow, frame),
+                Ok(flow) => self.receive(way, &flow, frame),
                 Err(_) => self.drop(way, None, DropReason::Malformed, frame),
             }
         }
     }
 
-    fn from_underlay(&mut self, way: &mut Way<'_>, flow: &Flow, frame: Frame) {
+    fn receive(&mut self, way: &mut Way<'_>, flow: &Flow, frame: Frame) {
         let to = flow.destination;
         let is_for_us = to == self.ports[way.port.get()].mac || to == BROADCAST || to.0[..2] == GROUP_IPV6;
         if !is_for_us || flow.tag.is_some() {
@@ -61,12 +61,12 @@ impl Pipeline {
         match flow.network {
             Network::Arp { .. } => self.arp(way, flow, frame),
             Network::Ipv4 { source, destination, upper, .. } => {
-                self.to_us(way, frame, flow, (source.into(), destination.into()), upper);
+                self.serve(way, frame, flow, (source.into(), destination.into()), upper);
             }
             Network::Ipv6 { source, destination, upper, .. } => {
                 match heard(flow, &frame, (source, destination), upper) {
                     Some(heard) => self.neighbour_discovery(way, frame, &heard),
-                    None => self.to_us(way, frame, flow, (source.into(), destination.into()), upper),
+                    None => self.serve(way, frame, flow, (source.into(), destination.into()), upper),
                 }
             }
             Network::Other => self.drop(way, None, DropReason::NotServed, frame),
@@ -95,7 +95,7 @@ impl Pipeline {
     }
 
     /// An IP packet, to an address of this edge if it is for us.
-    fn to_us(&mut self, way: &mut Way<'_>, mut frame: Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) {
+    fn serve(&mut self, way: &mut Way<'_>, mut frame: Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) {
         if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
             return self.drop(way, None, DropReason::NotForUs, frame);
         }

@@ -142,6 +142,19 @@ impl Flow {
         crate::vxlan::SOURCE_PORT_MIN | spread
     }
 
+    /// What the frame says once its outer tag has been taken off; the same if it has none.
+    #[inline]
+    #[must_use]
+    pub const fn without_tag(mut self) -> Self {
+        if self.tag.take().is_some() {
+            self.network_at -= TAG_OCTETS;
+            if let Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. } = &mut self.network {
+                upper.at -= TAG_OCTETS;
+            }
+        }
+        self
+    }
+
     /// DSCP and ECN of an IP packet.
     #[inline]
     pub const fn traffic_class(&self) -> Option<u8> {
@@ -240,6 +253,9 @@ const fn high32(x: u64) -> u32 {
     (x >> 32) as u32
 }
 
+#[allow(clippy::cast_possible_truncation, reason = "4")]
+const TAG_OCTETS: u16 = ethernet::TAG_OCTETS as u16;
+
 const _: () = assert!(ethernet::HEADER_OCTETS + TAGS_MAX * ethernet::TAG_OCTETS < u16::MAX as usize);
 
 #[cfg(test)]
@@ -265,6 +281,15 @@ mod tests {
         .emit(&mut ip);
         [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x81, 0, 0, 110, 8, 0][..], &ip, &[0x03, 0xe8, 0x07, 0xd0, 0, 8, 0, 0]]
             .concat()
+    }
+
+    #[test]
+    fn without_its_tag_a_frame_says_the_same_four_octets_earlier() {
+        let tagged = frame();
+        let untagged = [&tagged[..12], &tagged[16..]].concat();
+        let expected = format!("{:?}", Flow::parse(&untagged).unwrap());
+        assert_eq!(format!("{:?}", Flow::parse(&tagged).unwrap().without_tag()), expected);
+        assert_eq!(format!("{:?}", Flow::parse(&untagged).unwrap().without_tag()), expected);
     }
 
     #[test]

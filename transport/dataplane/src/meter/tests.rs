@@ -25,8 +25,9 @@ fn run(rate: u64, octets: usize, seconds: u64) -> u64 {
     empty(&mut meter, 0, octets);
     let gap = (octets as u64 * 8 * SECOND / (2 * rate)).max(1);
     let (mut passed, mut now) = (0, 0);
-    while now + gap <= seconds * SECOND {
-        now += gap;
+    // The last offer comes at the very end.
+    while now < seconds * SECOND {
+        now = (now + gap).min(seconds * SECOND);
         if meter.has(Nanos(now), octets) {
             meter.take(octets);
             passed += octets as u64;

@@ -16,15 +16,17 @@ pub(crate) const fn session_key(slice: SliceSlot, mac: Mac) -> u64 {
 /// A MAC address as a number of 48 bits.
 #[inline]
 pub(crate) const fn mac_bits(mac: Mac) -> u64 {
-    let [a, b, c, d, e, f] = mac.0;
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    let mut octets = [0; 8];
+    octets.split_at_mut(2).1.copy_from_slice(&mac.0);
+    u64::from_be_bytes(octets)
 }
 
 /// The MAC address in a session's key.
 #[inline]
 pub(super) const fn mac_of(key: u64) -> Mac {
-    let [_, _, a, b, c, d, e, f] = key.to_be_bytes();
-    Mac([a, b, c, d, e, f])
+    let mut mac = [0; 6];
+    mac.copy_from_slice(key.to_be_bytes().split_at(2).1);
+    Mac(mac)
 }
 
 /// Spreads segments and IP addresses; whoever finds a session by it compares both.

@@ -1,0 +1,239 @@
+//! Every reason to drop a packet, provoked.
+
+use std::collections::BTreeSet;
+
+use model::{Generation, Mac};
+use transport_dataplane::{Burst, DropReason, FLOOD_COPIES_MAX, FramePool, OUTPUT_FRAMES_MAX, PortIndex};
+
+use crate::frames;
+use crate::rig::*;
+
+/// A world in which devices 1 (metering), 2 (health) and 3 (metering, on the other circuit) have sessions and have spoken.
+fn world() -> Rig {
+    let mut rig = Rig::new();
+    rig.admit("iot", "metering", device(1));
+    rig.admit("iot", "health", device(2));
+    rig.admit("iot", "metering", device(3));
+    rig.admit("iot", "alone", device(4));
+    rig.put(ACCESS0, &[1, 2, 4].map(|number| from_city(device(number), device(9), b"x")));
+    rig.put(ACCESS1, &[frame(None, device(3), device(9), b"x")]);
+    rig
+}
+
+/// What was dropped in the making of that world: device 4 is alone.
+const WORLD: (DropReason, u64) = (DropReason::NoDestination, 1);
+
+/// A frame that is dropped for a reason, in that world.
+struct Case(DropReason, PortIndex, Vec<u8>);
+
+fn cases() -> Vec<Case> {
+    use DropReason::*;
+    let one = device(1);
+    let inner = || frame(None, device(9), one, b"x");
+    let with = |mut octets: Vec<u8>, at: usize, new: u8| {
+        octets[at] = new;
+        octets
+    };
+    let ecn = |class: u8, inner: &[u8]| {
+        let (_, packet) =
+            frames::datagram((EDGE_B, 50_000), (LOOPBACK_V6.into(), 4_789), class, &frames::vxlan(5_001, inner));
+        frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &packet)
+    };
+    let tagged_twice = {
+        let inner =
+            frames::ethernet(device(9).mac, one.mac, Some(7), 0x0800, &frames::ipv4(one.ipv4, one.ipv4, 0, 59, &[]));
+        frames::ethernet(device(9).mac, one.mac, Some(110), 0x8100, &inner[14..])
+    };
+    let tcp_to_us = frames::ipv6(ROUTER_V6, LOOPBACK_V6, 0, 6, 64, &[0; 20]);
+    let elsewhere = frames::ipv6(ROUTER_V6, device(7).ipv6, 0, 59, 64, &[]);
+    let mut mangled = in_tunnel(EDGE_B, 5_001, &inner());
+    *mangled.last_mut().unwrap() ^= 1;
+    vec![
+        Case(Malformed, ACCESS0, vec![0; 13]),
+        Case(Malformed, ACCESS0, frames::ethernet(device(9).mac, one.mac, Some(110), 0x0800, &[0x45; 19])),
+        Case(Malformed, CORE0, vec![0; 13]),
+        Case(Malformed, CORE0, in_tunnel(EDGE_B, 5_001, &[0; 13])),
+        Case(PortUnused, SPARE0, from_city(one, device(9), b"x")),
+        Case(NoCircuit, ACCESS0, frame(Some(111), one, device(9), b"x")),
+        Case(NoCircuit, ACCESS0, frame(None, one, device(9), b"x")),
+        Case(SourceNotUnicast, ACCESS0, from_city(Device { mac: Mac([3, 0, 0, 0, 0, 1]), ..one }, device(9), b"x")),
+        Case(SourceNotUnicast, ACCESS0, from_city(Device { mac: Mac([0; 6]), ..one }, device(9), b"x")),
+        Case(
+            SourceNotUnicast,
+            CORE0,
+            in_tunnel(EDGE_B, 5_001, &frame(None, Device { mac: Mac([3, 0, 0, 0, 0, 1]), ..one }, one, b"x")),
+        ),
+        Case(Unauthenticated, ACCESS0, from_city(device(77), device(9), b"x")),
+        // A session of slice iot is none in slice embb.
+        Case(Unauthenticated, ACCESS0, frame(Some(120), one, device(9), b"x")),
+        Case(SourceAddress, ACCESS0, from_city(Device { ipv4: device(3).ipv4, ..one }, device(9), b"x")),
+        // EAPOL (IEEE 802.1X) from one who has a session already.
+        Case(
+            LinkLocalGroup,
+            ACCESS0,
+            frames::ethernet(Mac([1, 0x80, 0xc2, 0, 0, 3]), one.mac, Some(110), 0x888e, &[1, 1, 0, 0]),
+        ),
+        Case(InnerTag, ACCESS0, tagged_twice),
+        Case(InnerTag, CORE0, in_tunnel(EDGE_B, 5_001, &frame(Some(5), device(9), one, b"x"))),
+        Case(TooBig, ACCESS0, from_city(one, device(9), &[0; 1_473])),
+        Case(TooBig, CORE0, in_tunnel(EDGE_B, 5_001, &frame(None, device(9), one, &[0; 1_473]))),
+        Case(CrossSegment, ACCESS0, from_city(one, device(2), b"x")),
+        Case(CrossSegment, CORE0, in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(2), b"x"))),
+        Case(Hairpin, ACCESS0, from_city(one, one, b"x")),
+        Case(NoDestination, ACCESS0, from_city(device(4), device(9), b"x")),
+        Case(NoDestination, CORE0, in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(8), b"x"))),
+        Case(
+            NotForUs,
+            CORE0,
+            frames::ethernet(
+                Mac([2, 9, 9, 9, 9, 9]),
+                ROUTER,
+                None,
+                0x86dd,
+                &frames::ipv6(ROUTER_V6, CORE_V6, 0, 59, 64, &[]),
+            ),
+        ),
+        Case(NotForUs, CORE0, frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &elsewhere)),
+        // Its own address, but not the one of the segment's tunnels.
+        Case(NotForUs, CORE0, in_tunnel(EDGE_D, 5_001, &inner())),
+        Case(NotServed, CORE0, frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &tcp_to_us)),
+        Case(NotServed, CORE0, frames::ethernet(CORE_MAC, ROUTER, None, 0x88cc, &[0; 30])),
+        Case(Checksum, CORE0, mangled),
+        Case(Checksum, CORE0, with(in_tunnel(EDGE_D, 6_001, &inner()), 14 + 8, 63)),
+        Case(UnknownVni, CORE0, in_tunnel(EDGE_B, 5_004, &inner())),
+        // Edge C is one of metering, not of health.
+        Case(UnknownRemote, CORE0, in_tunnel(EDGE_C, 5_002, &frame(None, device(9), device(2), b"x"))),
+        Case(SourceIsLocal, CORE0, in_tunnel(EDGE_B, 5_001, &frame(None, device(3), one, b"x"))),
+        // CE outside, Not-ECT inside.
+        Case(Congestion, CORE0, ecn(3, &inner())),
+    ]
+}
+
+#[test]
+fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
+    let mut provoked = BTreeSet::new();
+    for Case(reason, port, octets) in cases() {
+        let mut rig = world();
+        let before = rig.reading();
+        assert_eq!(rig.put(port, &[octets]), [], "{reason}");
+        let after = rig.reading();
+        let counted = |reason| after.ports[port.get()].drops.of(reason) - before.ports[port.get()].drops.of(reason);
+        for other in DropReason::ALL {
+            assert_eq!(counted(other), u64::from(other == reason), "{other} instead of {reason}");
+        }
+        provoked.insert(reason);
+    }
+    // Those that need a world of their own have a test each, below.
+    provoked.extend(APART);
+    assert_eq!(provoked, BTreeSet::from(DropReason::ALL));
+}
+
+const APART: [DropReason; 9] = [
+    DropReason::CircuitUnknown,
+    DropReason::FloodLimit,
+    DropReason::SegmentRateFromAccess,
+    DropReason::SliceRateFromAccess,
+    DropReason::SegmentRateToAccess,
+    DropReason::SliceRateToAccess,
+    DropReason::NeighbourUnresolved,
+    DropReason::NoBuffer,
+    DropReason::OutputFull,
+];
+
+#[test]
+fn circuit_unknown() {
+    let mut rig = Rig::new();
+    rig.admit("iot", "metering", device(1));
+    rig.admit("iot", "metering", device(2));
+    assert_eq!(rig.put(ACCESS0, &[from_city(device(1), device(2), b"x")]), []);
+    assert_eq!(rig.drops(ACCESS0), [(DropReason::CircuitUnknown, 1)]);
+}
+
+#[test]
+fn flood_limit() {
+    let mut rig = Rig::new();
+    for number in 0..=u8::try_from(FLOOD_COPIES_MAX).unwrap() {
+        rig.admit_open("iot", "alone", device(number));
+        rig.put(ACCESS1, &[frame(None, device(number), device(200), b"x")]);
+    }
+    rig.admit_open("iot", "alone", device(100));
+    let before = rig.drops(ACCESS0).len();
+    let everybody = Device { mac: frames::BROADCAST, ..device(0) };
+    assert_eq!(rig.put(ACCESS0, &[from_city(device(100), everybody, b"x")]).len(), FLOOD_COPIES_MAX);
+    assert_eq!((before, rig.drops(ACCESS0)), (0, vec![(DropReason::FloodLimit, 1)]));
+}
+
+/// Limits of 100 kbit/s: the bucket is four of the longest frames.
+fn limited(change: impl FnOnce(&mut model::program::SliceProgram)) -> Rig {
+    let mut rig = world();
+    let mut program = reference();
+    program.generation = Generation::new(2);
+    change(&mut program.content.slices[1]);
+    rig.run(program);
+    rig
+}
+
+#[test]
+fn segment_rates() {
+    let mut rig = limited(|iot| iot.segments[0].limits = limits(100_000));
+    let up: Vec<_> = (0..5).map(|_| from_city(device(1), device(9), &[0; 1_472])).collect();
+    assert_eq!(rig.put(ACCESS0, &up).len(), 2 * 4);
+    assert_eq!(rig.drops(ACCESS0), [WORLD, (DropReason::SegmentRateFromAccess, 1)]);
+    let down = in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(1), &[0; 1_472]));
+    assert_eq!(rig.put(CORE0, &vec![down; 5]).len(), 4);
+    assert_eq!(rig.drops(CORE0), [(DropReason::SegmentRateToAccess, 1)]);
+}
+
+#[test]
+fn slice_rates() {
+    let mut rig = limited(|iot| iot.limits = limits(100_000));
+    let up: Vec<_> = (0..5).map(|_| from_city(device(1), device(9), &[0; 1_472])).collect();
+    assert_eq!(rig.put(ACCESS0, &up).len(), 2 * 4);
+    assert_eq!(rig.drops(ACCESS0), [WORLD, (DropReason::SliceRateFromAccess, 1)]);
+    let down = in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(1), &[0; 1_472]));
+    assert_eq!(rig.put(CORE0, &vec![down; 5]).len(), 4);
+    assert_eq!(rig.drops(CORE0), [(DropReason::SliceRateToAccess, 1)]);
+    // The limit is that of an SDP: the other one has its own. Device 9 is known by now to be behind edge B.
+    assert_eq!(rig.put(ACCESS1, &[frame(None, device(3), device(9), &[0; 1_472])]).len(), 1);
+}
+
+#[test]
+fn neighbour_unresolved() {
+    let mut rig = Rig::with(reference());
+    rig.admit("iot", "metering", device(1));
+    assert_eq!(rig.put(ACCESS0, &[from_city(device(1), device(9), b"x")]), []);
+    // One copy and the frame itself.
+    assert_eq!(rig.drops(ACCESS0), [(DropReason::NeighbourUnresolved, 2)]);
+    assert_eq!(rig.reading().generated, 1);
+}
+
+#[test]
+fn no_buffer() {
+    let mut rig = Rig::new();
+    rig.admit("iot", "metering", device(1));
+    let mut pool = FramePool::new(1);
+    let mut burst = Burst::new();
+    let mut arrived = pool.take().unwrap();
+    arrived.copy_from(&from_city(device(1), device(9), b"x"));
+    burst.push(arrived);
+    rig.pipeline.process(rig.now, ACCESS0, &mut burst, &mut pool, &mut rig.outputs);
+    assert_eq!(rig.drops(ACCESS0), [(DropReason::NoBuffer, 1)]);
+    assert_eq!(rig.outputs.queue(CORE0).len(), 1);
+    rig.assert_conserved();
+}
+
+#[test]
+fn output_full() {
+    let mut rig = Rig::new();
+    rig.admit("iot", "health", device(1));
+    let mut burst = Burst::new();
+    for _ in 0..=OUTPUT_FRAMES_MAX {
+        let mut arrived = rig.pool.take().unwrap();
+        arrived.copy_from(&from_city(device(1), device(9), b"x"));
+        burst.push(arrived);
+        rig.pipeline.process(rig.now, ACCESS0, &mut burst, &mut rig.pool, &mut rig.outputs);
+    }
+    assert_eq!(rig.outputs.queue(CORE0).len(), OUTPUT_FRAMES_MAX);
+    assert_eq!(rig.drops(ACCESS0), [(DropReason::OutputFull, 1)]);
+    rig.assert_conserved();
+}

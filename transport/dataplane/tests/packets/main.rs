@@ -1,0 +1,14 @@
+//! The packet path, from the first octet to the last counter: a pipeline, frames in, frames out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod binding;
+mod corpora;
+mod drops;
+mod forwarding;
+mod frames;
+mod oracle;
+mod programs;
+mod random;
+mod rig;
+mod tunnels;
+mod underlay;

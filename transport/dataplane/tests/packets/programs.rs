@@ -1,0 +1,163 @@
+//! Programs that an edge can't run are refused by name, and leave what runs as it is.
+
+use std::net::IpAddr;
+
+use model::Generation;
+use model::program::{CorePort, Program};
+use transport_dataplane::{CompileError, Compiler, FRAME_OCTETS_MAX, PORTS_MAX, PortSpec, SEGMENTS_MAX};
+
+use crate::rig::*;
+
+type Change = Box<dyn FnOnce(&mut Program)>;
+
+/// What comes of the reference program after a change, on an edge that runs the reference program with a session.
+fn refused(change: impl FnOnce(&mut Program)) -> String {
+    let mut rig = Rig::new();
+    rig.admit("iot", "metering", device(1));
+    let uid = rig.compiler.uid(&id("iot", "metering"));
+    let mut program = reference();
+    program.generation = Generation::new(2);
+    change(&mut program);
+    let error = rig.compiler.compile(&program, rig.now).unwrap_err();
+    assert_eq!(rig.compiler.uid(&id("iot", "metering")), uid);
+    assert_eq!(rig.compiler.uid(&id("iot", "new")), None);
+    // The next one finds everything as it was.
+    let mut next = reference();
+    next.generation = Generation::new(3);
+    rig.run(next);
+    assert_eq!(rig.put(ACCESS0, &[from_city(device(1), device(9), b"x")]).len(), 2);
+    error.to_string()
+}
+
+#[test]
+fn each_contradiction_is_refused_by_name() {
+    let cases: Vec<(Change, &str)> = vec![
+        (
+            Box::new(|p| p.content.slices[1].circuits[0].port = "access9".parse().unwrap()),
+            "the program uses port access9, which this edge does not have; it has access0, access1, core0, spare0",
+        ),
+        (
+            Box::new(|p| {
+                let again = p.content.core_ports[0].clone();
+                p.content.core_ports.push(again);
+            }),
+            "port core0 is listed twice among those that face the underlay",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].circuits[0].port = "core0".parse().unwrap()),
+            "port core0 faces the underlay and is given an attachment circuit",
+        ),
+        (
+            Box::new(|p| p.content.slices[0].circuits[0].vlan = p.content.slices[1].circuits[0].vlan),
+            "port access0 has two attachment circuits for VLAN 110",
+        ),
+        (
+            Box::new(|p| p.content.slices[0].circuits = vec![circuit("city", "access1", None)]),
+            "port access1 has two attachment circuits for untagged frames",
+        ),
+        (
+            Box::new(|p| {
+                let mut again = p.content.slices[1].clone();
+                again.circuits.clear();
+                again.segments.clear();
+                p.content.slices.push(again);
+            }),
+            "slice iot is listed twice",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].circuits[1].sdp = "city".parse().unwrap()),
+            "slice iot has two attachment circuits for SDP city",
+        ),
+        (
+            Box::new(|p| {
+                let mut again = p.content.slices[1].segments[0].clone();
+                again.vni = model::Vni::new(7_000).unwrap();
+                p.content.slices[1].segments.push(again);
+            }),
+            "iot/metering is listed twice",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].packet_octets_max = 9_199),
+            "slice iot has packets of up to 9199 octets; this edge takes 9198 at most",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments.push(segment("iot", "new", 6_001, None, vec![]))),
+            "iot/new has VNI 6001, which embb/office has already",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments[0].local = None),
+            "iot/metering: no tunnel from nowhere to 2001:db8::b",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments[0].local = Some(LOOPBACK_V4.into())),
+            "iot/metering: no tunnel from 192.0.2.1 to 2001:db8::b",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments[0].local = Some(CORE_V6.into())),
+            "iot/metering: no tunnel from 2001:db8:1::a to 2001:db8::b",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments[0].remotes[1].address = EDGE_B),
+            "iot/metering: two tunnels lead to 2001:db8::b",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments[0].remotes[0].port = "spare0".parse().unwrap()),
+            "iot/metering: port spare0 does not face the underlay",
+        ),
+        (
+            Box::new(|p| p.content.core_ports[0].addresses.retain(|address| address.address().is_ipv4())),
+            "port core0 has no address of the family of next hop 2001:db8:1::1",
+        ),
+        (
+            Box::new(|p| p.content.loopback = (1..=5_u8).map(|n| IpAddr::from([192, 0, 2, n])).collect()),
+            "5 loopback addresses; this edge runs 4 at most",
+        ),
+        (
+            Box::new(|p| {
+                let CorePort { addresses, .. } = &mut p.content.core_ports[0];
+                let again = addresses[0];
+                addresses.resize(9, again);
+            }),
+            "9 addresses of a port; this edge runs 8 at most",
+        ),
+        (
+            Box::new(|p| {
+                let segments = 1..=SEGMENTS_MAX as u64;
+                p.content.slices[1].segments =
+                    segments.map(|n| segment("iot", &format!("s{n}"), 10_000 + n, None, vec![])).collect();
+            }),
+            "4097 micro-segments; this edge runs 4096 at most",
+        ),
+        (
+            Box::new(|p| {
+                let remotes = (0..65_u8).map(|n| remote("edge-x", IpAddr::from([203, 0, 113, n]), ROUTER_V4.into()));
+                p.content.slices[0].segments[0].remotes = remotes.collect();
+            }),
+            "65 other edges of a segment; this edge runs 64 at most",
+        ),
+    ];
+    for (change, expected) in cases {
+        assert_eq!(refused(change), expected);
+    }
+}
+
+#[test]
+fn an_edge_has_so_many_ports_at_most() {
+    let ports = (0..=PORTS_MAX).map(|n| PortSpec { name: format!("p{n}").parse().unwrap(), mac: device(1).mac });
+    let error = Compiler::new(ports.collect()).unwrap_err();
+    assert_eq!(error, CompileError::TooMany { what: "ports", count: PORTS_MAX + 1, max: PORTS_MAX });
+}
+
+#[test]
+fn the_longest_frame_of_a_program_that_is_taken_is_carried() {
+    let mut program = reference();
+    program.content.slices[1].packet_octets_max = u16::try_from(FRAME_OCTETS_MAX - 18).unwrap();
+    program.content.core_ports[0].mtu = 9_300;
+    let mut rig = Rig::with(program);
+    rig.introduce_router();
+    rig.admit("iot", "health", device(1));
+    let longest = from_city(device(1), device(9), &vec![7; FRAME_OCTETS_MAX - 46]);
+    assert_eq!(longest.len(), FRAME_OCTETS_MAX);
+    let left = rig.put(ACCESS0, &[longest]);
+    assert_eq!(left[0].1.len(), FRAME_OCTETS_MAX - 4 + 70);
+}

@@ -1,0 +1,281 @@
+//! An edge's packet path with a clock of its own, and the world around it.
+//!
+//! ```text
+//!   access0 VLAN 110 ─ slice iot, SDP city ──┐            ┌── core0: 2001:db8:1::a/64, 198.51.100.1/24
+//!   access1 untagged ─ slice iot, SDP depot ─┤ this edge  │      router 2001:db8:1::1 / 198.51.100.254
+//!   access0 VLAN 120 ─ slice embb, SDP city ─┘            │
+//!                                                         └── spare0: nothing
+//!   iot/metering  VNI 5001, to edges B and C over IPv6      embb/office  VNI 6001, to edge D over IPv4
+//!   iot/health    VNI 5002, to edge B over IPv6             iot/alone    VNI 5003, here only
+//! ```
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use model::program::{Circuit, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram};
+use model::resource::SegmentId;
+use model::{Dscp, Generation, InterfaceAddress, Mac, Rate, RateLimits, Snssai, Sst, Vlan, Vni};
+use transport_dataplane::{
+    Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec, Reading,
+    SegmentReading, SessionKey,
+};
+
+use crate::frames;
+
+pub(crate) struct Rig {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) compiler: Compiler,
+    pub(crate) pool: FramePool,
+    pub(crate) outputs: Outputs,
+    pub(crate) now: Nanos,
+    pub(crate) program: Program,
+}
+
+/// A frame that left, and by which port.
+pub(crate) type Left = (PortIndex, Vec<u8>);
+
+/// An endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Device {
+    pub(crate) mac: Mac,
+    pub(crate) ipv4: Ipv4Addr,
+    pub(crate) ipv6: Ipv6Addr,
+}
+
+pub(crate) const fn device(number: u8) -> Device {
+    Device {
+        mac: Mac([2, 0, 0, 0, 0, number]),
+        ipv4: Ipv4Addr::new(10, 20, 0, number),
+        ipv6: Ipv6Addr::new(0x2001, 0xdb8, 0x20, 0, 0, 0, 0, number as u16),
+    }
+}
+
+impl Rig {
+    /// With the reference program, and the router known.
+    pub(crate) fn new() -> Self {
+        let mut rig = Self::with(reference());
+        rig.introduce_router();
+        rig
+    }
+
+    pub(crate) fn with(program: Program) -> Self {
+        Self::with_room(program, 1_000)
+    }
+
+    pub(crate) fn with_room(program: Program, sessions_max: usize) -> Self {
+        let ports: Vec<_> =
+            PORTS.iter().map(|(name, mac)| PortSpec { name: name.parse().unwrap(), mac: *mac }).collect();
+        let mut compiler = Compiler::new(ports.clone()).unwrap();
+        let now = Nanos(5_000_000_000);
+        let tables = compiler.compile(&program, now).unwrap();
+        let mut pipeline = Pipeline::new(Config { ports, sessions_max });
+        pipeline.swap(tables);
+        let (pool, outputs) = (FramePool::new(BUFFERS), Outputs::new(PORTS.len()));
+        Self { pipeline, compiler, pool, outputs, now, program }
+    }
+
+    /// Runs another program.
+    pub(crate) fn run(&mut self, program: Program) {
+        let tables = self.compiler.compile(&program, self.now).unwrap();
+        self.pipeline.swap(tables);
+        self.program = program;
+    }
+
+    pub(crate) fn binding(&self, slice: &str, segment: &str, mac: Mac) -> Binding {
+        let segment = self.compiler.uid(&id(slice, segment)).unwrap();
+        Binding { segment, mac, ipv4: None, ipv6: None }
+    }
+
+    /// Binds a device to its IPv4 address.
+    pub(crate) fn admit(&mut self, slice: &str, segment: &str, device: Device) -> SessionKey {
+        let binding = Binding { ipv4: Some(device.ipv4), ..self.binding(slice, segment, device.mac) };
+        self.pipeline.bind(&binding).unwrap()
+    }
+
+    /// Binds a device to no address.
+    pub(crate) fn admit_open(&mut self, slice: &str, segment: &str, device: Device) -> SessionKey {
+        self.pipeline.bind(&self.binding(slice, segment, device.mac)).unwrap()
+    }
+
+    /// Puts frames into a port and takes what leaves, a millisecond later. No frame may be lost.
+    pub(crate) fn put(&mut self, port: PortIndex, frames: &[Vec<u8>]) -> Vec<Left> {
+        self.now.0 += 1_000_000;
+        let mut burst = Burst::new();
+        for octets in frames {
+            let mut frame = self.pool.take().unwrap();
+            assert!(frame.copy_from(octets));
+            burst.push(frame);
+        }
+        self.pipeline.process(self.now, port, &mut burst, &mut self.pool, &mut self.outputs);
+        assert!(burst.is_empty());
+        self.take()
+    }
+
+    pub(crate) fn tick(&mut self) -> Vec<Left> {
+        self.pipeline.tick(self.now, &mut self.pool, &mut self.outputs);
+        self.take()
+    }
+
+    fn take(&mut self) -> Vec<Left> {
+        let mut left = Vec::new();
+        for port in (0..PORTS.len()).map(|at| PortIndex(u8::try_from(at).unwrap())) {
+            for frame in self.outputs.queue(port).drain(..) {
+                left.push((port, frame.octets().to_vec()));
+                self.pool.give(frame);
+            }
+        }
+        assert_eq!(self.pool.left(), BUFFERS, "a buffer was lost");
+        self.assert_conserved();
+        left
+    }
+
+    /// Every frame that arrived or was made left, was dropped by name, or was for the edge itself.
+    pub(crate) fn assert_conserved(&self) {
+        let reading = self.pipeline.read();
+        let sum = |of: fn(&transport_dataplane::PortReading) -> u64| reading.ports.iter().map(of).sum::<u64>();
+        let came = sum(|port| port.received.frames) + reading.generated;
+        let went = sum(|port| port.sent.frames) + sum(|port| port.drops.total()) + reading.consumed;
+        assert_eq!(came, went, "{reading:#?}");
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
+        self.pipeline.read()
+    }
+
+    pub(crate) fn segment(&self, name: &str) -> SegmentReading {
+        self.pipeline.read().segments.into_iter().find(|segment| segment.id.segment.as_str() == name).unwrap()
+    }
+
+    /// What was dropped that arrived at a port.
+    pub(crate) fn drops(&self, port: PortIndex) -> Vec<(DropReason, u64)> {
+        self.pipeline.read().ports[port.get()].drops.iter().collect()
+    }
+
+    /// The router says where it is, by asking for us.
+    pub(crate) fn introduce_router(&mut self) {
+        let question = frames::arp(1, (ROUTER, ROUTER_V4), (Mac([0; 6]), CORE_V4));
+        let frame = frames::ethernet(frames::BROADCAST, ROUTER, None, 0x0806, &question);
+        assert_eq!(self.put(CORE0, &[frame]).len(), 1);
+        let question = frames::neighbour(135, CORE_V6, Some(ROUTER));
+        let packet = frames::icmpv6(ROUTER_V6, CORE_V6, 255, question);
+        let frame = frames::ethernet(PORTS[2].1, ROUTER, None, 0x86dd, &packet);
+        assert_eq!(self.put(CORE0, &[frame]).len(), 1);
+    }
+}
+
+/// A datagram of a device of slice iot, from its VLAN.
+pub(crate) fn from_city(from: Device, to: Device, text: &[u8]) -> Vec<u8> {
+    frame(Some(110), from, to, text)
+}
+
+pub(crate) fn frame(vlan: Option<u16>, from: Device, to: Device, text: &[u8]) -> Vec<u8> {
+    let (ethertype, packet) = frames::datagram((from.ipv4.into(), 7), (to.ipv4.into(), 7), 0, text);
+    frames::ethernet(to.mac, from.mac, vlan, ethertype, &packet)
+}
+
+/// A frame in a tunnel from an edge to this one.
+pub(crate) fn in_tunnel(from: IpAddr, vni: u32, inner: &[u8]) -> Vec<u8> {
+    let to: IpAddr = if from.is_ipv4() { LOOPBACK_V4.into() } else { LOOPBACK_V6.into() };
+    let (ethertype, packet) = frames::datagram((from, 50_000), (to, 4_789), 0, &frames::vxlan(vni, inner));
+    frames::ethernet(PORTS[2].1, ROUTER, None, ethertype, &packet)
+}
+
+pub(crate) fn id(slice: &str, segment: &str) -> SegmentId {
+    SegmentId { slice: slice.parse().unwrap(), segment: segment.parse().unwrap() }
+}
+
+pub(crate) fn limits(ceiling: u64) -> RateLimits {
+    RateLimits::new(Rate::ZERO, Rate::from_bits_per_second(ceiling)).unwrap()
+}
+
+pub(crate) fn reference() -> Program {
+    let to_b = remote("edge-b", EDGE_B, ROUTER_V6.into());
+    let to_c = remote("edge-c", EDGE_C, ROUTER_V6.into());
+    let to_d = remote("edge-d", EDGE_D, ROUTER_V4.into());
+    let iot = slice(
+        "iot",
+        vec![circuit("city", "access0", Some(110)), circuit("depot", "access1", None)],
+        vec![
+            segment("iot", "metering", 5_001, Some(LOOPBACK_V6.into()), vec![to_b.clone(), to_c]),
+            segment("iot", "health", 5_002, Some(LOOPBACK_V6.into()), vec![to_b]),
+            segment("iot", "alone", 5_003, None, vec![]),
+        ],
+    );
+    let embb = slice(
+        "embb",
+        vec![circuit("city", "access0", Some(120))],
+        vec![segment("embb", "office", 6_001, Some(LOOPBACK_V4.into()), vec![to_d])],
+    );
+    let address = |address: IpAddr, length| InterfaceAddress::new(address, length).unwrap();
+    let content = ProgramContent {
+        edge: "edge-a".parse().unwrap(),
+        loopback: vec![LOOPBACK_V6.into(), LOOPBACK_V4.into()],
+        core_ports: vec![CorePort {
+            port: "core0".parse().unwrap(),
+            addresses: vec![address(CORE_V6.into(), 64), address(CORE_V4.into(), 24)],
+            mtu: 1_600,
+        }],
+        slices: vec![embb, iot],
+    };
+    Program { generation: Generation::new(1), content }
+}
+
+pub(crate) fn slice(name: &str, circuits: Vec<Circuit>, segments: Vec<SegmentProgram>) -> SliceProgram {
+    SliceProgram {
+        slice: name.parse().unwrap(),
+        snssai: Snssai { sst: Sst::new(3).unwrap(), sd: None },
+        limits: limits(1_000_000_000),
+        packet_octets_max: 1_500,
+        dscp: Dscp::new(10).unwrap(),
+        circuits,
+        segments,
+    }
+}
+
+pub(crate) fn circuit(sdp: &str, port: &str, vlan: Option<u64>) -> Circuit {
+    Circuit { sdp: sdp.parse().unwrap(), port: port.parse().unwrap(), vlan: vlan.map(|vlan| Vlan::new(vlan).unwrap()) }
+}
+
+pub(crate) fn segment(
+    slice: &str,
+    name: &str,
+    vni: u64,
+    local: Option<IpAddr>,
+    remotes: Vec<Remote>,
+) -> SegmentProgram {
+    SegmentProgram {
+        id: id(slice, name),
+        vni: Vni::new(vni).unwrap(),
+        limits: limits(1_000_000_000),
+        sessions_max: 100,
+        local,
+        remotes,
+        realm: None,
+    }
+}
+
+pub(crate) fn remote(edge: &str, address: IpAddr, next_hop: IpAddr) -> Remote {
+    Remote { edge: edge.parse().unwrap(), address, port: "core0".parse().unwrap(), next_hop }
+}
+
+const PORTS: [(&str, Mac); 4] = [
+    ("access0", Mac([2, 0xed, 0, 0, 0, 0])),
+    ("access1", Mac([2, 0xed, 0, 0, 0, 1])),
+    ("core0", CORE_MAC),
+    ("spare0", Mac([2, 0xed, 0, 0, 0, 3])),
+];
+pub(crate) const CORE_MAC: Mac = Mac([2, 0xed, 0, 0, 0, 2]);
+pub(crate) const ACCESS0: PortIndex = PortIndex(0);
+pub(crate) const ACCESS1: PortIndex = PortIndex(1);
+pub(crate) const CORE0: PortIndex = PortIndex(2);
+pub(crate) const SPARE0: PortIndex = PortIndex(3);
+pub(crate) const BUFFERS: usize = 1_024;
+pub(crate) const ROUTER: Mac = Mac([2, 0xcc, 0, 0, 0, 1]);
+pub(crate) const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1);
+pub(crate) const ROUTER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
+pub(crate) const CORE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 0xa);
+pub(crate) const CORE_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub(crate) const LOOPBACK_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xa);
+pub(crate) const LOOPBACK_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const EDGE_B: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xb));
+pub(crate) const EDGE_C: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xc));
+pub(crate) const EDGE_D: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 4));
