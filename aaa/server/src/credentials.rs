@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn a_mistake_is_answered_with_its_place() {
         for (text, wanted) in [
-            ("client: []", "s.yaml:1:9: client: unknown field `client`, expected `clients` or `users`"),
+            ("client: []", "s.yaml:1:1: client: unknown field `client`, expected `clients` or `users`"),
             ("users:\n- { name: a }\n", "s.yaml:2:3: users[0]: missing field `password`"),
             ("users:\n- { name: a, password: \"\" }\n", "s.yaml:2:24: users[0].password: an empty secret"),
             ("users:\n- { name: a, password: b, pin: 1 }\n", "s.yaml:2:32: users[0].pin: unknown field `pin`"),

@@ -294,13 +294,13 @@ impl<B: Binder> Work<B> {
             Outcome::Record(pending) => {
                 let refused = match &self.journal {
                     Some(journal) => journal.try_send((pending, from)).err().map(|error| match error {
-                        mpsc::error::TrySendError::Full(back) | mpsc::error::TrySendError::Closed(back) => back.0,
+                        mpsc::error::TrySendError::Full(back) => (back.0, DropReason::QueueFull),
+                        mpsc::error::TrySendError::Closed(back) => (back.0, DropReason::NotRecorded),
                     }),
-                    None => Some(pending),
+                    None => Some((pending, DropReason::NotRecorded)),
                 };
-                if let Some(pending) = refused {
-                    self.realm.counters_mut().drop(DropReason::QueueFull);
-                    let _ = self.realm.recorded(now(self.started), *pending, false);
+                if let Some((pending, reason)) = refused {
+                    self.realm.not_recorded(&pending, reason);
                 }
             }
         }

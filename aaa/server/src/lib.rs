@@ -34,6 +34,8 @@ mod realm;
 mod reason;
 mod record;
 mod sessions;
+#[cfg(test)]
+mod support;
 
 pub use binder::{BindRefused, Binder};
 pub use config::{Now, RealmConfig};

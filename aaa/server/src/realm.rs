@@ -254,10 +254,6 @@ impl Realm {
         &self.counters
     }
 
-    pub(crate) const fn counters_mut(&mut self) -> &mut Counters {
-        &mut self.counters
-    }
-
     /// Its configuration.
     pub const fn config(&self) -> &RealmConfig {
         &self.config

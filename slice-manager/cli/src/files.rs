@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use api::v1;
-use model::file::Problem;
+use model::file::{FILE_OCTETS_MAX, Problem};
 use model::resource::{self, Declared, ResourceId};
 use tonic::Status;
 use tonic_types::StatusExt;
@@ -70,18 +70,17 @@ pub(crate) fn explain(status: &Status, locate: impl Fn(&str, &str) -> Option<Str
     Error::Refused(reasons.collect())
 }
 
-/// The name that is shown, and the text.
+/// The name that is shown, and the text: of what has no end, no more than shows that it is too long.
 fn read(name: &str) -> Result<(String, String), Error> {
-    if name == "-" {
-        let mut text = String::new();
-        let shown = "standard input".to_owned();
-        return match std::io::stdin().read_to_string(&mut text) {
-            Ok(_) => Ok((shown, text)),
-            Err(source) => Err(Error::Read { file: shown, source }),
-        };
-    }
-    match std::fs::read_to_string(name) {
-        Ok(text) => Ok((name.to_owned(), text)),
-        Err(source) => Err(Error::Read { file: name.to_owned(), source }),
+    let shown = if name == "-" { "standard input" } else { name };
+    let mut text = String::new();
+    let bounded = |from: &mut dyn Read, text: &mut String| from.take(FILE_OCTETS_MAX as u64 + 1).read_to_string(text);
+    let read = match name {
+        "-" => bounded(&mut std::io::stdin(), &mut text),
+        _ => std::fs::File::open(name).and_then(|mut file| bounded(&mut file, &mut text)),
+    };
+    match read {
+        Ok(_) => Ok((shown.to_owned(), text)),
+        Err(source) => Err(Error::Read { file: shown.to_owned(), source }),
     }
 }

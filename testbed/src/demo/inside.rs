@@ -150,6 +150,10 @@ impl Lab for Inside {
         Ok(self.engine.traffic(flows.to_vec(), duration).await)
     }
 
+    fn access_keeps_ports_apart(&self) -> bool {
+        false
+    }
+
     async fn capture(&mut self, file: &Path) -> Result<u64, LabError> {
         match &self.capturing {
             Some(capturing) if capturing == file => Ok(self.engine.capture().await),

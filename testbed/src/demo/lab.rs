@@ -45,6 +45,9 @@ pub trait Lab {
     /// Sends flows at once and answers what became of each.
     async fn traffic(&mut self, flows: &[Flow], duration: Duration) -> Result<Vec<Delivery>, LabError>;
 
+    /// Does the access network hand no frame from one of its ports to another, not even by way of the edge?
+    fn access_keeps_ports_apart(&self) -> bool;
+
     /// Ends the capture of what crossed the core; answers how many frames are in the file.
     async fn capture(&mut self, file: &Path) -> Result<u64, LabError>;
 

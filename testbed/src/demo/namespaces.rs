@@ -322,6 +322,10 @@ impl Lab for Namespaces {
             .collect())
     }
 
+    fn access_keeps_ports_apart(&self) -> bool {
+        true
+    }
+
     async fn capture(&mut self, file: &Path) -> Result<u64, LabError> {
         let files: Vec<PathBuf> = self
             .captures

@@ -52,13 +52,11 @@ impl Realm {
 
     /// The record is on the disk, or could not be written.
     pub fn recorded(&mut self, now: Now, pending: PendingRecord, written: bool) -> Completion {
-        let PendingRecord { key, record, answer } = pending;
         if !written {
-            self.events.forget(record.fingerprint);
-            self.answers.abandon(&key);
-            self.counters.drop(DropReason::NotRecorded);
+            self.not_recorded(&pending, DropReason::NotRecorded);
             return Completion::default();
         }
+        let PendingRecord { key, record, answer } = pending;
         self.events.confirm(record.fingerprint);
         self.counters.add(Tally::Recorded);
         if !record.authenticated {
@@ -66,6 +64,13 @@ impl Realm {
         }
         let unbind = self.follow(&record);
         Completion { unbind, answer: self.seal(now, key, answer, &record.client) }
+    }
+
+    /// The record is not on the disk: no answer, so that the client reports it again.
+    pub(crate) fn not_recorded(&mut self, pending: &PendingRecord, reason: DropReason) {
+        self.events.forget(pending.record.fingerprint);
+        self.answers.abandon(&pending.key);
+        self.counters.drop(reason);
     }
 
     /// What a record means for the sessions.

@@ -1,1 +1,5 @@
+use super::*;
 
+mod access;
+mod hostile;
+mod reasons;
