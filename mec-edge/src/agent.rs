@@ -148,20 +148,15 @@ async fn take(control: &mut Control, message: v1::Program) {
 
 /// Answers a reading in parts, so that none is larger than a message may be.
 async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read: v1::Read) -> Result<(), Ended> {
-    let part = |drops, meters, sessions| v1::Reading {
-        id: read.id,
-        drops,
-        meters,
-        sessions,
-        last: false,
-        problem: String::new(),
-    };
+    let part = || v1::Reading { id: read.id, ..v1::Reading::default() };
     let mut parts: Vec<v1::Reading> = Vec::new();
     let problem = match gather(control, read.kind()).await {
-        Ok(Gathered { drops, meters, sessions }) => {
-            parts.extend(drops.chunks(ROWS_MAX).map(|rows| part(rows.to_vec(), Vec::new(), Vec::new())));
-            parts.extend(meters.chunks(ROWS_MAX).map(|rows| part(Vec::new(), rows.to_vec(), Vec::new())));
-            parts.extend(sessions.chunks(ROWS_MAX).map(|rows| part(Vec::new(), Vec::new(), rows.to_vec())));
+        Ok(all) => {
+            parts.extend(all.drops.chunks(ROWS_MAX).map(|rows| v1::Reading { drops: rows.to_vec(), ..part() }));
+            parts.extend(all.meters.chunks(ROWS_MAX).map(|rows| v1::Reading { meters: rows.to_vec(), ..part() }));
+            parts.extend(all.sessions.chunks(ROWS_MAX).map(|rows| v1::Reading { sessions: rows.to_vec(), ..part() }));
+            let counters = all.aaa_counters.chunks(ROWS_MAX);
+            parts.extend(counters.map(|rows| v1::Reading { aaa_counters: rows.to_vec(), ..part() }));
             String::new()
         }
         Err(problem) => problem,
@@ -173,21 +168,16 @@ async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read:
     Ok(())
 }
 
-#[derive(Default)]
-struct Gathered {
-    drops: Vec<v1::DropCounter>,
-    meters: Vec<v1::MeterCounter>,
-    sessions: Vec<v1::Session>,
-}
-
-async fn gather(control: &Control, kind: v1::ReadKind) -> Result<Gathered, String> {
-    let mut gathered = Gathered::default();
+/// The whole of a reading.
+async fn gather(control: &Control, kind: v1::ReadKind) -> Result<v1::Reading, String> {
+    let mut gathered = v1::Reading::default();
     match kind {
         v1::ReadKind::Drops => gathered.drops = report::drops(control, &*control.read().await.map_err(text)?),
         v1::ReadKind::Meters => {
             gathered.meters = report::meters(control, &control.read().await.map_err(text)?.pipeline)
         }
         v1::ReadKind::Sessions => gathered.sessions = report::sessions(control).await.map_err(text)?,
+        v1::ReadKind::AaaCounters => gathered.aaa_counters = report::aaa_counters(control),
         v1::ReadKind::Unspecified => return Err("this edge does not know that kind of reading".to_owned()),
     }
     Ok(gathered)

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aaa_server::host::{Host, Place};
-use aaa_server::{BindRefused, Binder, Grant, Readiness, RealmConfig, Session, SessionId, Unbind};
+use aaa_server::{BindRefused, Binder, Counters, Grant, Readiness, RealmConfig, Session, SessionId, Unbind};
 use api::v1;
 use model::Mac;
 use model::program::ProgramContent;
@@ -88,6 +88,11 @@ impl Realms {
             Readiness::Ready => (v1::AaaState::Ready, String::new()),
             not_ready @ Readiness::NotReady(_) => (v1::AaaState::NotReady, not_ready.reason()),
         }
+    }
+
+    /// What each realm has counted.
+    pub(crate) fn counters(&self) -> Vec<(SegmentId, Counters)> {
+        self.running.iter().map(|(id, realm)| (id.clone(), realm.host.status().counters)).collect()
     }
 
     /// The sessions that were bound, each with its key in the dataplane.

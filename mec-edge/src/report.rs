@@ -3,6 +3,7 @@
 use api::v1;
 use model::PortName;
 use model::operation::Timestamp;
+use model::resource::SegmentId;
 use transport_dataplane::{MeterReading, Reading, SegmentReading};
 
 use crate::control::Control;
@@ -129,6 +130,20 @@ pub(crate) fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCount
         }
     }
     rows
+}
+
+/// What the AAA of each segment answered, refused and dropped.
+pub(crate) fn aaa_counters(control: &Control) -> Vec<v1::AaaCounter> {
+    let row = |id: &SegmentId, (kind, name, count): (&str, &str, u64)| v1::AaaCounter {
+        edge: control.name().to_string(),
+        slice: id.slice.to_string(),
+        segment: id.segment.to_string(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        count,
+    };
+    let realms = control.realms().counters();
+    realms.iter().flat_map(|(id, counters)| counters.iter().map(|counter| row(id, counter))).collect()
 }
 
 /// Sessions, with what the dataplane has counted for them.

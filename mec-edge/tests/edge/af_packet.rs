@@ -85,7 +85,7 @@ async fn manager(prefix: &str) {
         let mut stream = manager.attached().await;
         assert!(stream.hello.ports.iter().all(|port| port.driver == "af-packet"));
         stream.realised().await;
-        stream.run(&kernel_program(side)).await;
+        stream.run(&kernel_program(prefix, side)).await;
         streams.push(stream);
     }
     admit(Side::A, METER, 1).await;
@@ -109,25 +109,28 @@ async fn manager(prefix: &str) {
     attach_device(prefix, Side::A, METER);
     assert!(pings(prefix), "the interface was made anew");
 
-    stop_session(&mut streams[0]).await;
+    stop_session(prefix, &mut streams[0]).await;
     assert!(!pings(prefix), "the session is over");
     assert!(streams[0].drops("unauthenticated").await > 0);
 }
 
 /// The credential goes, and the session with it.
-async fn stop_session(stream: &mut Attached) {
-    let mut without = kernel_program(Side::A);
+async fn stop_session(prefix: &str, stream: &mut Attached) {
+    let mut without = kernel_program(prefix, Side::A);
     without.generation = without.generation.next();
     without.content.slices[0].segments.clear();
     stream.run(&without).await;
-    let mut again = kernel_program(Side::A);
+    let mut again = kernel_program(prefix, Side::A);
     again.generation = without.generation.next();
     stream.run(&again).await;
 }
 
 /// The authenticator asks from the management network.
-fn kernel_program(side: Side) -> Program {
+fn kernel_program(prefix: &str, side: Side) -> Program {
     let mut program = program(side, 1, &[METERING]);
+    if !knows_vlans(prefix) {
+        program.content.slices[0].circuits[0].vlan = None;
+    }
     let realm = program.content.slices[0].segments[0].realm.as_mut().unwrap();
     realm.clients[0].addresses = vec![Prefix::new(management(side, 0).into(), 24).unwrap()];
     program
@@ -215,7 +218,7 @@ impl Namespaces {
         for edge in [&a, &b] {
             ip(&["-n", edge, "link", "set", "core0", "up"]);
         }
-        for (side, edge, far) in [(Side::A, &a, "a"), (Side::B, &b, "b")] {
+        for (side, edge, far) in [(Side::A, &a, "to-a"), (Side::B, &b, "to-b")] {
             ip(&["-n", edge, "link", "add", "mgmt", "type", "veth", "peer", far, "netns", &manager]);
             for (namespace, interface, host) in [(edge, "mgmt", 1), (&manager, far, 2)] {
                 let address = format!("{}/24", management(side, host));
@@ -243,9 +246,26 @@ fn attach_device(prefix: &str, side: Side, device: Device) {
     ip(&["-n", &edge, "link", "add", "access0", "type", "veth", "peer", "eth0", "address", &mac, "netns", &host]);
     ip(&["-n", &edge, "link", "set", "access0", "up"]);
     ip(&["-n", &host, "link", "set", "eth0", "up"]);
-    ip(&["-n", &host, "link", "add", "link", "eth0", "name", "v110", "mtu", "1400", "type", "vlan", "id", "110"]);
-    ip(&["-n", &host, "address", "add", &address, "dev", "v110"]);
-    ip(&["-n", &host, "link", "set", "v110", "up"]);
+    let interface = if knows_vlans(prefix) {
+        ip(&["-n", &host, "link", "add", "link", "eth0", "name", "v110", "mtu", "1400", "type", "vlan", "id", "110"]);
+        ip(&["-n", &host, "link", "set", "v110", "up"]);
+        "v110"
+    } else {
+        ip(&["-n", &host, "link", "set", "eth0", "mtu", "1400"]);
+        "eth0"
+    };
+    ip(&["-n", &host, "address", "add", &address, "dev", interface]);
+}
+
+/// Does this kernel have 802.1Q interfaces? Where it has none, the circuits are untagged.
+fn knows_vlans(prefix: &str) -> bool {
+    let probe = ["link", "add", "link", "lo", "name", "probe", "type", "vlan", "id", "1"];
+    let probe = Command::new("ip").args(["-n", &format!("{prefix}manager")]).args(probe).output().unwrap();
+    let known = probe.status.success() || String::from_utf8_lossy(&probe.stderr).contains("File exists");
+    if !known {
+        eprintln!("this kernel has no 802.1Q interfaces: circuits are untagged");
+    }
+    known
 }
 
 fn ip(arguments: &[&str]) {

@@ -27,13 +27,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Global {
-    /// Where the manager is.
+    /// Where the manager is. It is given up if it does not let us in within 5 s or does not answer within 30 s.
     #[arg(
         long,
         global = true,
         env = "MICROSLICE_MANAGER",
         value_name = "URL",
-        default_value = "https://localhost:7443"
+        default_value = "https://localhost:7443",
+        value_parser = https
     )]
     pub(crate) manager: Uri,
     /// Folder with ca.pem, certificate.pem and key.pem [default: operator/ in the configuration folder].
@@ -245,6 +246,18 @@ pub(crate) enum AaaCommand {
     /// Sessions: authenticated endpoints.
     #[command(subcommand)]
     Session(SessionCommand),
+    /// What each micro-segment's AAA answered, rejected and dropped, by reason; read from the edges.
+    Counters {
+        /// On this edge only.
+        #[arg(long)]
+        edge: Option<NodeName>,
+        /// In this slice only.
+        #[arg(long)]
+        slice: Option<SliceName>,
+        /// In micro-segments of this name only.
+        #[arg(long)]
+        segment: Option<SegmentName>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -300,6 +313,13 @@ pub(crate) struct DecodeArgs {
     /// Read a UDP port as a protocol: udp.port==PORT,radius or udp.port==PORT,vxlan; may be repeated.
     #[arg(long, value_name = "RULE")]
     pub(crate) decode_as: Vec<DecodeAs>,
+}
+
+/// An address to which nothing is ever sent in the clear.
+fn https(text: &str) -> Result<Uri, String> {
+    let uri = text.parse::<Uri>().ok();
+    let uri = uri.filter(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty()));
+    uri.ok_or_else(|| format!("`{text}` is not the address of a manager; expected https://HOST:PORT"))
 }
 
 /// `30s`, `5m`, `500ms`.

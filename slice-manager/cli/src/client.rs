@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 
 use crate::args::Global;
 use crate::error::Error;
 use crate::pki;
+use crate::table::visible;
 
 /// Where the manager is, and who asks.
 #[derive(Debug, Clone)]
@@ -28,9 +29,18 @@ impl Manager {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.read("ca.pem")?))
             .identity(Identity::from_pem(self.read("certificate.pem")?, self.read("key.pem")?));
-        let endpoint = Endpoint::from(self.uri.clone()).connect_timeout(CONNECT).timeout(ANSWER);
-        let endpoint = endpoint.tls_config(tls).map_err(|error| self.unreachable(&error))?;
-        endpoint.connect().await.map_err(|error| self.unreachable(&error))
+        // A watch may be silent for long; pings tell whether the manager is still there.
+        let endpoint = Endpoint::from(self.uri.clone())
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .http2_keep_alive_interval(PING)
+            .keep_alive_timeout(PING);
+        let endpoint = endpoint.tls_config(tls).map_err(|error| self.unreachable(deepest(&error).to_string()))?;
+        // The endpoint's own timeout ends with TCP; a handshake may take for ever, too.
+        match tokio::time::timeout(CONNECT, endpoint.connect()).await {
+            Ok(channel) => channel.map_err(|error| self.unreachable(deepest(&error).to_string())),
+            Err(_) => Err(self.unreachable(no_answer(CONNECT))),
+        }
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
@@ -38,34 +48,45 @@ impl Manager {
         std::fs::read(&file).map_err(|source| Error::Certificates { file, source })
     }
 
-    fn unreachable(&self, error: &dyn std::error::Error) -> Error {
-        Error::Unreachable { manager: self.uri.to_string(), tls_dir: self.tls_dir.clone(), cause: deepest(error) }
+    fn unreachable(&self, cause: String) -> Error {
+        Error::Unreachable { manager: self.uri.to_string(), tls_dir: self.tls_dir.clone(), cause }
     }
 
     /// A status that is no refusal of a field.
     pub(crate) fn failed(&self, status: &Status) -> Error {
-        match status.code() {
-            Code::Unavailable => Error::Unreachable {
-                manager: self.uri.to_string(),
-                tls_dir: self.tls_dir.clone(),
-                cause: std::error::Error::source(status).map_or_else(|| status.message().to_owned(), deepest),
-            },
-            _ => crate::files::explain(status, |_, _| None),
+        self.lost(status).unwrap_or_else(|| crate::files::explain(status, |_, _| None))
+    }
+
+    /// A status that says that the manager can't be reached, or no longer. What did not come from the manager but from
+    /// the way to it has a source.
+    pub(crate) fn lost(&self, status: &Status) -> Option<Error> {
+        match std::error::Error::source(status) {
+            Some(source) if deepest(source).is::<TimeoutExpired>() => Some(self.unreachable(no_answer(ANSWER))),
+            Some(source) => Some(self.unreachable(deepest(source).to_string())),
+            None => (status.code() == Code::Unavailable).then(|| self.unreachable(visible(status.message()))),
         }
     }
 }
 
-/// The error at the end of a chain, which says most.
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = cause.to_string();
-        source = cause.source();
-    }
-    text
+fn no_answer(time: Duration) -> String {
+    format!("no answer in {} s", time.as_secs())
 }
 
+/// The error at the end of a chain, which says most.
+fn deepest<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest
+}
+
+/// The longest answer that is taken. The manager is trusted, but its answers grow with its network.
+pub(crate) const ANSWER_OCTETS_MAX: usize = 256 << 20;
+
+/// For TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The manager itself waits three seconds for an edge.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Between pings, and for the answer to one.
+const PING: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::file::FileError;
 
@@ -63,8 +64,11 @@ pub(crate) enum Error {
     #[error("{id} is {state}{}", reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
     Operation { id: String, state: &'static str, reason: Option<String> },
     /// An operation has not ended in time.
-    #[error("{id} is still PROCESSING after {seconds} s; it goes on, awaiting {awaiting}")]
-    TimedOut { id: String, seconds: u64, awaiting: String },
+    #[error("{id} is still {state} after {after:?}; it goes on, awaiting {awaiting}")]
+    TimedOut { id: String, state: &'static str, after: Duration, awaiting: String },
+    /// A watch ended, and the operation had not.
+    #[error("the manager ended the watch of {0} before it had ended")]
+    WatchEnded(String),
     /// Certificates can't be made.
     #[error(transparent)]
     Pki(#[from] crate::pki::PkiError),

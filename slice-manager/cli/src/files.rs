@@ -9,6 +9,7 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use crate::error::Error;
+use crate::table::visible;
 
 /// What the files of one command say.
 #[derive(Debug)]
@@ -59,13 +60,14 @@ impl Files {
 pub(crate) fn explain(status: &Status, locate: impl Fn(&str, &str) -> Option<String>) -> Error {
     let violations = status.get_details_bad_request().map(|details| details.field_violations).unwrap_or_default();
     if violations.is_empty() {
-        return Error::Status(status.message().to_owned());
+        return Error::Status(visible(status.message()));
     }
     let reasons = violations.iter().map(|v| {
-        locate(&v.field, &v.description).unwrap_or_else(|| match v.field.as_str() {
+        let reason = locate(&v.field, &v.description).unwrap_or_else(|| match v.field.as_str() {
             "" => v.description.clone(),
             field => format!("{field}: {}", v.description),
-        })
+        });
+        visible(&reason)
     });
     Error::Refused(reasons.collect())
 }

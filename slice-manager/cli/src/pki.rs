@@ -14,6 +14,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SanType,
 };
+use rustls::pki_types::ServerName;
 
 /// Certificates that can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum PkiError {
         /// Why.
         source: io::Error,
     },
+    /// Nobody is reached by that name.
+    #[error("`{0}` is not a name or address by which a manager can be reached")]
+    Name(String),
     /// A name can't stand in a certificate, or the authority's files are none.
     #[error("the certificate can't be made: {0}")]
     Certificate(#[from] rcgen::Error),
@@ -50,6 +54,8 @@ pub fn init(folder: &Path, manager_names: &[String]) -> Result<(), PkiError> {
             return Err(PkiError::Exists(path.clone()));
         }
     }
+    // Before anything is written: half an authority would be in the way of the next try.
+    let names = manager_names.iter().map(|name| alternative(name)).collect::<Result<Vec<_>, _>>()?;
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -60,13 +66,17 @@ pub fn init(folder: &Path, manager_names: &[String]) -> Result<(), PkiError> {
     write(&key, &pair.serialize_pem(), PRIVATE)?;
     write(&certificate, &authority.pem(), PUBLIC)?;
     let manager = Principal { role: Role::Manager, name: "manager".to_owned() };
-    issue(folder, &manager, manager_names, &folder.join("manager"))?;
+    issue_with(folder, &manager, names, &folder.join("manager"))?;
     let operator = Principal { role: Role::Operator, name: "operator".to_owned() };
-    issue(folder, &operator, &[], &folder.join("operator"))
+    issue(folder, &operator, &folder.join("operator"))
 }
 
 /// Issues a certificate from the authority in `folder` and puts it, its key and the authority's certificate into `out`.
-pub fn issue(folder: &Path, principal: &Principal, names: &[String], out: &Path) -> Result<(), PkiError> {
+pub fn issue(folder: &Path, principal: &Principal, out: &Path) -> Result<(), PkiError> {
+    issue_with(folder, principal, Vec::new(), out)
+}
+
+fn issue_with(folder: &Path, principal: &Principal, names: Vec<SanType>, out: &Path) -> Result<(), PkiError> {
     let read = |name: &str| {
         let path = folder.join(name);
         fs::read_to_string(&path).map_err(|source| PkiError::NoAuthority { path, source })
@@ -75,12 +85,7 @@ pub fn issue(folder: &Path, principal: &Principal, names: &[String], out: &Path)
     let issuer = Issuer::from_ca_cert_pem(&authority, KeyPair::from_pem(&read(CA_KEY)?)?)?;
     let mut params = CertificateParams::new(Vec::new())?;
     params.subject_alt_names.push(SanType::URI(principal.to_string().try_into()?));
-    for name in names {
-        params.subject_alt_names.push(match name.parse() {
-            Ok(address) => SanType::IpAddress(address),
-            Err(_) => SanType::DnsName(name.clone().try_into()?),
-        });
-    }
+    params.subject_alt_names.extend(names);
     params.distinguished_name.push(DnType::CommonName, principal.name.clone());
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![match principal.role {
@@ -94,6 +99,15 @@ pub fn issue(folder: &Path, principal: &Principal, names: &[String], out: &Path)
     write(&out.join("key.pem"), &pair.serialize_pem(), PRIVATE)?;
     write(&out.join("certificate.pem"), &certificate.pem(), PUBLIC)?;
     write(&out.join(CA), &authority, PUBLIC)
+}
+
+/// A name or address as a subject alternative name: one that a client can ask for.
+fn alternative(name: &str) -> Result<SanType, PkiError> {
+    let wrong = || PkiError::Name(name.to_owned());
+    match ServerName::try_from(name.strip_prefix("*.").unwrap_or(name)).map_err(|_| wrong())? {
+        ServerName::IpAddress(_) => name.parse().map(SanType::IpAddress).map_err(|_| wrong()),
+        _ => Ok(SanType::DnsName(name.to_owned().try_into()?)),
+    }
 }
 
 /// The folder where certificates are looked for: `$XDG_CONFIG_HOME/microslice`, or `~/.config/microslice`.
@@ -170,7 +184,7 @@ mod tests {
     fn a_certificate_without_an_authority_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let edge = Principal { role: Role::Edge, name: "edge-a".to_owned() };
-        let error = issue(folder.path(), &edge, &[], &folder.path().join("out")).unwrap_err().to_string();
+        let error = issue(folder.path(), &edge, &folder.path().join("out")).unwrap_err().to_string();
         assert!(error.contains("`slicectl init` makes an authority"), "{error}");
     }
 
@@ -180,7 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         init(folder.path(), &["manager.example".to_owned(), "192.0.2.1".to_owned()]).unwrap();
         let edge = Principal { role: Role::Edge, name: "edge-a".to_owned() };
-        issue(folder.path(), &edge, &[], &folder.path().join("edge-a")).unwrap();
+        issue(folder.path(), &edge, &folder.path().join("edge-a")).unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let Some(said) =
             openssl(&["verify", "-purpose", "sslclient", "-CAfile", &path("ca.pem"), &path("edge-a/certificate.pem")])

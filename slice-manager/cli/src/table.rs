@@ -12,7 +12,7 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
     let mut any = false;
     for row in rows {
         any = true;
-        table.add_row(row);
+        table.add_row(row.into_iter().map(|cell| visible(&cell)));
     }
     if !any {
         return "none\n".to_owned();
@@ -24,7 +24,14 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
 /// Names and values, one a line.
 pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
-    pairs.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name:width$}{value}\n")).collect()
+    let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
+    shown.map(|(name, value)| format!("{name:width$}{}\n", visible(value))).collect()
+}
+
+/// A text without control characters: what devices and edges say must not steer the terminal.
+pub(crate) fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// A heading between two parts of an answer.

@@ -55,7 +55,7 @@ pub(crate) fn need(path: &str) -> Option<Need> {
         | ("NodeService", "ListNodes" | "GetNode")
         | ("OperationService", "ListOperations" | "GetOperation" | "WatchOperation")
         | ("DataplaneService", "GetDrops" | "GetMeters")
-        | ("AaaService", "ListSessions") => Some(Need::Read),
+        | ("AaaService", "ListSessions" | "ListCounters") => Some(Need::Read),
         ("EdgeService", "Attach") => Some(Need::Edge),
         _ => None,
     }

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use testbed::netns::{Namespace, Running};
 
-pub const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
+pub(crate) const TESTBED: &str = env!("CARGO_BIN_EXE_testbed");
 
 /// A folder with certificates, secrets and files; kept where logs go.
-pub struct Files {
-    pub folder: PathBuf,
+pub(crate) struct Files {
+    pub(crate) folder: PathBuf,
 }
 
 impl Files {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let logs = std::env::var_os("MICROSLICE_LOGS").map_or_else(std::env::temp_dir, PathBuf::from);
         let folder = logs.join(format!("{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
@@ -37,17 +37,17 @@ impl Files {
         files
     }
 
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 
-    pub fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         fs::write(self.folder.join(name), text).unwrap();
         self.path(name)
     }
 
     /// A secrets file, readable by its owner only.
-    pub fn secrets(&self, segment: &str, text: &str) {
+    pub(crate) fn secrets(&self, segment: &str, text: &str) {
         use std::io::Write;
         let file = self.folder.join("secrets").join("lab").join(format!("{segment}.yaml"));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -71,7 +71,7 @@ impl Drop for Files {
 }
 
 /// Starts a manager and edge-a in a namespace; both speak over its loopback.
-pub fn start(namespace: &Namespace, files: &Files, ports: &[&str]) -> (Running, Running) {
+pub(crate) fn start(namespace: &Namespace, files: &Files, ports: &[&str]) -> (Running, Running) {
     let mut manager = namespace.command(TESTBED);
     manager.args(["part", "slice-manager", "--listen", "127.0.0.1:7443"]);
     manager.args(["--tls-dir", &files.path("tls/manager"), "--store", &files.path("store")]);
@@ -87,17 +87,18 @@ pub fn start(namespace: &Namespace, files: &Files, ports: &[&str]) -> (Running, 
     (manager, edge)
 }
 
-/// Runs slicectl in the namespace; answers its exit code and what it wrote.
-pub fn slicectl(namespace: &Namespace, files: &Files, arguments: &[&str]) -> (i32, String) {
+/// Runs slicectl in the namespace; answers its exit code, and what it wrote: complaints, if it failed.
+pub(crate) fn slicectl(namespace: &Namespace, files: &Files, arguments: &[&str]) -> (i32, String) {
     let tls = files.path("tls/operator");
     let global = [TESTBED, "part", "slicectl", "--manager", "https://127.0.0.1:7443", "--tls-dir", &tls];
     let output = namespace.output(&[&global[..], arguments].concat()).unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = if output.status.success() { output.stdout } else { output.stderr };
+    let said = String::from_utf8_lossy(&said).into_owned();
     (output.status.code().unwrap_or(-1), said)
 }
 
 /// Asks until it is so.
-pub fn until(what: &str, patience: Duration, mut so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, patience: Duration, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;
     while !so() {
         assert!(Instant::now() < deadline, "not in time: {what}");
@@ -106,7 +107,7 @@ pub fn until(what: &str, patience: Duration, mut so: impl FnMut() -> bool) {
 }
 
 /// The packets dropped for a reason, by what slicectl says.
-pub fn drops(namespace: &Namespace, files: &Files, reason: &str) -> u64 {
+pub(crate) fn drops(namespace: &Namespace, files: &Files, reason: &str) -> u64 {
     let (code, said) = slicectl(namespace, files, &["dataplane", "drops", "-o", "json"]);
     assert_eq!(code, 0, "{said}");
     let answer: serde_json::Value = serde_json::from_str(&said).unwrap();

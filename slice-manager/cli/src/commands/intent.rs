@@ -6,6 +6,7 @@ use model::resource::ResourceId;
 
 use super::{Context, operation};
 use crate::args::{ApplyArgs, DeleteArgs, FilesArgs, WaitArgs};
+use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
 use crate::files::Files;
 use crate::{output, table};
@@ -14,7 +15,8 @@ pub(super) async fn apply(context: Context<'_>, args: &ApplyArgs) -> Result<(), 
     let files = Files::read(&args.files.files)?;
     let channel = context.manager.connect().await?;
     let request = v1::ApplyRequest { resources: files.resources() };
-    let answer = IntentServiceClient::new(channel.clone()).apply(request).await;
+    let answer =
+        IntentServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_OCTETS_MAX).apply(request).await;
     let answer = answer.map_err(|status| context.refused(&files, &status))?.into_inner();
     changed(context, channel, answer.operation, &args.wait).await
 }
@@ -24,7 +26,10 @@ pub(super) async fn delete(context: Context<'_>, args: &DeleteArgs) -> Result<()
     let ids: Vec<ResourceId> = args.resources.iter().cloned().chain(files.iter().flat_map(Files::ids)).collect();
     let channel = context.manager.connect().await?;
     let resources = ids.iter().map(|id| v1::ResourceRef { id: id.to_string() }).collect();
-    let answer = IntentServiceClient::new(channel.clone()).delete(v1::DeleteRequest { resources }).await;
+    let answer = IntentServiceClient::new(channel.clone())
+        .max_decoding_message_size(ANSWER_OCTETS_MAX)
+        .delete(v1::DeleteRequest { resources })
+        .await;
     let answer = answer.map_err(|status| match &files {
         Some(files) => context.refused(files, &status),
         None => context.manager.failed(&status),
@@ -52,7 +57,10 @@ async fn changed(
 pub(super) async fn plan(context: Context<'_>, args: &FilesArgs) -> Result<(), Error> {
     let files = Files::read(&args.files)?;
     let request = v1::PlanRequest { resources: files.resources() };
-    let answer = IntentServiceClient::new(context.manager.connect().await?).plan(request).await;
+    let answer = IntentServiceClient::new(context.manager.connect().await?)
+        .max_decoding_message_size(ANSWER_OCTETS_MAX)
+        .plan(request)
+        .await;
     let answer = answer.map_err(|status| context.refused(&files, &status))?.into_inner();
     output::write(context.out, context.form, &answer, plan_text)
 }
@@ -71,7 +79,7 @@ fn plan_text(answer: &v1::PlanResponse) -> String {
             a.segment.clone(),
             a.vni.to_string(),
             a.access_port.to_string(),
-            (a.access_port + 1).to_string(),
+            (u64::from(a.access_port) + 1).to_string(),
         ]
     });
     text +=
@@ -110,7 +118,10 @@ fn list_or_none(items: &[String]) -> String {
 pub(super) async fn diff(context: Context<'_>, args: &FilesArgs) -> Result<(), Error> {
     let files = Files::read(&args.files)?;
     let request = v1::DiffRequest { resources: files.resources() };
-    let answer = IntentServiceClient::new(context.manager.connect().await?).diff(request).await;
+    let answer = IntentServiceClient::new(context.manager.connect().await?)
+        .max_decoding_message_size(ANSWER_OCTETS_MAX)
+        .diff(request)
+        .await;
     let answer = answer.map_err(|status| context.refused(&files, &status))?.into_inner();
     output::write(context.out, context.form, &answer, diff_text)
 }
@@ -134,6 +145,6 @@ fn diff_text(answer: &v1::DiffResponse) -> String {
 impl Context<'_> {
     /// A refusal, with lines of the files where they are known.
     fn refused(&self, files: &Files, status: &tonic::Status) -> Error {
-        if status.code() == tonic::Code::Unavailable { self.manager.failed(status) } else { files.explain(status) }
+        self.manager.lost(status).unwrap_or_else(|| files.explain(status))
     }
 }

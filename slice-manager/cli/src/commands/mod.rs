@@ -48,13 +48,16 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         }
         Command::Certificate(CertificateCommand::Issue { role, name, dir, out: to }) => {
             let principal = Principal { role: role.into(), name: name.to_string() };
-            pki::issue(&dir.unwrap_or_else(pki::default_folder), &principal, &[], &to)?;
+            pki::issue(&dir.unwrap_or_else(pki::default_folder), &principal, &to)?;
             writeln!(context.out, "{}/ ca.pem, certificate.pem, key.pem for {principal}", to.display())?;
             Ok(())
         }
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "slicectl", &mut std::io::BufWriter::new(context.out));
-            Ok(())
+            // The generator panics if it can't write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "slicectl", &mut script);
+            context.out.write_all(&script)?;
+            Ok(context.out.flush()?)
         }
         Command::Decode(args) => Ok(decode::run(&args.file, &args.decode_as, context.out)?),
         Command::Apply(args) => intent::apply(context, &args).await,
@@ -72,6 +75,9 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         Command::Op(OpCommand::Watch { id }) => operation::watch(context, id).await,
         Command::Aaa(AaaCommand::Session(SessionCommand::List { edge, slice, segment })) => {
             readings::sessions(context, edge.as_ref(), slice.as_ref(), segment.as_ref()).await
+        }
+        Command::Aaa(AaaCommand::Counters { edge, slice, segment }) => {
+            readings::aaa_counters(context, edge.as_ref(), slice.as_ref(), segment.as_ref()).await
         }
         Command::Dataplane(DataplaneCommand::Drops { edge }) => readings::drops(context, edge.as_ref()).await,
         Command::Dataplane(DataplaneCommand::Meters { edge }) => readings::meters(context, edge.as_ref()).await,

@@ -5,11 +5,13 @@ use api::v1::node_service_client::NodeServiceClient;
 use model::NodeName;
 
 use super::{Context, segment, slice};
+use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
 use crate::{output, table};
 
 pub(super) async fn list(context: Context<'_>) -> Result<(), Error> {
-    let mut client = NodeServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        NodeServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.list_nodes(v1::ListNodesRequest {}).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &answer, |answer| {
@@ -52,7 +54,8 @@ fn generations(realisation: Option<&v1::EdgeRealisation>) -> String {
 }
 
 pub(super) async fn show(context: Context<'_>, name: &NodeName) -> Result<(), Error> {
-    let mut client = NodeServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        NodeServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.get_node(v1::GetNodeRequest { name: name.to_string() }).await;
     let status = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &status, text)

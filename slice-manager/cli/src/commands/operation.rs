@@ -11,11 +11,13 @@ use tonic::transport::Channel;
 
 use super::Context;
 use crate::args::Form;
+use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
 use crate::{output, table};
 
 pub(super) async fn list(context: Context<'_>, limit: u32) -> Result<(), Error> {
-    let mut client = OperationServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        OperationServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.list_operations(v1::ListOperationsRequest { page_size: limit }).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &answer, |answer| {
@@ -36,27 +38,33 @@ pub(super) async fn list(context: Context<'_>, limit: u32) -> Result<(), Error> 
 }
 
 pub(super) async fn show(context: Context<'_>, id: OperationId) -> Result<(), Error> {
-    let mut client = OperationServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        OperationServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.get_operation(v1::GetOperationRequest { id: id.to_string() }).await;
     let operation = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &operation, one)
 }
 
 pub(super) async fn watch(context: Context<'_>, id: OperationId) -> Result<(), Error> {
-    let mut client = OperationServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        OperationServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.watch_operation(v1::GetOperationRequest { id: id.to_string() }).await;
     let mut stream = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     let mut told = Progress::default();
     while let Some(operation) = stream.message().await.map_err(|status| context.manager.failed(&status))? {
         match context.form {
             Form::Table => told.tell(&operation, context.out)?,
-            Form::Json | Form::Yaml => output::write(context.out, context.form, &operation, one)?,
+            Form::Json => output::write(context.out, context.form, &operation, one)?,
+            Form::Yaml => {
+                writeln!(context.out, "---")?;
+                output::write(context.out, context.form, &operation, one)?;
+            }
         }
         if is_final(&operation) {
             return verdict(&operation);
         }
     }
-    Ok(())
+    Err(Error::WatchEnded(id.to_string()))
 }
 
 /// Waits until the operation has ended. What happens meanwhile is told on the error output, the operation as it ended on
@@ -74,7 +82,8 @@ pub(super) async fn wait(
         Err(_) => {
             let awaiting =
                 last.awaiting.iter().map(|w| format!("{} (generation {})", w.edge, w.generation)).collect::<Vec<_>>();
-            return Err(Error::TimedOut { id: last.id, seconds: timeout.as_secs(), awaiting: awaiting.join(", ") });
+            let (state, awaiting) = (last.state().as_str_name(), awaiting.join(", "));
+            return Err(Error::TimedOut { id: last.id, state, after: timeout, awaiting });
         }
     }
     output::write(context.out, context.form, &last, one)?;
@@ -83,7 +92,10 @@ pub(super) async fn wait(
 
 async fn follow(context: &mut Context<'_>, channel: Channel, last: &mut v1::Operation) -> Result<(), Error> {
     let request = v1::GetOperationRequest { id: last.id.clone() };
-    let answer = OperationServiceClient::new(channel).watch_operation(request).await;
+    let answer = OperationServiceClient::new(channel)
+        .max_decoding_message_size(ANSWER_OCTETS_MAX)
+        .watch_operation(request)
+        .await;
     let mut stream = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     let mut told = Progress::default();
     told.tell(last, context.err)?;
@@ -94,7 +106,7 @@ async fn follow(context: &mut Context<'_>, channel: Channel, last: &mut v1::Oper
             return Ok(());
         }
     }
-    Err(Error::Status(format!("the manager ended the watch of {} before it had ended", last.id)))
+    Err(Error::WatchEnded(last.id.clone()))
 }
 
 /// What was told already.
@@ -133,7 +145,7 @@ impl Progress {
             .map(|p| format!("{} can't run generation {}: {}", p.edge, p.generation, p.reason));
         if problem != self.problem {
             if let Some(problem) = &problem {
-                writeln!(out, "{problem}")?;
+                writeln!(out, "{}", table::visible(problem))?;
             }
             self.problem = problem;
         }
@@ -152,7 +164,7 @@ fn verdict(operation: &v1::Operation) -> Result<(), Error> {
     if operation.state() == v1::OperationState::Completed {
         return Ok(());
     }
-    let reason = operation.problem.as_ref().map(|p| format!("{}: {}", p.edge, p.reason));
+    let reason = operation.problem.as_ref().map(|p| table::visible(&format!("{}: {}", p.edge, p.reason)));
     Err(Error::Operation { id: operation.id.clone(), state: operation.state().as_str_name(), reason })
 }
 

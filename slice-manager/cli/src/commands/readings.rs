@@ -6,11 +6,14 @@ use api::v1::dataplane_service_client::DataplaneServiceClient;
 use model::{NodeName, SegmentName, SliceName};
 
 use super::Context;
+use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
+use crate::table::visible;
 use crate::{output, table};
 
 pub(super) async fn drops(context: Context<'_>, edge: Option<&NodeName>) -> Result<(), Error> {
-    let mut client = DataplaneServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        DataplaneServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.get_drops(request(edge)).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &answer, |answer| {
@@ -30,7 +33,8 @@ pub(super) async fn drops(context: Context<'_>, edge: Option<&NodeName>) -> Resu
 }
 
 pub(super) async fn meters(context: Context<'_>, edge: Option<&NodeName>) -> Result<(), Error> {
-    let mut client = DataplaneServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        DataplaneServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.get_meters(request(edge)).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &answer, |answer| {
@@ -59,13 +63,9 @@ pub(super) async fn sessions(
     slice: Option<&SliceName>,
     segment: Option<&SegmentName>,
 ) -> Result<(), Error> {
-    let mut client = AaaServiceClient::new(context.manager.connect().await?);
-    let text = |name: Option<&dyn std::fmt::Display>| name.map(ToString::to_string).unwrap_or_default();
-    let request = v1::ListSessionsRequest {
-        edge: text(edge.map(|n| n as _)),
-        slice: text(slice.map(|n| n as _)),
-        segment: text(segment.map(|n| n as _)),
-    };
+    let mut client =
+        AaaServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
+    let request = v1::ListSessionsRequest { edge: narrow(edge), slice: narrow(slice), segment: narrow(segment) };
     let answer = client.list_sessions(request).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &answer, |answer| {
@@ -100,14 +100,40 @@ pub(super) async fn sessions(
     away(context, &answer.unreachable)
 }
 
+pub(super) async fn aaa_counters(
+    context: Context<'_>,
+    edge: Option<&NodeName>,
+    slice: Option<&SliceName>,
+    segment: Option<&SegmentName>,
+) -> Result<(), Error> {
+    let mut client =
+        AaaServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
+    let request = v1::ListCountersRequest { edge: narrow(edge), slice: narrow(slice), segment: narrow(segment) };
+    let answer = client.list_counters(request).await;
+    let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
+    output::write(context.out, context.form, &answer, |answer| {
+        let rows = answer.counters.iter().map(|c| {
+            let segment = format!("{}/{}", c.slice, c.segment);
+            [c.edge.clone(), segment, c.kind.clone(), c.name.clone(), c.count.to_string()]
+        });
+        table::table(&["edge", "segment", "kind", "name", "count"], rows)
+    })?;
+    away(context, &answer.unreachable)
+}
+
 fn request(edge: Option<&NodeName>) -> v1::DataplaneRequest {
-    v1::DataplaneRequest { edge: edge.map(ToString::to_string).unwrap_or_default() }
+    v1::DataplaneRequest { edge: narrow(edge) }
+}
+
+/// A name that narrows an answer; none is empty.
+fn narrow(name: Option<&impl ToString>) -> String {
+    name.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Edges that did not answer are named; a reading without them is not whole.
 fn away(context: Context<'_>, edges: &[v1::Unreachable]) -> Result<(), Error> {
     for edge in edges {
-        writeln!(context.err, "{} is not in this answer: {}", edge.edge, edge.reason)?;
+        writeln!(context.err, "{} is not in this answer: {}", visible(&edge.edge), visible(&edge.reason))?;
     }
     Ok(())
 }

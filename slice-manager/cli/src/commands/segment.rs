@@ -5,11 +5,13 @@ use api::v1::segment_service_client::SegmentServiceClient;
 use model::{SegmentName, SliceName};
 
 use super::Context;
+use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
 use crate::{output, table};
 
 pub(super) async fn list(context: Context<'_>, slice: Option<&SliceName>) -> Result<(), Error> {
-    let mut client = SegmentServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        SegmentServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let request = v1::ListSegmentsRequest { slice: slice.map(ToString::to_string).unwrap_or_default() };
     let answer = client.list_segments(request).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
@@ -20,7 +22,7 @@ pub(super) async fn list(context: Context<'_>, slice: Option<&SliceName>) -> Res
 pub(super) fn rows(segments: &[v1::SegmentStatus]) -> String {
     let rows = segments.iter().map(|status| {
         let (guaranteed, ceiling) = table::limits(status.limits.as_ref());
-        let sessions: u64 = status.realised.iter().map(|r| r.sessions).sum();
+        let sessions: u128 = status.realised.iter().map(|r| u128::from(r.sessions)).sum();
         let edges: Vec<&str> = status.realised.iter().map(|r| r.edge.as_str()).collect();
         [
             status.slice.clone(),
@@ -37,7 +39,8 @@ pub(super) fn rows(segments: &[v1::SegmentStatus]) -> String {
 }
 
 pub(super) async fn show(context: Context<'_>, slice: &SliceName, name: &SegmentName) -> Result<(), Error> {
-    let mut client = SegmentServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        SegmentServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let request = v1::GetSegmentRequest { slice: slice.to_string(), name: name.to_string() };
     let answer = client.get_segment(request).await;
     let status = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
@@ -52,7 +55,7 @@ fn text(status: &v1::SegmentStatus) -> String {
         ("profile", segment.profile),
         ("spawned at", segment.at.join(", ")),
         ("vni", status.vni.to_string()),
-        ("aaa ports", format!("{} access, {} accounting", status.access_port, status.access_port + 1)),
+        ("aaa ports", format!("{} access, {} accounting", status.access_port, u64::from(status.access_port) + 1)),
         ("guaranteed", guaranteed),
         ("ceiling", ceiling),
     ]);

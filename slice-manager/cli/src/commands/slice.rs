@@ -5,11 +5,13 @@ use api::v1::slice_service_client::SliceServiceClient;
 use model::SliceName;
 
 use super::{Context, segment};
+use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
 use crate::{output, table};
 
 pub(super) async fn list(context: Context<'_>) -> Result<(), Error> {
-    let mut client = SliceServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        SliceServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.list_slices(v1::ListSlicesRequest {}).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &answer, |answer| {
@@ -31,7 +33,8 @@ pub(super) async fn list(context: Context<'_>) -> Result<(), Error> {
 }
 
 pub(super) async fn show(context: Context<'_>, name: &SliceName) -> Result<(), Error> {
-    let mut client = SliceServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        SliceServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.get_slice(v1::GetSliceRequest { name: name.to_string() }).await;
     let status = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &status, text)

@@ -5,11 +5,13 @@ use api::v1::template_service_client::TemplateServiceClient;
 use model::ProfileName;
 
 use super::Context;
+use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
 use crate::{output, table};
 
 pub(super) async fn list(context: Context<'_>) -> Result<(), Error> {
-    let mut client = TemplateServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        TemplateServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.list_templates(v1::ListTemplatesRequest {}).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &answer, |answer| {
@@ -22,7 +24,8 @@ pub(super) async fn list(context: Context<'_>) -> Result<(), Error> {
 }
 
 pub(super) async fn show(context: Context<'_>, name: &ProfileName, explain: bool) -> Result<(), Error> {
-    let mut client = TemplateServiceClient::new(context.manager.connect().await?);
+    let mut client =
+        TemplateServiceClient::new(context.manager.connect().await?).max_decoding_message_size(ANSWER_OCTETS_MAX);
     let answer = client.get_template(v1::GetTemplateRequest { name: name.to_string() }).await;
     let template = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
     output::write(context.out, context.form, &template, |template| text(template, explain))

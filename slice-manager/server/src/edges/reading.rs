@@ -24,16 +24,17 @@ pub(crate) struct Gathered {
     pub(crate) drops: Vec<v1::DropCounter>,
     pub(crate) meters: Vec<v1::MeterCounter>,
     pub(crate) sessions: Vec<v1::Session>,
+    pub(crate) aaa_counters: Vec<v1::AaaCounter>,
 }
 
 impl Gathered {
     fn len(&self) -> usize {
-        self.drops.len() + self.meters.len() + self.sessions.len()
+        self.drops.len() + self.meters.len() + self.sessions.len() + self.aaa_counters.len()
     }
 
     /// Adds a part of an answer. Whatever the edge calls itself in it, the counters are its own.
     pub(crate) fn add(&mut self, edge: &NodeName, part: v1::Reading) -> Result<(), ReadError> {
-        let more = part.drops.len() + part.meters.len() + part.sessions.len();
+        let more = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
         if self.len() + more > ENTRIES_OF_EDGE_MAX {
             return Err(ReadError::TooMany);
         }
@@ -41,6 +42,8 @@ impl Gathered {
         self.drops.extend(part.drops.into_iter().map(|drop| v1::DropCounter { edge: name.clone(), ..drop }));
         self.meters.extend(part.meters.into_iter().map(|meter| v1::MeterCounter { edge: name.clone(), ..meter }));
         self.sessions.extend(part.sessions.into_iter().map(|session| v1::Session { edge: name.clone(), ..session }));
+        let counters = part.aaa_counters.into_iter();
+        self.aaa_counters.extend(counters.map(|counter| v1::AaaCounter { edge: name.clone(), ..counter }));
         Ok(())
     }
 
@@ -48,6 +51,7 @@ impl Gathered {
         self.drops.append(&mut other.drops);
         self.meters.append(&mut other.meters);
         self.sessions.append(&mut other.sessions);
+        self.aaa_counters.append(&mut other.aaa_counters);
     }
 }
 

@@ -37,6 +37,21 @@ impl v1::aaa_service_server::AaaService for Services {
         });
         Ok(Response::new(v1::ListSessionsResponse { sessions: gathered.sessions, unreachable }))
     }
+
+    async fn list_counters(
+        &self,
+        request: Request<v1::ListCountersRequest>,
+    ) -> Result<Response<v1::ListCountersResponse>, Status> {
+        let request = request.into_inner();
+        let slice: Option<SliceName> = narrowing("slice", &request.slice)?;
+        let segment: Option<SegmentName> = narrowing("segment", &request.segment)?;
+        let (mut gathered, unreachable) = self.read(v1::ReadKind::AaaCounters, &request.edge).await?;
+        gathered.aaa_counters.retain(|counter| {
+            slice.as_ref().is_none_or(|slice| counter.slice == slice.as_str())
+                && segment.as_ref().is_none_or(|segment| counter.segment == segment.as_str())
+        });
+        Ok(Response::new(v1::ListCountersResponse { counters: gathered.aaa_counters, unreachable }))
+    }
 }
 
 impl Services {
