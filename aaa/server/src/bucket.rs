@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(taken(&mut bucket, Duration::from_millis(99), 100), 0);
         assert_eq!(taken(&mut bucket, Duration::from_millis(100), 100), 1);
         assert_eq!(taken(&mut bucket, Duration::from_millis(550), 100), 4);
-        assert_eq!(taken(&mut bucket, Duration::from_secs(3600), 100), 10);
+        assert_eq!(taken(&mut bucket, Duration::from_hours(1), 100), 10);
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Grant {
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
         self.address.map(IpAddr::V4).into_iter().chain(self.address6.map(IpAddr::V6))
     }
+
+    /// The order to take its binding away.
+    pub(crate) fn unbind(&self, cause: EndCause) -> Unbind {
+        Unbind { segment: self.segment.clone(), session: self.session, mac: self.mac, cause }
+    }
 }
 
 /// An endpoint that is authenticated.

@@ -131,6 +131,8 @@ struct Work<B> {
     binder: Arc<B>,
     status: Arc<Mutex<Status>>,
     started: Instant,
+    /// When opening was tried last.
+    tried: Instant,
     sockets: Option<Sockets>,
     socket_problem: Option<NotReady>,
     journal: Option<mpsc::Sender<(Box<PendingRecord>, SocketAddr)>>,
@@ -150,6 +152,7 @@ impl<B: Binder> Work<B> {
             binder,
             status,
             started,
+            tried: started,
             sockets: None,
             socket_problem: None,
             journal: None,
@@ -207,13 +210,15 @@ impl<B: Binder> Work<B> {
     fn deadline(&self) -> tokio::time::Instant {
         let retry = self.sockets.is_none() || self.journal.is_none();
         let due = self.realm.next_deadline().map(|at| self.started + at);
-        let retry = retry.then(|| Instant::now() + RETRY);
+        // From the last try on: however much happens meanwhile, the next one comes.
+        let retry = retry.then(|| self.tried + RETRY);
         let idle = Instant::now() + IDLE;
         due.into_iter().chain(retry).min().unwrap_or(idle).into()
     }
 
     /// Opens what is not open: sockets and journal.
     async fn open(&mut self) {
+        self.tried = Instant::now();
         if self.journal.is_none() {
             let folder = self.place.journal.clone();
             let opened = tokio::task::spawn_blocking(move || Journal::open(&folder)).await;
@@ -257,7 +262,7 @@ impl<B: Binder> Work<B> {
     /// Takes a datagram and those that wait behind it, up to a bound, so that the other socket gets its turn.
     async fn datagrams(&mut self, service: Service, first: std::io::Result<(usize, SocketAddr)>, buffer: &mut [u8]) {
         let mut next = first;
-        for _ in 0..DATAGRAMS_PER_TURN_MAX {
+        for left in (0..DATAGRAMS_PER_TURN_MAX).rev() {
             match next {
                 Ok((octets, from)) => self.datagram(service, from, &buffer[..octets]).await,
                 // An ICMP error of an earlier answer, or an interrupted call: the socket is still good.
@@ -270,7 +275,8 @@ impl<B: Binder> Work<B> {
             }
             let Some(sockets) = &self.sockets else { return };
             let socket = if service == Service::Access { &sockets.access } else { &sockets.accounting };
-            if service == Service::Access && self.binds.len() >= BINDS_MAX {
+            // What is taken from the socket must be worked on.
+            if left == 0 || (service == Service::Access && self.binds.len() >= BINDS_MAX) {
                 return;
             }
             next = socket.try_recv_from(buffer);
@@ -415,14 +421,12 @@ fn now(started: Instant) -> Now {
 /// A number that makes the names of a realm's sessions its own.
 fn random() -> u64 {
     let mut octets = [0; 8];
-    match getrandom::fill(&mut octets) {
-        Ok(()) => u64::from_ne_bytes(octets),
-        // The names must differ from those of an earlier start, not be secret; the time does that, too.
-        Err(_) => {
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-        }
+    if getrandom::fill(&mut octets).is_ok() {
+        return u64::from_ne_bytes(octets);
     }
+    // The names must differ from those of an earlier start, not be secret; the time does that, too.
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The longest RADIUS packet (RFC 2865, section 3); a longer datagram is cut, and then malformed or padding.
@@ -443,4 +447,7 @@ const BIND_PATIENCE: Duration = Duration::from_secs(2);
 /// How long after a failure to open something it is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 /// How long nothing at all is due.
-const IDLE: Duration = Duration::from_secs(3_600);
+const IDLE: Duration = Duration::from_hours(1);
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,11 @@
 //! ```
 //!
 //! The CRC covers the rest of the line. Records that are confirmed together are one batch, written by one call and synced
-//! by one; a batch is written only after the one before it is on the disk. So what a crash can tear is the last batch and
-//! nothing else: when the journal is opened, broken lines of the last batch are cut off, and broken lines before it, which
-//! no crash explains, are an error for people to look at. Nothing is ever deleted here: whoever collects the records moves
-//! the older files away.
+//! by one; a batch is written only after the one before it is on the disk, and a file is begun only after that. So what a
+//! crash can tear is the last batch and nothing else: when the journal is opened, broken lines of the last batch are cut
+//! off, and broken lines before it, which no crash explains, are an error for people to look at. To tell the two apart, a
+//! batch is named by the place of its first record in the file, counted from 1. Nothing is ever deleted here: whoever
+//! collects the records moves the older files away.
 
 mod file;
 
@@ -29,8 +30,8 @@ pub struct Journal {
     number: u32,
     /// Octets of the file that are whole and synced.
     length: u64,
-    /// The last batch in the file; counted from 1 in each file.
-    batch: u64,
+    /// How many records the file has.
+    written: u64,
     /// The last write failed; what it left behind must be cut off first.
     dirty: bool,
     limits: Limits,
@@ -104,23 +105,22 @@ impl Journal {
         let mut recovered = Recovered::default();
         // The events of the file before may still be reported again.
         if let Some(previous) = numbers.iter().rev().nth(1) {
-            recovered.records = file::read(&file::path(folder, *previous))?.records;
+            let path = file::path(folder, *previous);
+            let contents = file::read(&path)?;
+            if contents.torn > 0 {
+                return Err(file::corrupt(&path, contents.records.len()));
+            }
+            recovered.records = contents.records;
         }
         let contents = file::read(&path)?;
+        let written = contents.records.len() as u64;
         recovered.records.extend(contents.records);
         recovered.torn_octets = contents.torn;
         if contents.torn > 0 {
             file.set_len(contents.whole).and_then(|()| file.sync_all()).map_err(|e| io(&path, &e))?;
         }
-        let journal = Self {
-            folder: folder.to_owned(),
-            file,
-            number,
-            length: contents.whole,
-            batch: contents.batch,
-            dirty: false,
-            limits,
-        };
+        let journal =
+            Self { folder: folder.to_owned(), file, number, length: contents.whole, written, dirty: false, limits };
         Ok((journal, recovered))
     }
 
@@ -130,7 +130,7 @@ impl Journal {
         if self.length >= self.limits.file_octets {
             self.rotate()?;
         }
-        let batch = self.batch + 1;
+        let batch = self.written + 1;
         let mut lines = Vec::new();
         for record in records {
             file::encode(batch, record, &mut lines);
@@ -139,7 +139,7 @@ impl Journal {
         self.dirty = true;
         self.file.write_all(&lines).and_then(|()| self.file.sync_data()).map_err(|e| io(&self.path(), &e))?;
         self.dirty = false;
-        self.batch = batch;
+        self.written += records.len() as u64;
         self.length += lines.len() as u64;
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Journal {
         self.file = file;
         self.number += 1;
         self.length = 0;
-        self.batch = 0;
+        self.written = 0;
         Ok(())
     }
 

@@ -169,7 +169,8 @@ impl Realm {
         };
         let holds = |entry: &Entry| {
             let grant = &entry.grant;
-            let of_client = self.clients.names().any(|name| *name == grant.client);
+            let of_client = self.clients.names().any(|name| *name == grant.client)
+                && self.credentials.secret(&grant.client).is_some();
             let of_user = former.as_ref().is_none_or(|former| {
                 let (old, new) = (former.user(&grant.identity), self.credentials.user(&grant.identity));
                 old.zip(new).is_some_and(|(old, new)| new.password == old.password && new.fits(grant))
@@ -192,28 +193,36 @@ impl Realm {
     /// The dataplane has bound the endpoint, or has not.
     pub fn bound(&mut self, now: Now, pending: PendingBind, result: Result<(), BindRefused>) -> Completion {
         let PendingBind { key, grant, previous, accept, mut reject } = pending;
-        let Err(refused) = result else {
-            if let Some(entry) = self.sessions.by_id_mut(grant.session) {
+        let entry = self.sessions.by_id_mut(grant.session);
+        let (why, unbind) = match (result, entry) {
+            (Ok(()), Some(entry)) => {
                 entry.bound = true;
+                if previous.is_some() {
+                    self.counters.add(Tally::SessionReplaced);
+                }
+                self.counters.add(Tally::Accepted);
+                return Completion { unbind: Vec::new(), answer: self.seal(now, key, accept, &grant.client) };
             }
-            if previous.is_some() {
-                self.counters.add(Tally::SessionReplaced);
+            // It ended while it was being bound. The dataplane may have bound it after it was told to unbind it, or may
+            // have kept the one before it: neither may stay.
+            (_, None) => {
+                let both = previous.iter().map(|entry| &entry.grant).chain([&grant]);
+                ("the session has ended".to_owned(), both.map(|grant| grant.unbind(EndCause::BindUnknown)).collect())
             }
-            self.counters.add(Tally::Accepted);
-            return Completion { unbind: Vec::new(), answer: self.seal(now, key, accept, &grant.client) };
-        };
-        let unbind = if refused == BindRefused::TimedOut {
             // Whether the new binding, the old one or none is there, nobody knows: so none may be.
-            self.end(grant.session, EndCause::BindUnknown).into_iter().collect()
-        } else {
-            self.sessions.remove(grant.session);
-            // The dataplane kept the old binding.
-            if let Some(previous) = previous {
-                self.sessions.insert(previous);
+            (Err(refused @ BindRefused::TimedOut), Some(_)) => {
+                (refused.to_string(), self.end(grant.session, EndCause::BindUnknown).into_iter().collect())
             }
-            Vec::new()
+            (Err(refused), Some(_)) => {
+                self.sessions.remove(grant.session);
+                // The dataplane kept the old binding.
+                if let Some(previous) = previous {
+                    self.sessions.insert(previous);
+                }
+                (refused.to_string(), Vec::new())
+            }
         };
-        let rejection = Rejection::new(RejectReason::BindRefused, format!("not admitted: {refused}"));
+        let rejection = Rejection::new(RejectReason::BindRefused, format!("not admitted: {why}"));
         let answer = rejection.write(&mut reject).ok().and_then(|()| self.seal(now, key, reject, &grant.client));
         self.counters.reject(RejectReason::BindRefused);
         Completion { unbind, answer }
@@ -305,7 +314,7 @@ impl Realm {
                 Ok(Outcome::Answer(answer))
             }
             Known::InProgress => Err(DropReason::DuplicateInProgress),
-            Known::No if service == Service::Access => self.access(now, key, client, &request),
+            Known::No if service == Service::Access => self.access(now, key, &client, &request),
             Known::No => self.accounting(now, key, &client, &request),
         }
     }
@@ -340,14 +349,14 @@ impl Realm {
     }
 
     fn end(&mut self, id: SessionId, cause: EndCause) -> Option<Unbind> {
-        let Grant { segment, session, mac, .. } = self.sessions.remove(id)?.grant;
+        let grant = self.sessions.remove(id)?.grant;
         match cause {
             EndCause::Timeout => self.counters.add(Tally::SessionTimedOut),
             EndCause::ClientStop | EndCause::NasRestart => self.counters.add(Tally::SessionStopped),
             EndCause::Revoked => self.counters.add(Tally::SessionRevoked),
             EndCause::BindUnknown | EndCause::RealmStop => {}
         }
-        Some(Unbind { segment, session, mac, cause })
+        Some(grant.unbind(cause))
     }
 }
 

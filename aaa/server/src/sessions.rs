@@ -130,7 +130,10 @@ impl Sessions {
         let entry = self.by_mac.remove(&mac)?;
         self.by_id.remove(&entry.grant.session);
         for address in entry.grant.addresses() {
-            self.by_address.remove(&address);
+            // A session that came back may have taken it.
+            if self.holder(address) == Some(mac) {
+                self.by_address.remove(&address);
+            }
         }
         if let Some(count) = self.by_identity.get_mut(entry.grant.identity.as_str()) {
             *count -= 1;

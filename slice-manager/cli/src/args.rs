@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn times_have_a_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
         for wrong in ["", "5", "s", "-1s", "5h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

@@ -25,7 +25,7 @@ pub(crate) fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl 
 pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
     let shown = pairs.iter().filter(|(_, value)| !value.is_empty());
-    shown.map(|(name, value)| format!("{name:width$}{}\n", visible(value))).collect()
+    shown.fold(String::new(), |text, (name, value)| text + &format!("{name:width$}{}\n", visible(value)))
 }
 
 /// A text without control characters: what devices and edges say must not steer the terminal.
@@ -66,7 +66,7 @@ pub(crate) fn short(name: &str, prefix: &str) -> String {
 
 /// The first digits of a digest.
 pub(crate) fn digest(octets: &[u8]) -> String {
-    octets.iter().take(6).map(|octet| format!("{octet:02x}")).collect()
+    octets.iter().take(6).fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
 }
 
 #[cfg(test)]

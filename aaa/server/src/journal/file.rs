@@ -10,8 +10,6 @@ use crate::record::Record;
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) records: Vec<Record>,
-    /// The batch of the last record.
-    pub(super) batch: u64,
     /// Octets up to the end of the last whole line.
     pub(super) whole: u64,
     /// Octets behind them.
@@ -35,8 +33,7 @@ pub(super) fn encode(batch: u64, record: &Record, lines: &mut Vec<u8>) {
 /// Reads a line without its end: its batch and its record; none if it is broken.
 fn decode(line: &[u8]) -> Option<(u64, Record)> {
     let (digits, rest) = line.split_at_checked(CRC_DIGITS)?;
-    let crc = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    if crc != crc32(rest) {
+    if digits != format!("{:08x}", crc32(rest)).as_bytes() {
         return None;
     }
     let (batch, record) = std::str::from_utf8(rest).ok()?.strip_prefix(' ')?.split_once(' ')?;
@@ -48,24 +45,34 @@ pub(super) fn read(path: &Path) -> Result<Contents, JournalError> {
     let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
     let mut contents = Contents::default();
     let mut rest = bytes.as_slice();
-    let mut line_number = 0;
     while let Some(end) = rest.iter().position(|octet| *octet == b'\n') {
         let (line, behind) = rest.split_at(end);
-        line_number += 1;
-        let Some((batch, record)) = decode(line) else { break };
+        let Some((_, record)) = decode(line) else { break };
         contents.records.push(record);
-        contents.batch = batch;
         contents.whole += end as u64 + 1;
         rest = behind.get(1..).unwrap_or_default();
     }
     contents.torn = rest.len() as u64;
-    // The batch that was torn is the last whole one, torn in the middle, or the one behind it. A whole line of a later one
-    // was written after that was synced: so it was not torn, but damaged.
-    let latest = rest.split(|octet| *octet == b'\n').filter_map(decode).map(|(batch, _)| batch).max();
-    if latest.is_some_and(|latest| latest > contents.batch + 1) {
-        return Err(JournalError::Corrupt { path: path.display().to_string(), line: line_number });
+    // The batch that was torn begins with the broken line or before it. A whole line of a later one was written after that
+    // was synced: so it was not torn, but damaged.
+    let latest = rest.split(|octet| *octet == b'\n').flat_map(batches).max();
+    let broken = contents.records.len();
+    if latest.is_some_and(|latest| latest > broken as u64 + 1) {
+        return Err(corrupt(path, broken));
     }
     Ok(contents)
+}
+
+/// The batches of the whole lines in a part of a file that has no end of a line: the part itself, or, where it was the end
+/// of a line that was damaged, what stands behind a record and one octet.
+fn batches(part: &[u8]) -> impl Iterator<Item = u64> {
+    let behind = part.iter().enumerate().filter(|(_, octet)| **octet == b'}').map(|(at, _)| at + 2);
+    std::iter::once(0).chain(behind).filter_map(|at| decode(part.get(at..)?)).map(|(batch, _)| batch)
+}
+
+/// The line behind so many whole ones is broken.
+pub(super) fn corrupt(path: &Path, whole: usize) -> JournalError {
+    JournalError::Corrupt { path: path.display().to_string(), line: whole + 1 }
 }
 
 /// The numbers of the files in a folder, in order.

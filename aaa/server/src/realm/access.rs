@@ -41,11 +41,11 @@ impl Realm {
         &mut self,
         now: Now,
         key: RequestKey,
-        client: ClientName,
+        client: &ClientName,
         request: &Verified<'_>,
     ) -> Result<Outcome, DropReason> {
         let mut reject = Answer::to(request, Code::ACCESS_REJECT);
-        match self.decide(now, &client, request.packet()) {
+        match self.decide(now, client, request.packet()) {
             Ok(grant) => {
                 let accept = self.accept(request, &grant).map_err(|_| DropReason::AnswerTooLong)?;
                 if !self.answers.begin(key) {
@@ -62,7 +62,7 @@ impl Realm {
             }
             Err(Refusal::Reject(rejection)) => {
                 rejection.write(&mut reject).map_err(|_| DropReason::AnswerTooLong)?;
-                let answer = self.seal(now, key, reject, &client).ok_or(DropReason::ClientWithoutSecret)?;
+                let answer = self.seal(now, key, reject, client).ok_or(DropReason::ClientWithoutSecret)?;
                 self.counters.reject(rejection.reason);
                 Ok(Outcome::Answer(answer))
             }

@@ -22,10 +22,10 @@ impl Rejection {
 
     /// Writes what is told into the answer.
     pub(super) fn write(&self, answer: &mut Answer) -> Result<(), TooLong> {
-        match self.message.is_empty() {
-            true => Ok(()),
-            false => answer.attribute(Type::REPLY_MESSAGE, self.message.as_bytes()).map(|_| ()),
+        if self.message.is_empty() {
+            return Ok(());
         }
+        answer.attribute(Type::REPLY_MESSAGE, self.message.as_bytes()).map(|_| ())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Declaring: apply, plan, diff, delete.
 
+use std::fmt::Write as _;
+
 use api::v1;
 use api::v1::intent_service_client::IntentServiceClient;
 use model::resource::ResourceId;
@@ -133,10 +135,10 @@ fn diff_text(answer: &v1::DiffResponse) -> String {
     let mut text = String::new();
     for resource in &answer.resources {
         let change = resource.change.clone().unwrap_or_default();
-        text += &format!("{} {}\n", operation::sign(change.kind()), change.resource);
+        let _ = writeln!(text, "{} {}", operation::sign(change.kind()), change.resource);
         for field in &resource.fields {
             let shown = |value: &str| if value.is_empty() { "-".to_owned() } else { value.to_owned() };
-            text += &format!("    {}: {} -> {}\n", field.path, shown(&field.declared), shown(&field.wanted));
+            let _ = writeln!(text, "    {}: {} -> {}", field.path, shown(&field.declared), shown(&field.wanted));
         }
     }
     text

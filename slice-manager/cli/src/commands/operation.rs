@@ -76,16 +76,13 @@ pub(super) async fn wait(
     timeout: Duration,
 ) -> Result<(), Error> {
     let mut last = operation;
-    let ended = tokio::time::timeout(timeout, follow(context, channel, &mut last)).await;
-    match ended {
-        Ok(result) => result?,
-        Err(_) => {
-            let awaiting =
-                last.awaiting.iter().map(|w| format!("{} (generation {})", w.edge, w.generation)).collect::<Vec<_>>();
-            let (state, awaiting) = (last.state().as_str_name(), awaiting.join(", "));
-            return Err(Error::TimedOut { id: last.id, state, after: timeout, awaiting });
-        }
-    }
+    let Ok(ended) = tokio::time::timeout(timeout, follow(context, channel, &mut last)).await else {
+        let awaiting: Vec<String> =
+            last.awaiting.iter().map(|w| format!("{} (generation {})", w.edge, w.generation)).collect();
+        let (state, awaiting) = (last.state().as_str_name(), awaiting.join(", "));
+        return Err(Error::TimedOut { id: last.id, state, after: timeout, awaiting });
+    };
+    ended?;
     output::write(context.out, context.form, &last, one)?;
     verdict(&last)
 }
@@ -122,7 +119,7 @@ impl Progress {
         let awaiting: BTreeSet<String> = operation.awaiting.iter().map(|w| w.edge.clone()).collect();
         match &self.awaiting {
             None if awaiting.is_empty() => {
-                writeln!(out, "{}: generation {}, no edge changes", operation.id, operation.generation)?
+                writeln!(out, "{}: generation {}, no edge changes", operation.id, operation.generation)?;
             }
             None => {
                 let edges = awaiting.iter().cloned().collect::<Vec<_>>().join(", ");
@@ -189,7 +186,9 @@ pub(super) fn one(operation: &v1::Operation) -> String {
 
 /// Changes, one a line.
 pub(super) fn changes(changes: &[v1::ResourceChange]) -> String {
-    changes.iter().map(|change| format!("  {} {}\n", sign(change.kind()), change.resource)).collect()
+    changes
+        .iter()
+        .fold(String::new(), |text, change| text + &format!("  {} {}\n", sign(change.kind()), change.resource))
 }
 
 /// `+`, `~` or `-`.

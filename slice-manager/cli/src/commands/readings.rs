@@ -1,5 +1,7 @@
 //! Readings: counters and sessions, from the edges at this moment.
 
+use std::io::Write;
+
 use api::v1;
 use api::v1::aaa_service_client::AaaServiceClient;
 use api::v1::dataplane_service_client::DataplaneServiceClient;
@@ -29,7 +31,7 @@ pub(super) async fn drops(context: Context<'_>, edge: Option<&NodeName>) -> Resu
         });
         table::table(&["edge", "port", "slice", "segment", "reason", "packets"], rows)
     })?;
-    away(context, &answer.unreachable)
+    away(context.err, &answer.unreachable)
 }
 
 pub(super) async fn meters(context: Context<'_>, edge: Option<&NodeName>) -> Result<(), Error> {
@@ -54,7 +56,7 @@ pub(super) async fn meters(context: Context<'_>, edge: Option<&NodeName>) -> Res
             ["edge", "slice", "of", "direction", "ceiling", "passed packets", "passed octets", "dropped packets"];
         table::table(&header, rows)
     })?;
-    away(context, &answer.unreachable)
+    away(context.err, &answer.unreachable)
 }
 
 pub(super) async fn sessions(
@@ -97,7 +99,7 @@ pub(super) async fn sessions(
         ];
         table::table(&header, rows)
     })?;
-    away(context, &answer.unreachable)
+    away(context.err, &answer.unreachable)
 }
 
 pub(super) async fn aaa_counters(
@@ -118,7 +120,7 @@ pub(super) async fn aaa_counters(
         });
         table::table(&["edge", "segment", "kind", "name", "count"], rows)
     })?;
-    away(context, &answer.unreachable)
+    away(context.err, &answer.unreachable)
 }
 
 fn request(edge: Option<&NodeName>) -> v1::DataplaneRequest {
@@ -131,9 +133,9 @@ fn narrow(name: Option<&impl ToString>) -> String {
 }
 
 /// Edges that did not answer are named; a reading without them is not whole.
-fn away(context: Context<'_>, edges: &[v1::Unreachable]) -> Result<(), Error> {
+fn away(err: &mut dyn Write, edges: &[v1::Unreachable]) -> Result<(), Error> {
     for edge in edges {
-        writeln!(context.err, "{} is not in this answer: {}", visible(&edge.edge), visible(&edge.reason))?;
+        writeln!(err, "{} is not in this answer: {}", visible(&edge.edge), visible(&edge.reason))?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Templates.
 
+use std::fmt::Write as _;
+
 use api::v1;
 use api::v1::template_service_client::TemplateServiceClient;
 use model::ProfileName;
@@ -40,11 +42,11 @@ fn text(template: &v1::Template, explain: bool) -> String {
     ]);
     if explain {
         for line in &template.derivation {
-            text += &format!("\n{}: {}\n", line.source, line.value);
+            let _ = writeln!(text, "\n{}: {}", line.source, line.value);
             if line.field.is_empty() {
-                text += &format!("    not used: {}\n", line.rule);
+                let _ = writeln!(text, "    not used: {}", line.rule);
             } else {
-                text += &format!("    {} = {}: {}\n", line.field, line.result, line.rule);
+                let _ = writeln!(text, "    {} = {}: {}", line.field, line.result, line.rule);
             }
         }
     } else {

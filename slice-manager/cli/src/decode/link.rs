@@ -57,7 +57,7 @@ impl Dissection<'_> {
             .number("sll.pkttype", u16::from_be_bytes([*k1, *k0]))
             .number("sll.hatype", hardware)
             .number("sll.halen", length);
-        Ok((self.cooked(fields, hardware, length, address, u16::from_be_bytes([*p1, *p0])), rest))
+        Ok((self.cooked(fields, hardware, length, *address, u16::from_be_bytes([*p1, *p0])), rest))
     }
 
     /// ```text
@@ -71,10 +71,10 @@ impl Dissection<'_> {
             .number("sll.pkttype", *kind)
             .number("sll.hatype", hardware)
             .number("sll.halen", *length);
-        Ok((self.cooked(fields, hardware, u16::from(*length), address, u16::from_be_bytes([*p1, *p0])), rest))
+        Ok((self.cooked(fields, hardware, u16::from(*length), *address, u16::from_be_bytes([*p1, *p0])), rest))
     }
 
-    fn cooked(&mut self, fields: Fields, hardware: u16, length: u16, address: &[u8; 8], protocol: u16) -> Next {
+    fn cooked(&mut self, fields: Fields, hardware: u16, length: u16, address: [u8; 8], protocol: u16) -> Next {
         let fields = match address.first_chunk() {
             Some(mac) if length == 6 => fields.text("sll.src.eth", model::Mac(*mac)),
             _ => fields,

@@ -81,11 +81,13 @@ fn fault(error: Malformed, unread: usize) -> Fault {
     Fault::new("radius", error.offset, error.kind, unread)
 }
 
-/// Passwords, and what is made from them. Values of vendors are not shown either: among them are keys.
-const SECRET: [Type; 5] = [
+/// Passwords, what is made from them, and EAP, which may carry them in the clear (RFC 3748, section 5.6). Values of
+/// vendors are not shown either: among them are keys.
+const SECRET: [Type; 6] = [
     Type::USER_PASSWORD,
     Type::CHAP_PASSWORD,
     Type::TUNNEL_PASSWORD,
     Type::ARAP_PASSWORD,
     Type::ARAP_CHALLENGE_RESPONSE,
+    Type::EAP_MESSAGE,
 ];

@@ -1,0 +1,13 @@
+//! `slicectl` as a process, against a manager that answers what a test tells it to, over mutual TLS.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+mod files;
+mod intent;
+mod manager;
+mod process;
+mod reach;
+mod reading;
+mod services;
+mod slices;
+mod tools;
+mod wait;
