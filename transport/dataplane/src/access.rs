@@ -66,7 +66,7 @@ impl Pipeline {
             };
         }
         std::hint::black_box(touched);
-        for (frame, arrival) in burst.drain(..).zip(&arrivals) {
+        for (frame, arrival) in burst.drain(..).zip(&mut arrivals) {
             match arrival {
                 Ok(arrived) => self.forward(way, arrived, frame),
                 Err(reason) => self.drop(way, None, *reason, frame),
@@ -87,8 +87,9 @@ impl Pipeline {
     }
 
     #[inline]
-    fn forward(&mut self, way: &mut Way<'_>, arrived: &Arrived, mut frame: Frame) {
-        let Arrived { mut flow, circuit, slice: _, from, to } = *arrived;
+    fn forward(&mut self, way: &mut Way<'_>, arrived: &mut Arrived, mut frame: Frame) {
+        let Arrived { flow, circuit, slice: _, from, to } = arrived;
+        let (circuit, from, to) = (*circuit, *from, *to);
         let Some(from) = from else {
             return self.drop(way, None, DropReason::Unauthenticated, frame);
         };
@@ -97,7 +98,7 @@ impl Pipeline {
         let Some(segment) = self.tables.segment_at(session.place, session.segment) else {
             return self.drop(way, None, DropReason::Unauthenticated, frame);
         };
-        if let Err(reason) = admissible(session, &flow, &frame) {
+        if let Err(reason) = admissible(session, flow, &frame) {
             return self.drop(way, Some(segment), reason, frame);
         }
         let vlan = flow.tag.map_or(0, Tci::vlan);
@@ -107,7 +108,7 @@ impl Pipeline {
         session.place = place;
         if flow.tag.is_some() {
             pull_tag(&mut frame);
-            flow = flow.without_tag();
+            flow.take_tag();
         }
         let octets = frame.len();
         if octets - ethernet::HEADER_OCTETS
@@ -132,8 +133,8 @@ impl Pipeline {
         self.sessions.at_mut(from).from.count(octets);
         match destination {
             Destination::Here(to) => self.deliver(way, segment, to, Some(circuit), frame),
-            Destination::Remote(remote) => self.encapsulate(way, segment, remote, &flow, frame),
-            Destination::Flood => self.flood(way, segment, circuit, &flow, frame),
+            Destination::Remote(remote) => self.encapsulate(way, segment, remote, flow, frame),
+            Destination::Flood => self.flood(way, segment, circuit, flow, frame),
         }
     }
 

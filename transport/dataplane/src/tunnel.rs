@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use model::Mac;
 use transport_wire::ethernet;
 use transport_wire::flow::{Flow, Upper};
 use transport_wire::{udp, vxlan};
@@ -12,85 +13,108 @@ use crate::forward::Way;
 use crate::frame::Frame;
 use crate::pipeline::Pipeline;
 use crate::session::{Slot, session_key};
+use crate::tables::SliceSlot;
+
+/// A frame out of a tunnel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opened {
+    source: Mac,
+    destination: Mac,
+    slice: SliceSlot,
+    /// The place of its segment.
+    segment: u16,
+    /// The place of the edge that sent it.
+    remote: u16,
+    /// The session here that has the source address, which none should.
+    from: Option<Slot>,
+    /// The session that it is for.
+    to: Option<Slot>,
+}
 
 /// Why a packet of a tunnel goes no further, and the place of its segment if that is known.
 type Refused = (Option<usize>, DropReason);
 
 impl Pipeline {
-    /// A packet to the VXLAN port of this edge, whose outer addresses are checked to be its own.
-    pub(crate) fn tunnel(
+    /// Takes the outer headers off a packet to the VXLAN port of this edge, whose outer addresses are checked to be its
+    /// own, and looks at the inner frame.
+    #[inline]
+    pub(crate) fn open(
         &mut self,
-        way: &mut Way<'_>,
-        mut frame: Frame,
+        frame: &mut Frame,
         outer: &Flow,
         ends: (IpAddr, IpAddr),
         upper: Upper,
-    ) {
-        let (segment, remote) = match self.open(&mut frame, ends, upper) {
-            Ok(opened) => opened,
-            Err((segment, reason)) => return self.drop(way, segment, reason, frame),
-        };
-        let octets = frame.len();
-        self.tables.segments[segment].from_tunnels.count(octets);
-        let (flow, to) = match self.inner(segment, &mut frame, outer) {
-            Ok(inner) => inner,
-            Err(reason) => return self.drop(way, Some(segment), reason, frame),
-        };
-        self.learn(way.now, segment, flow.source, remote);
-        let Some(to) = to else {
-            if flow.destination.is_unicast() {
-                return self.drop(way, Some(segment), DropReason::NoDestination, frame);
-            }
-            // A tunnel never leads into a tunnel: the frame ends with its copies.
-            self.flood_sessions(way, segment, &flow, None, &frame);
-            return self.consume(way, frame);
-        };
-        if self.sessions.at(to).segment == self.tables.segments[segment].uid {
-            self.deliver(way, segment, to, None, frame);
-        } else {
-            self.drop(way, Some(segment), DropReason::CrossSegment, frame);
-        }
-    }
-
-    /// Takes the outer headers off. Answers the segment, and the edge that sent the packet.
-    #[inline]
-    fn open(&self, frame: &mut Frame, ends: (IpAddr, IpAddr), upper: Upper) -> Result<(usize, u16), Refused> {
+    ) -> Result<Opened, Refused> {
         let at = usize::from(upper.at);
         let octets = frame.octets().get(at..).unwrap_or_default();
         let payload_octets = udp_holds(octets, ends).map_err(|reason| (None, reason))?;
         let payload = octets.get(udp::HEADER_OCTETS..udp::HEADER_OCTETS + payload_octets).unwrap_or_default();
         let packet = vxlan::Packet::new(payload).map_err(|_| (None, DropReason::Malformed))?;
         let segment = self.tables.segment_of_vni(packet.vni()).ok_or((None, DropReason::UnknownVni))?;
-        let here = &self.tables.segments[segment];
-        let of_here = Some(segment);
+        let here = &mut self.tables.segments[segment];
+        let refused = |reason| (Some(segment), reason);
         if here.local != Some(ends.1) {
-            return Err((of_here, DropReason::NotForUs));
+            return Err(refused(DropReason::NotForUs));
         }
-        let remote = here.remote_at(ends.0).ok_or((of_here, DropReason::UnknownRemote))?;
+        let remote = here.remote_at(ends.0).ok_or(refused(DropReason::UnknownRemote))?;
         frame.pull_front(at + udp::HEADER_OCTETS + vxlan::HEADER_OCTETS);
         frame.truncate(payload_octets - vxlan::HEADER_OCTETS);
-        Ok((segment, remote))
-    }
-
-    /// Looks at the inner frame. Answers what it says, and the session of the slice that it is for.
-    #[inline]
-    fn inner(&self, segment: usize, frame: &mut Frame, outer: &Flow) -> Result<(Flow, Option<Slot>), DropReason> {
-        let flow = Flow::parse(frame.octets()).map_err(|_| DropReason::Malformed)?;
+        here.from_tunnels.count(frame.len());
+        let flow = Flow::parse(frame.octets()).map_err(|_| refused(DropReason::Malformed))?;
         if usize::from(flow.network_at) != ethernet::HEADER_OCTETS {
-            return Err(DropReason::InnerTag);
+            return Err(refused(DropReason::InnerTag));
         }
         if !flow.source.is_unicast() {
-            return Err(DropReason::SourceNotUnicast);
+            return Err(refused(DropReason::SourceNotUnicast));
         }
-        let slice = self.tables.segments[segment].slice;
-        if self.sessions.find(session_key(slice, flow.source)).is_some() {
-            return Err(DropReason::SourceIsLocal);
+        let (slice, Flow { source, destination, .. }) = (here.slice, flow);
+        if !encap::propagate_congestion(frame, &flow, outer.traffic_class().unwrap_or(0) & 3) {
+            return Err(refused(DropReason::Congestion));
         }
-        let ecn = outer.traffic_class().unwrap_or(0) & 3;
-        if !encap::propagate_congestion(frame, &flow, ecn) {
-            return Err(DropReason::Congestion);
+        #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
+        let segment = segment as u16;
+        Ok(Opened { source, destination, slice, segment, remote, from: None, to: None })
+    }
+
+    /// Reads where [`Pipeline::find_ends`] and what comes after it will look, so that it is in the cache by then.
+    #[inline]
+    pub(crate) fn touch(&self, opened: &Opened) -> u64 {
+        self.sessions.touch(session_key(opened.slice, opened.source))
+            ^ self.sessions.touch(session_key(opened.slice, opened.destination))
+            ^ self.touch_learned(self.tables.segments[usize::from(opened.segment)].uid, opened.source)
+    }
+
+    /// Finds the sessions of source and destination.
+    #[inline]
+    pub(crate) fn find_ends(&self, opened: &mut Opened) -> u64 {
+        opened.from = self.sessions.find(session_key(opened.slice, opened.source));
+        opened.to = self.sessions.find(session_key(opened.slice, opened.destination));
+        opened.to.map_or(0, |to| self.sessions.touch_to(to))
+    }
+
+    /// A frame out of a tunnel goes to the sessions of its segment.
+    #[inline]
+    pub(crate) fn arrive(&mut self, way: &mut Way<'_>, opened: &Opened, frame: Frame) {
+        let segment = usize::from(opened.segment);
+        let of_here = Some(segment);
+        if opened.from.is_some() {
+            return self.drop(way, of_here, DropReason::SourceIsLocal, frame);
         }
-        Ok((flow, self.sessions.find(session_key(slice, flow.destination))))
+        self.learn(way.now, segment, opened.source, opened.remote);
+        match opened.to {
+            Some(to) if self.sessions.at(to).segment == self.tables.segments[segment].uid => {
+                self.deliver(way, segment, to, None, frame);
+            }
+            Some(_) => self.drop(way, of_here, DropReason::CrossSegment, frame),
+            None if opened.destination.is_unicast() => self.drop(way, of_here, DropReason::NoDestination, frame),
+            None => {
+                // A tunnel never leads into a tunnel: the frame ends with its copies. It was parsed before.
+                if let Ok(flow) = Flow::parse(frame.octets()) {
+                    self.flood_sessions(way, segment, &flow, None, &frame);
+                }
+                self.consume(way, frame);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use arrayvec::ArrayVec;
 use model::Mac;
 use transport_wire::checksum;
 use transport_wire::flow::{Flow, Network, Upper};
@@ -11,12 +12,13 @@ use transport_wire::{Layer, Protocol, arp, ipv4, vxlan};
 
 use crate::drops::DropReason;
 use crate::forward::Way;
-use crate::frame::{Burst, Frame};
+use crate::frame::{BURST_FRAMES_MAX, Burst, Frame};
 use crate::meter::Nanos;
 use crate::neighbour::{self, BROADCAST};
 use crate::pipeline::Pipeline;
 use crate::session::mac_bits;
 use crate::tables::SegmentUid;
+use crate::tunnel::Opened;
 
 /// Behind which edge of its segment a MAC address was last seen.
 #[derive(Debug, Default, Clone, Copy)]
@@ -34,6 +36,17 @@ impl RemoteMac {
     }
 }
 
+/// A frame from the underlay after the first look.
+#[derive(Debug, Clone, Copy)]
+enum Arrival {
+    /// Out of a tunnel: the inner frame.
+    Tunnel(Opened),
+    /// Anything else that is for us.
+    Plain,
+    /// Why it goes no further, and the place of its segment if that is known.
+    Refused(Option<usize>, DropReason),
+}
+
 /// A message of neighbour discovery, and what it came with.
 #[derive(Debug, Clone, Copy)]
 struct Heard {
@@ -43,30 +56,83 @@ struct Heard {
 }
 
 impl Pipeline {
+    /// A burst, in phases: all frames are parsed and tunnels opened; the sessions of what is in them are found, so that
+    /// their cache misses overlap; then each frame goes its way.
     pub(crate) fn underlay(&mut self, way: &mut Way<'_>, burst: &mut Burst) {
-        for frame in burst.drain(..) {
-            match Flow::parse(frame.octets()) {
-                Ok(flow) => self.receive(way, &flow, frame),
-                Err(_) => self.drop(way, None, DropReason::Malformed, frame),
+        let mut arrivals: ArrayVec<Arrival, BURST_FRAMES_MAX> = ArrayVec::new();
+        let mut touched = 0;
+        for frame in burst.iter_mut() {
+            let arrival = self.look(way, frame);
+            if let Arrival::Tunnel(opened) = &arrival {
+                touched ^= self.touch(opened);
+            }
+            arrivals.push(arrival);
+        }
+        for arrival in &mut arrivals {
+            if let Arrival::Tunnel(opened) = arrival {
+                touched ^= self.find_ends(opened);
+            }
+        }
+        std::hint::black_box(touched);
+        for (frame, arrival) in burst.drain(..).zip(&arrivals) {
+            match arrival {
+                Arrival::Tunnel(opened) => self.arrive(way, opened, frame),
+                Arrival::Plain => self.receive(way, frame),
+                Arrival::Refused(segment, reason) => self.drop(way, *segment, *reason, frame),
             }
         }
     }
 
-    fn receive(&mut self, way: &mut Way<'_>, flow: &Flow, frame: Frame) {
+    /// The first look at a frame. Of a tunnel's packet, the inner frame is left.
+    #[inline]
+    fn look(&mut self, way: &Way<'_>, frame: &mut Frame) -> Arrival {
+        let Ok(flow) = Flow::parse(frame.octets()) else {
+            return Arrival::Refused(None, DropReason::Malformed);
+        };
         let to = flow.destination;
         let is_for_us = to == self.ports[way.port.get()].mac || to == BROADCAST || to.0[..2] == GROUP_IPV6;
         if !is_for_us || flow.tag.is_some() {
-            return self.drop(way, None, DropReason::NotForUs, frame);
+            return Arrival::Refused(None, DropReason::NotForUs);
         }
+        let Some(ends) = flow.addresses() else { return Arrival::Plain };
+        let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else {
+            return Arrival::Plain;
+        };
+        if upper.protocol == Protocol::ICMPV6 {
+            return Arrival::Plain;
+        }
+        if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
+            return Arrival::Refused(None, DropReason::NotForUs);
+        }
+        if ends.0.is_ipv4()
+            && !ipv4::Packet::new(&frame.octets()[usize::from(flow.network_at)..]).is_ok_and(|p| p.checksum_holds())
+        {
+            return Arrival::Refused(None, DropReason::Checksum);
+        }
+        if upper.protocol != Protocol::UDP || upper.ports.1 != vxlan::PORT || upper.is_fragment {
+            return Arrival::Plain;
+        }
+        match self.open(frame, &flow, ends, upper) {
+            Ok(opened) => Arrival::Tunnel(opened),
+            Err((segment, reason)) => Arrival::Refused(segment, reason),
+        }
+    }
+
+    /// A frame that is not a tunnel's.
+    fn receive(&mut self, way: &mut Way<'_>, frame: Frame) {
+        // It was parsed before; such frames are few.
+        let Ok(flow) = &Flow::parse(frame.octets()) else {
+            return self.drop(way, None, DropReason::Malformed, frame);
+        };
         match flow.network {
             Network::Arp { .. } => self.arp(way, flow, frame),
             Network::Ipv4 { source, destination, upper, .. } => {
-                self.serve(way, frame, flow, (source.into(), destination.into()), upper);
+                self.echo(way, frame, flow, (source.into(), destination.into()), upper);
             }
             Network::Ipv6 { source, destination, upper, .. } => {
                 match heard(flow, &frame, (source, destination), upper) {
                     Some(heard) => self.neighbour_discovery(way, frame, &heard),
-                    None => self.serve(way, frame, flow, (source.into(), destination.into()), upper),
+                    None => self.echo(way, frame, flow, (source.into(), destination.into()), upper),
                 }
             }
             Network::Other => self.drop(way, None, DropReason::NotServed, frame),
@@ -94,34 +160,22 @@ impl Pipeline {
         }
     }
 
-    /// An IP packet, to an address of this edge if it is for us.
-    fn serve(&mut self, way: &mut Way<'_>, mut frame: Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) {
+    /// What an edge serves beside tunnels: echo.
+    fn echo(&mut self, way: &mut Way<'_>, mut frame: Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) {
         if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
-            return self.drop(way, None, DropReason::NotForUs, frame);
-        }
-        if let Network::Ipv4 { .. } = flow.network
-            && !ipv4::Packet::new(&frame.octets()[usize::from(flow.network_at)..]).is_ok_and(|p| p.checksum_holds())
+            self.drop(way, None, DropReason::NotForUs, frame);
+        } else if !upper.is_fragment
+            && matches!(upper.protocol, Protocol::ICMP | Protocol::ICMPV6)
+            && self.reply(way, &mut frame, flow, ends, upper)
         {
-            return self.drop(way, None, DropReason::Checksum, frame);
-        }
-        if upper.is_fragment {
-            return self.drop(way, None, DropReason::NotServed, frame);
-        }
-        match upper.protocol {
-            Protocol::UDP if upper.ports.1 == vxlan::PORT => self.tunnel(way, frame, flow, ends, upper),
-            Protocol::ICMP | Protocol::ICMPV6 => {
-                if self.echo(way, &mut frame, flow, ends, upper) {
-                    self.answer(way, frame);
-                } else {
-                    self.drop(way, None, DropReason::NotServed, frame);
-                }
-            }
-            _ => self.drop(way, None, DropReason::NotServed, frame),
+            self.answer(way, frame);
+        } else {
+            self.drop(way, None, DropReason::NotServed, frame);
         }
     }
 
     /// Turns an echo request into its reply, in place (RFC 1122, section 3.2.2.6; RFC 4443, section 4.2).
-    fn echo(&self, way: &Way<'_>, frame: &mut Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) -> bool {
+    fn reply(&self, way: &Way<'_>, frame: &mut Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) -> bool {
         let at = usize::from(upper.at);
         let (network_at, mac) = (usize::from(flow.network_at), self.ports[way.port.get()].mac);
         let octets = frame.octets_mut();

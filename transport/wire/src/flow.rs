@@ -142,17 +142,15 @@ impl Flow {
         crate::vxlan::SOURCE_PORT_MIN | spread
     }
 
-    /// What the frame says once its outer tag has been taken off; the same if it has none.
+    /// Becomes what the frame says once its outer tag has been taken off; the same if it has none.
     #[inline]
-    #[must_use]
-    pub const fn without_tag(mut self) -> Self {
+    pub const fn take_tag(&mut self) {
         if self.tag.take().is_some() {
             self.network_at -= TAG_OCTETS;
             if let Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. } = &mut self.network {
                 upper.at -= TAG_OCTETS;
             }
         }
-        self
     }
 
     /// DSCP and ECN of an IP packet.
@@ -288,8 +286,11 @@ mod tests {
         let tagged = frame();
         let untagged = [&tagged[..12], &tagged[16..]].concat();
         let expected = format!("{:?}", Flow::parse(&untagged).unwrap());
-        assert_eq!(format!("{:?}", Flow::parse(&tagged).unwrap().without_tag()), expected);
-        assert_eq!(format!("{:?}", Flow::parse(&untagged).unwrap().without_tag()), expected);
+        for frame in [tagged, untagged] {
+            let mut flow = Flow::parse(&frame).unwrap();
+            flow.take_tag();
+            assert_eq!(format!("{flow:?}"), expected);
+        }
     }
 
     #[test]
