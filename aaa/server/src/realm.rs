@@ -9,6 +9,7 @@ mod access;
 mod accounting;
 mod refusal;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -59,8 +60,6 @@ pub enum Outcome {
 pub struct PendingBind {
     key: RequestKey,
     grant: Grant,
-    /// The session of the same endpoint that gave way.
-    previous: Option<Entry>,
     accept: Answer,
     reject: Answer,
 }
@@ -107,6 +106,8 @@ pub struct Realm {
     problem: Option<SecretsError>,
     clients: Clients,
     sessions: Sessions,
+    /// Sessions that gave way to one that is being bound, by that one: the dataplane may still have them.
+    replaced: HashMap<SessionId, Entry>,
     answers: Answers,
     events: Events,
     counters: Counters,
@@ -129,6 +130,7 @@ impl Realm {
             credentials,
             problem,
             sessions: Sessions::default(),
+            replaced: HashMap::new(),
             answers: Answers::default(),
             events: Events::default(),
             counters: Counters::default(),
@@ -177,8 +179,8 @@ impl Realm {
             });
             of_client && of_user
         };
-        let revoked: Vec<SessionId> =
-            self.sessions.iter().filter(|entry| !holds(entry)).map(|entry| entry.grant.session).collect();
+        let all = self.sessions.iter().chain(self.replaced.values());
+        let revoked: Vec<SessionId> = all.filter(|entry| !holds(entry)).map(|entry| entry.grant.session).collect();
         revoked.into_iter().filter_map(|id| self.end(id, EndCause::Revoked)).collect()
     }
 
@@ -192,7 +194,8 @@ impl Realm {
 
     /// The dataplane has bound the endpoint, or has not.
     pub fn bound(&mut self, now: Now, pending: PendingBind, result: Result<(), BindRefused>) -> Completion {
-        let PendingBind { key, grant, previous, accept, mut reject } = pending;
+        let PendingBind { key, grant, accept, mut reject } = pending;
+        let previous = self.replaced.remove(&grant.session);
         let entry = self.sessions.by_id_mut(grant.session);
         let (why, unbind) = match (result, entry) {
             (Ok(()), Some(entry)) => {
@@ -203,23 +206,21 @@ impl Realm {
                 self.counters.add(Tally::Accepted);
                 return Completion { unbind: Vec::new(), answer: self.seal(now, key, accept, &grant.client) };
             }
-            // It ended while it was being bound. The dataplane may have bound it after it was told to unbind it, or may
-            // have kept the one before it: neither may stay.
-            (_, None) => {
-                let both = previous.iter().map(|entry| &entry.grant).chain([&grant]);
-                ("the session has ended".to_owned(), both.map(|grant| grant.unbind(EndCause::BindUnknown)).collect())
-            }
-            // Whether the new binding, the old one or none is there, nobody knows: so none may be.
-            (Err(refused @ BindRefused::TimedOut), Some(_)) => {
-                (refused.to_string(), self.end(grant.session, EndCause::BindUnknown).into_iter().collect())
-            }
-            (Err(refused), Some(_)) => {
+            (Err(refused), Some(_)) if refused != BindRefused::TimedOut => {
                 self.sessions.remove(grant.session);
                 // The dataplane kept the old binding.
                 if let Some(previous) = previous {
                     self.sessions.insert(previous);
                 }
                 (refused.to_string(), Vec::new())
+            }
+            // Whether the new binding, the old one or none is there, nobody knows: so none may be. If the session ended
+            // meanwhile, the dataplane may have bound it after it was told to unbind it.
+            (_, entry) => {
+                let why = if entry.is_some() { BindRefused::TimedOut.to_string() } else { "it has ended".to_owned() };
+                self.sessions.remove(grant.session);
+                let both = previous.iter().map(|entry| &entry.grant).chain([&grant]);
+                (why, both.map(|grant| grant.unbind(EndCause::BindUnknown)).collect())
             }
         };
         let rejection = Rejection::new(RejectReason::BindRefused, format!("not admitted: {why}"));
@@ -244,7 +245,8 @@ impl Realm {
 
     /// Ends every session.
     pub fn stop(&mut self) -> Vec<Unbind> {
-        let all: Vec<SessionId> = self.sessions.iter().map(|entry| entry.grant.session).collect();
+        let all = self.sessions.iter().chain(self.replaced.values());
+        let all: Vec<SessionId> = all.map(|entry| entry.grant.session).collect();
         all.into_iter().filter_map(|id| self.end(id, EndCause::RealmStop)).collect()
     }
 
@@ -349,7 +351,9 @@ impl Realm {
     }
 
     fn end(&mut self, id: SessionId, cause: EndCause) -> Option<Unbind> {
-        let grant = self.sessions.remove(id)?.grant;
+        let mut replaced = self.replaced.extract_if(|_, entry| entry.grant.session == id).map(|(_, entry)| entry);
+        let grant = self.sessions.remove(id).or_else(|| replaced.next())?.grant;
+        drop(replaced);
         match cause {
             EndCause::Timeout => self.counters.add(Tally::SessionTimedOut),
             EndCause::ClientStop | EndCause::NasRestart => self.counters.add(Tally::SessionStopped),

@@ -41,6 +41,12 @@ fn written(folder: &Path, records: &[Record]) -> Vec<usize> {
         .collect()
 }
 
+/// Puts a file in the place of the one that is there. Not over it: some file systems sync what is cut and written anew.
+fn put(path: &Path, octets: &[u8]) {
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, octets).unwrap();
+}
+
 fn open(folder: &Path) -> Recovered {
     Journal::open(folder).unwrap().1
 }
@@ -105,7 +111,7 @@ fn a_journal_torn_at_any_octet_of_its_last_record_keeps_all_the_others_and_says_
     let ends = written(folder.path(), &records);
     let whole = std::fs::read(only_file(folder.path())).unwrap();
     for length in ends[2]..=ends[3] {
-        std::fs::write(only_file(folder.path()), &whole[..length]).unwrap();
+        put(&only_file(folder.path()), &whole[..length]);
         let recovered = open(folder.path());
         let kept = if length == ends[3] { 4 } else { 3 };
         assert_eq!(recovered.records, records[..kept], "torn at {length}");
@@ -130,7 +136,7 @@ fn a_batch_torn_at_any_octet_keeps_its_whole_lines_and_all_batches_before() {
     drop(journal);
     let whole = std::fs::read(only_file(folder.path())).unwrap();
     for length in start..whole.len() {
-        std::fs::write(only_file(folder.path()), &whole[..length]).unwrap();
+        put(&only_file(folder.path()), &whole[..length]);
         let recovered = open(folder.path());
         let lines = whole[..length].split(|octet| *octet == b'\n').count() - 1;
         assert_eq!(recovered.records, records[..lines]);
@@ -149,7 +155,7 @@ fn a_batch_of_which_the_disk_has_the_end_and_not_the_beginning_is_cut_off() {
     drop(journal);
     let mut torn = std::fs::read(only_file(folder.path())).unwrap();
     torn[start..start + 20].fill(0);
-    std::fs::write(only_file(folder.path()), &torn).unwrap();
+    put(&only_file(folder.path()), &torn);
     let recovered = open(folder.path());
     assert_eq!((recovered.records, recovered.torn_octets), (records[..2].to_vec(), (torn.len() - start) as u64));
 }
@@ -163,7 +169,7 @@ fn a_bit_flipped_before_the_last_record_is_reported_and_nothing_is_cut_off() {
     for bit in 0..ends[2] * 8 {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        std::fs::write(&path, &flipped).unwrap();
+        put(&path, &flipped);
         let line = ends.iter().filter(|end| **end <= bit / 8).count() + 1;
         let wanted = JournalError::Corrupt { path: path.display().to_string(), line };
         assert_eq!(file::read(&path).unwrap_err(), wanted, "bit {bit}");
@@ -173,7 +179,7 @@ fn a_bit_flipped_before_the_last_record_is_reported_and_nothing_is_cut_off() {
             assert_eq!(std::fs::read(&path).unwrap(), flipped);
         }
     }
-    std::fs::write(&path, &whole).unwrap();
+    put(&path, &whole);
     assert_eq!(open(folder.path()).records.len(), 4);
 }
 
@@ -187,7 +193,7 @@ fn a_bit_flipped_in_the_last_record_loses_that_one_alone_and_is_told() {
     for bit in ends[1] * 8..ends[2] * 8 {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        std::fs::write(&path, &flipped).unwrap();
+        put(&path, &flipped);
         let contents = file::read(&path).unwrap();
         assert_eq!(contents.records, records[..2], "bit {bit}");
         assert_eq!(contents.torn, (ends[2] - ends[1]) as u64);
@@ -212,7 +218,7 @@ fn a_bit_flipped_in_a_batch_before_the_last_is_reported_wherever_in_the_batch_it
     for octet in 0..last {
         let mut flipped = whole.clone();
         flipped[octet] ^= 4;
-        std::fs::write(&path, &flipped).unwrap();
+        put(&path, &flipped);
         let error = file::read(&path).unwrap_err();
         assert!(matches!(error, JournalError::Corrupt { .. }), "octet {octet}: {error}");
     }

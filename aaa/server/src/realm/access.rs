@@ -58,7 +58,8 @@ impl Realm {
                     bound: false,
                     accounting: None,
                 });
-                Ok(Outcome::Bind(Box::new(PendingBind { key, grant, previous, accept, reject })))
+                self.replaced.extend(previous.map(|previous| (grant.session, previous)));
+                Ok(Outcome::Bind(Box::new(PendingBind { key, grant, accept, reject })))
             }
             Err(Refusal::Reject(rejection)) => {
                 rejection.write(&mut reject).map_err(|_| DropReason::AnswerTooLong)?;

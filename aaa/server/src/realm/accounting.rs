@@ -89,6 +89,7 @@ impl Realm {
                 let gone: Vec<SessionId> = self
                     .sessions
                     .iter()
+                    .chain(self.replaced.values())
                     // One that is being bound was asked for after the NAS came up.
                     .filter(|entry| entry.bound && entry.grant.client == record.client && entry.grant.nas.may_be(&nas))
                     .map(|entry| entry.grant.session)

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use aaa_wire::Type;
 use model::profile::AaaFeature;
 
 use crate::grant::EndCause;
 use crate::readiness::NotReady;
 use crate::reason::Tally;
 use crate::support::*;
-use crate::{Credentials, Grant, Outcome, RealmConfig, SecretsError, Unbind};
+use crate::{BindRefused, Credentials, Grant, Outcome, RealmConfig, SecretsError, Unbind};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -191,4 +192,41 @@ fn a_fewer_sessions_max_ends_none_and_lets_none_in() {
     assert_eq!(reconfigure(&mut world, program, SECRETS), []);
     assert!(matches!(world.ask(&Ask::user("monitor-7", 3, 3).pap(b"heart")), Outcome::Answer(_)));
     assert_eq!(world.realm.session_count(), 2);
+}
+
+/// The dataplane refuses the session that should have replaced another one: what is left, and what was unbound.
+fn refused(world: &mut World, pending: crate::PendingBind) -> (usize, Vec<Unbind>) {
+    let done = world.realm.bound(world.now(), pending, Err(BindRefused::TableFull));
+    (world.realm.session_count(), done.unbind)
+}
+
+#[test]
+fn a_session_that_was_stopped_while_it_was_being_replaced_does_not_come_back() {
+    let mut world = World::full();
+    let (old, _) = world.admit(&Ask::meter(1));
+    let pending = world.pend(&Ask::meter(2));
+    let (_, done) = world.account(&Ask::accounting(3, STOP, "s").add(Type::CLASS, old.session.to_string()));
+    assert_eq!(done.unbind, [unbind(&old, EndCause::ClientStop)]);
+    assert_eq!(refused(&mut world, pending), (0, vec![]));
+    assert_eq!(world.realm.counters().tally(Tally::SessionStopped), 1);
+}
+
+#[test]
+fn a_session_whose_nas_started_while_it_was_being_replaced_does_not_come_back() {
+    let mut world = World::full();
+    let (old, _) = world.admit(&Ask::meter(1));
+    let pending = world.pend(&Ask::meter(2));
+    let (_, done) = world.account(&Ask::new(ACCOUNTING_REQUEST, 3).number(Type::ACCT_STATUS_TYPE, ON));
+    assert_eq!(done.unbind, [unbind(&old, EndCause::NasRestart)]);
+    assert_eq!(refused(&mut world, pending), (0, vec![]));
+}
+
+#[test]
+fn a_session_whose_credential_went_while_another_user_replaced_it_does_not_come_back() {
+    let mut world = World::full();
+    let (old, _) = world.admit(&Ask::guest(1, 1));
+    let pending = world.pend(&Ask::user("monitor-7", 2, 1).pap(b"heart"));
+    let text = SECRETS.replace("name: guest, password: \"heart\"", "name: guest, password: \"other\"");
+    assert_eq!(reconfigure(&mut world, config(&AaaFeature::ALL), &text), [unbind(&old, EndCause::Revoked)]);
+    assert_eq!(refused(&mut world, pending), (0, vec![]));
 }

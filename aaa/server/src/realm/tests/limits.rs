@@ -129,7 +129,8 @@ fn an_endpoint_whose_new_binding_is_refused_keeps_the_old_one() {
         let left: Vec<_> = world.realm.sessions().into_iter().map(|session| session.grant.session).collect();
         if refused == BindRefused::TimedOut {
             assert_eq!(left, []);
-            assert_eq!(done.unbind.iter().map(|unbind| unbind.session).collect::<Vec<_>>(), [new.session]);
+            // Whichever the dataplane has.
+            assert_eq!(done.unbind.iter().map(|unbind| unbind.session).collect::<Vec<_>>(), [old.session, new.session]);
         } else {
             assert_eq!((left, done.unbind), (vec![old.session], vec![]));
             assert_eq!(world.realm.next_deadline(), Some(Duration::from_secs(SESSION_SECONDS.into())));
@@ -163,11 +164,11 @@ fn a_credential_that_goes_while_the_dataplane_works_grants_nothing() {
         let secrets = SECRETS.replace("name: guest, password: \"heart\"", "name: guest, password: \"other\"");
         let credentials = Credentials::parse("s.yaml", &secrets);
         let revoked = world.realm.reconfigure(config(&AaaFeature::ALL), credentials, world.now());
-        assert_eq!(revoked.iter().map(|unbind| unbind.session).collect::<Vec<_>>(), [new]);
-        // The dataplane bound it after it was told to unbind it, or kept the session before it.
+        assert_eq!(revoked.iter().map(|unbind| unbind.session).collect::<Vec<_>>(), [new, old.session]);
+        // The dataplane may have bound it after it was told to unbind it.
         let done = world.realm.bound(world.now(), pending, result);
         let undone: Vec<_> = done.unbind.iter().map(|unbind| unbind.session).collect();
-        assert!(undone.contains(&new) && undone.contains(&old.session), "{result:?}: {undone:?}");
+        assert_eq!(undone, [new], "{result:?}");
         assert_eq!(ask.read(&done.answer.unwrap()).code, ACCESS_REJECT, "{result:?}");
         assert_eq!((world.realm.session_count(), world.realm.sessions()), (0, vec![]), "{result:?}");
         assert_eq!(world.realm.counters().rejected(RejectReason::BindRefused), 1);
