@@ -6,6 +6,8 @@
 //! cargo bench --package testbed --bench dataplane
 //! ```
 
+#![allow(missing_docs, reason = "the macros make items that nobody can document")]
+
 use std::hint::black_box;
 
 use gungraun::prelude::*;

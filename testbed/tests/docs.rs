@@ -162,6 +162,35 @@ fn every_command_of_the_documentation_exists() {
     assert!(checked > 10, "only {checked} commands were found");
 }
 
+/// The names in the first column of a page's tables, in backticks.
+fn listed(page: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn every_reason_to_drop_a_packet_is_explained_in_the_order_in_which_a_packet_meets_it() {
+    let dataplane = transport_dataplane::DropReason::ALL.map(|reason| reason.as_str().to_owned());
+    let ports = mec_edge::ports::Loss::ALL.map(|loss| loss.as_str().to_owned());
+    let page = "docs/reference/drops.md";
+    assert_eq!(listed(page), [&dataplane[..], &ports[..]].concat());
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    for reason in transport_dataplane::DropReason::ALL {
+        let row = format!("| `{reason}` | {} |", reason.meaning());
+        assert!(text.lines().any(|line| line == row), "{row}");
+    }
+}
+
+#[test]
+fn every_reason_of_the_aaa_is_explained() {
+    let listed = listed("docs/guides/aaa.md");
+    let dropped = aaa_server::DropReason::ALL.iter().map(|reason| reason.as_str());
+    let rejected = aaa_server::RejectReason::ALL.iter().map(|reason| reason.as_str());
+    let missing: Vec<_> = dropped.chain(rejected).filter(|name| !listed.iter().any(|row| row == name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 #[test]
 fn the_check_of_commands_bites() {
     let command = Command::new("x").subcommand(Command::new("list").arg(clap::Arg::new("all").long("all")));
