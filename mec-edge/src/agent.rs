@@ -174,7 +174,7 @@ async fn gather(control: &Control, kind: v1::ReadKind) -> Result<v1::Reading, St
     match kind {
         v1::ReadKind::Drops => gathered.drops = report::drops(control, &*control.read().await.map_err(text)?),
         v1::ReadKind::Meters => {
-            gathered.meters = report::meters(control, &control.read().await.map_err(text)?.pipeline)
+            gathered.meters = report::meters(control, &control.read().await.map_err(text)?.pipeline);
         }
         v1::ReadKind::Sessions => gathered.sessions = report::sessions(control).await.map_err(text)?,
         v1::ReadKind::AaaCounters => gathered.aaa_counters = report::aaa_counters(control),

@@ -4,9 +4,10 @@ use api::v1;
 use model::PortName;
 use model::operation::Timestamp;
 use model::resource::SegmentId;
-use transport_dataplane::{MeterReading, Reading, SegmentReading};
+use transport_dataplane::{Drops, MeterReading, Reading, SegmentReading};
 
 use crate::control::Control;
+use crate::ports::Losses;
 use crate::worker::{WorkerGone, WorkerReading};
 
 /// What the edge runs. If the dataplane has stopped, that is what it says, and nothing of what it should run.
@@ -64,11 +65,11 @@ pub(crate) fn drops(control: &Control, reading: &WorkerReading) -> Vec<v1::DropC
                 rows.push(drop_row(&edge, port, None, reason.as_str(), rest));
             }
         }
-        for (reason, frames) in losses.get(at).into_iter().flat_map(|losses| losses.iter()) {
+        for (reason, frames) in losses.get(at).into_iter().flat_map(Losses::iter) {
             rows.push(drop_row(&edge, port, None, reason.as_str(), frames));
         }
         for segment in &reading.segments {
-            for (reason, packets) in segment.drops.get(at).into_iter().flat_map(|drops| drops.iter()) {
+            for (reason, packets) in segment.drops.get(at).into_iter().flat_map(Drops::iter) {
                 rows.push(drop_row(&edge, port, Some(segment), reason.as_str(), packets));
             }
         }

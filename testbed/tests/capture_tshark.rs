@@ -1,4 +1,5 @@
 //! What the demo says it sent across the core is what tshark reads.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panic, too")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

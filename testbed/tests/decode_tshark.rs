@@ -3,6 +3,7 @@
 //!
 //! Fields are compared by name, all occurrences in order. Where tshark reads deeper than we do, ours must be the
 //! beginning of its list; and it may only be shorter where tshark goes on with a protocol that we do not have.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panic, too")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -156,14 +157,14 @@ fn their_packets(file: &Path) -> Vec<BTreeMap<&'static str, String>> {
     ] {
         command.args(["-o", preference]);
     }
-    RULES.iter().for_each(|rule| {
+    for rule in RULES {
         command.args(["-d", rule]);
-    });
+    }
     command.args(["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a"]);
     command.arg("-E").arg(format!("aggregator={SEPARATOR}"));
-    FIELDS.iter().for_each(|field| {
+    for field in FIELDS {
         command.args(["-e", field]);
-    });
+    }
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();

@@ -1,4 +1,5 @@
 //! The documentation against the product: links lead somewhere, commands exist.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panic, too")]
 
 use std::path::{Path, PathBuf};
 
@@ -118,7 +119,7 @@ fn check(line: &str, command: &Command) -> Result<(), String> {
             }
         } else if let Some(next) = here.find_subcommand(word) {
             here = next;
-        } else if here.has_subcommands() && !here.get_arguments().any(|a| a.is_positional()) && !is_value(word) {
+        } else if here.has_subcommands() && !here.get_arguments().any(clap::Arg::is_positional) && !is_value(word) {
             return Err(format!("`{}` has no subcommand `{word}`: {line}", here.get_name()));
         }
     }

@@ -5,6 +5,7 @@
 //!   dev ── veth ── access0 [edge-a] core0 ── veth ── peer (kernel: vxlan0 10.77.0.20)
 //!   10.77.0.11
 //! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panic, too")]
 
 mod common;
 

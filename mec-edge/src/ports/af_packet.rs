@@ -197,24 +197,19 @@ impl Port for AfPacketPort {
                 std::ptr::null_mut(),
             )
         };
-        let received = match usize::try_from(received) {
-            Ok(received) => {
-                if received > 0 {
-                    self.works();
-                }
-                received
+        let received = usize::try_from(received).unwrap_or_else(|_| {
+            let error = io::Error::last_os_error();
+            if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+                self.fails(&error);
+            } else if let Some(Failing { kind, .. }) = self.failing {
+                // A socket without interface has nothing to say; look whether there is one again.
+                self.fails(&kind.into());
             }
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
-                    self.fails(&error);
-                } else if let Some(Failing { kind, .. }) = self.failing {
-                    // A socket without interface has nothing to say; look whether there is one again.
-                    self.fails(&kind.into());
-                }
-                0
-            }
-        };
+            0
+        });
+        if received > 0 {
+            self.works();
+        }
         for (at, mut frame) in frames.drain(..).enumerate() {
             if at >= received {
                 pool.give(frame);

@@ -196,9 +196,9 @@ impl World {
         let mut text = format!("clients:\n  - {{ name: switch, secret: \"{}\" }}\n", radius::SECRET);
         text.push_str(if devices.is_empty() { "users: []\n" } else { "users:\n" });
         for Device { name, mac, address } in devices {
-            text.push_str(&format!(
-                "  - {{ name: {name}, password: \"{name}'s password\", mac: \"{mac}\", address: {address} }}\n"
-            ));
+            let row =
+                format!("{{ name: {name}, password: \"{name}'s password\", mac: \"{mac}\", address: {address} }}");
+            text = text + "  - " + &row + "\n";
         }
         write_private(&folder.join(format!("{segment}.yaml")), &text);
     }

@@ -47,16 +47,12 @@ pub struct Row {
 pub fn run(json: Option<&Path>) -> ExitCode {
     let mut rows = Vec::new();
     for case in cases() {
-        match measure(&case) {
-            Some(row) => {
-                say(&row);
-                rows.push(row);
-            }
-            None => {
-                let _ = writeln!(std::io::stderr(), "{}: the packets did not go the way that is measured", case.figure);
-                return ExitCode::FAILURE;
-            }
-        }
+        let Some(row) = measure(&case) else {
+            let _ = writeln!(std::io::stderr(), "{}: the packets did not go the way that is measured", case.figure);
+            return ExitCode::FAILURE;
+        };
+        say(&row);
+        rows.push(row);
     }
     if let Some(file) = json
         && let Err(error) = write(file, &rows)
@@ -236,9 +232,9 @@ mod tests {
                 Kind::Decapsulate => (1, 0),
             };
             if case.kind == Kind::Decapsulate {
-                lab.from_core()
+                lab.from_core();
             } else {
-                lab.from_access()
+                lab.from_access();
             }
             assert_eq!(lab.drain(), expected, "{}", case.figure);
         }

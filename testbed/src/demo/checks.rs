@@ -40,6 +40,7 @@ impl Report {
     }
 
     /// Says something about the step.
+    #[allow(clippy::unused_self, reason = "what is noted belongs to the report")]
     pub(super) fn note(&self, text: impl Display) {
         for line in text.to_string().lines() {
             say(&format!("           {line}"));

@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -185,7 +186,9 @@ impl Lab for Namespaces {
     }
 
     async fn stop_manager(&mut self) -> Result<(), LabError> {
-        self.manager.take().map(Running::kill);
+        if let Some(manager) = self.manager.take() {
+            manager.kill();
+        }
         Ok(())
     }
 
@@ -208,7 +211,9 @@ impl Lab for Namespaces {
     }
 
     async fn stop_edge(&mut self, edge: &str) -> Result<(), LabError> {
-        self.running.remove(edge).map(Running::kill);
+        if let Some(edge) = self.running.remove(edge) {
+            edge.kill();
+        }
         Ok(())
     }
 
@@ -234,7 +239,11 @@ impl Lab for Namespaces {
 
     async fn account(&mut self, actor: &Actor, status: u32, class: Option<&[u8]>, port: u16) -> Result<(), LabError> {
         let status = status.to_string();
-        let class = class.unwrap_or_default().iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+        let class = class.unwrap_or_default().iter().fold(String::new(), |mut text, octet| {
+            // Writing to a text can't fail.
+            let _ = write!(text, "{octet:02x}");
+            text
+        });
         self.nas(actor, port, &["--account", &status, "--class", &class]).await.map(drop)
     }
 

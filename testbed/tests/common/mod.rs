@@ -23,8 +23,8 @@ impl Files {
         fs::create_dir_all(&folder).unwrap();
         let files = Self { folder };
         let tls = files.path("tls");
-        files.slicectl_offline(&["init", "--dir", &tls, "--manager-name", "127.0.0.1"]);
-        files.slicectl_offline(&[
+        Self::slicectl_offline(&["init", "--dir", &tls, "--manager-name", "127.0.0.1"]);
+        Self::slicectl_offline(&[
             "certificate",
             "issue",
             "edge",
@@ -56,7 +56,7 @@ impl Files {
         options.open(file).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    fn slicectl_offline(&self, arguments: &[&str]) {
+    fn slicectl_offline(arguments: &[&str]) {
         let output = std::process::Command::new(TESTBED).args(["part", "slicectl"]).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
