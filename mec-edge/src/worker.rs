@@ -99,13 +99,24 @@ impl Worker {
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, WorkerGone> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         let mut command = command(reply);
         while let Err(back) = self.push(command)? {
             command = back;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        answer.await.map_err(|_| WorkerGone)
+        // A worker that ends leaves what is in the ring as it is: neither answered nor dropped.
+        loop {
+            match tokio::time::timeout(LOOK, &mut answer).await {
+                Ok(answer) => return answer.map_err(|_| WorkerGone),
+                Err(_) if self.has_ended() => return answer.try_recv().map_err(|_| WorkerGone),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).is_abandoned()
     }
 
     /// Hands over a command, or gives it back if the ring is full.
@@ -296,6 +307,8 @@ fn nanos(epoch: Instant) -> Nanos {
 const COMMANDS_MAX: usize = 1_024;
 /// Commands between two rounds of the ports: a flood of authentications must not stop the traffic.
 const COMMANDS_PER_TURN_MAX: usize = 16;
+/// How often one who waits for an answer looks whether the worker is still there.
+const LOOK: Duration = Duration::from_millis(100);
 /// Sessions read between two rounds of the ports.
 const SESSIONS_PART_MAX: usize = 1_000;
 /// Buffers for each port: bursts in flight and full output queues.

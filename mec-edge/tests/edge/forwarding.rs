@@ -45,10 +45,9 @@ impl Network {
             }
         }
         let cable = Cable::between(a.core, b.core);
-        // Each has answered the other's neighbour solicitation: ICMPv6 136 (RFC 4861).
-        let answer =
-            |from: u8| move |frame: &[u8]| frame[12..14] == [0x86, 0xdd] && frame[54] == 136 && frame[10] == from;
-        until("neighbours", || cable.count(answer(0xa)) > 0 && cable.count(answer(0xb)) > 0).await;
+        // One has answered the other's neighbour solicitation, ICMPv6 136 (RFC 4861), and was told by it whom it answers.
+        let answer = |frame: &[u8]| frame[12..14] == [0x86, 0xdd] && frame[54] == 136;
+        until("neighbours", || cable.count(answer) > 0).await;
         let streams = [stream_a, stream_b];
         let access = [a.access, b.access];
         let mut network = Self { world, _manager: manager, edges: [a.running, b.running], access, streams, cable };
