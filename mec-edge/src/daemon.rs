@@ -1,6 +1,7 @@
 //! The process: arguments, log, signals. `mec-edge` is nothing but [`run`]; the testbed runs it from its own binary.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -126,7 +127,10 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
 
 fn start_log(form: LogForm) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // A log that was started already, by whoever hosts this, stays.
     let _ = match form {
         LogForm::Text => log.try_init(),

@@ -198,7 +198,7 @@ impl<B: Binder> Work<B> {
                 () = tokio::time::sleep_until(deadline) => {
                     let ended = self.realm.on_time(now(self.started));
                     self.unbind(ended).await;
-                    if self.sockets.is_none() || self.journal.is_none() {
+                    if self.lacks() && self.tried.elapsed() >= RETRY {
                         self.open().await;
                     }
                 }
@@ -208,17 +208,27 @@ impl<B: Binder> Work<B> {
 
     /// The next moment at which something is due by itself.
     fn deadline(&self) -> tokio::time::Instant {
-        let retry = self.sockets.is_none() || self.journal.is_none();
         let due = self.realm.next_deadline().map(|at| self.started + at);
         // From the last try on: however much happens meanwhile, the next one comes.
-        let retry = retry.then(|| self.tried + RETRY);
+        let retry = self.lacks().then(|| self.tried + RETRY);
         let idle = Instant::now() + IDLE;
         due.into_iter().chain(retry).min().unwrap_or(idle).into()
     }
 
-    /// Opens what is not open: sockets and journal.
+    /// Is there something that it can't serve everybody without?
+    fn lacks(&self) -> bool {
+        self.sockets.is_none() || self.journal.is_none() || !self.realm.missing().is_empty()
+    }
+
+    /// Opens what is not open, sockets and journal, and reads secrets that are not as they should be once more.
     async fn open(&mut self) {
         self.tried = Instant::now();
+        if !self.realm.missing().is_empty() {
+            let config = self.realm.config().clone();
+            let credentials = Credentials::read(&self.place.secrets, &config.id);
+            let revoked = self.realm.reconfigure(config, credentials, now(self.started));
+            self.unbind(revoked).await;
+        }
         if self.journal.is_none() {
             let folder = self.place.journal.clone();
             let opened = tokio::task::spawn_blocking(move || Journal::open(&folder)).await;

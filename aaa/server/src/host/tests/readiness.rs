@@ -22,8 +22,8 @@ async fn a_missing_secrets_file_is_named_and_taken_when_it_is_there() {
     let nas = site.nas().await;
     nas.send(&Ask::meter(1)).await;
     until(&host, |status| status.counters.dropped(DropReason::ClientWithoutSecret) == 1).await;
+    // By itself, and nobody tells it to look.
     site.write_secrets(SITE_SECRETS, 0o600);
-    host.reconfigure(site.config()).await;
     until(&host, |status| status.readiness == Readiness::Ready).await;
     assert_eq!(nas.ask(&Ask::meter(2)).await.code, ACCESS_ACCEPT);
     host.stop().await;
