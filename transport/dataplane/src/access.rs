@@ -4,16 +4,15 @@ use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
 use model::Mac;
-use transport_wire::Protocol;
 use transport_wire::ethernet::{self, Tci};
 use transport_wire::flow::{Flow, Network};
 use transport_wire::nd::Kind;
 
 use crate::drops::DropReason;
-use crate::forward::{Flooded, Way, neighbour_message, pull_tag};
+use crate::forward::{Discovery, Flooded, Way, claimed, discovery, pull_tag};
 use crate::frame::{BURST_FRAMES_MAX, Burst, Frame};
 use crate::pipeline::Pipeline;
-use crate::session::{Seat, Session, Slot, session_key};
+use crate::session::{Seat, Sessions, Slot, session_key};
 use crate::tables::{CircuitIndex, SliceSlot};
 
 /// A frame from an attachment circuit, or why it goes no further.
@@ -88,24 +87,27 @@ impl Pipeline {
 
     #[inline]
     fn forward(&mut self, way: &mut Way<'_>, arrived: &mut Arrived, mut frame: Frame) {
-        let Arrived { flow, circuit, slice: _, from, to } = arrived;
+        let Arrived { flow, circuit, slice, from, to } = arrived;
         let (circuit, from, to) = (*circuit, *from, *to);
         let Some(from) = from else {
             return self.drop(way, None, DropReason::Unauthenticated, frame);
         };
-        let session = self.sessions.at_mut(from);
+        let session = self.sessions.at(from);
         // A session whose segment has gone is none.
         let Some(segment) = self.tables.segment_at(session.place, session.segment) else {
             return self.drop(way, None, DropReason::Unauthenticated, frame);
         };
-        if let Err(reason) = admissible(session, flow, &frame) {
+        let seat = Seat { port: way.port, vlan: flow.tag.map_or(0, Tci::vlan) };
+        if !self.tables.may_sit(*slice, session.seat, seat) {
+            return self.drop(way, Some(segment), DropReason::OtherCircuit, frame);
+        }
+        if let Err(reason) = admissible(&self.sessions, from, flow, &frame) {
             return self.drop(way, Some(segment), reason, frame);
         }
-        let vlan = flow.tag.map_or(0, Tci::vlan);
-        session.seat = Some(Seat { port: way.port, vlan });
         #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
         let place = segment as u16;
-        session.place = place;
+        let session = self.sessions.at_mut(from);
+        (session.seat, session.place) = (Some(seat), place);
         if flow.tag.is_some() {
             pull_tag(&mut frame);
             flow.take_tag();
@@ -161,7 +163,8 @@ impl Pipeline {
         }
     }
 
-    /// Head-end replication: a copy for each other edge, and for sessions here if the frame is for a group.
+    /// Head-end replication: a copy for each other edge, and for sessions here if the frame is for a group. Each copy to
+    /// another edge is charged to the limits, so that a flood takes no more of the underlay than they say.
     fn flood(&mut self, way: &mut Way<'_>, segment: usize, circuit: CircuitIndex, flow: &Flow, frame: Frame) {
         let here = if flow.destination.is_unicast() {
             Flooded::Copies(0)
@@ -173,6 +176,10 @@ impl Pipeline {
             Flooded::Copies(_) => self.tables.segments[segment].remotes.len(),
         };
         for remote in 1..remotes {
+            // The first one has been charged.
+            if !self.admit_copy(way, segment, circuit, frame.len()) {
+                break;
+            }
             if let Some(copy) = self.copy(way, segment, &frame) {
                 self.encapsulate(way, segment, remote, flow, copy);
             }
@@ -184,26 +191,60 @@ impl Pipeline {
             Flooded::Copies(_) | Flooded::ToOwner => self.consume(way, frame),
         }
     }
+
+    /// Is there room in the limits for one more copy of a frame? If so, it is charged; if not, that is its end.
+    fn admit_copy(&mut self, way: &Way<'_>, segment: usize, circuit: CircuitIndex, octets: usize) -> bool {
+        let tables = &mut *self.tables;
+        let (here, there) = (&mut tables.segments[segment].from_access, usize::from(circuit.0));
+        let reason = if !here.admits(way.now, octets) {
+            DropReason::SegmentRateFromAccess
+        } else if !tables.circuits[there].from_access.admits(way.now, octets) {
+            DropReason::SliceRateFromAccess
+        } else {
+            // The frame itself was counted, and a copy is none.
+            here.meter.take(octets);
+            tables.circuits[there].from_access.meter.take(octets);
+            return true;
+        };
+        self.generated += 1;
+        self.count_drop(way.port, Some(segment), reason);
+        false
+    }
 }
 
 /// What a sender may send at all.
 #[inline]
-fn admissible(session: &Session, flow: &Flow, frame: &Frame) -> Result<(), DropReason> {
+fn admissible(sessions: &Sessions, from: Slot, flow: &Flow, frame: &Frame) -> Result<(), DropReason> {
+    let session = sessions.at(from);
     let honest = match flow.network {
         Network::Arp { sender_mac, sender, .. } => {
             sender_mac == flow.source && session.may_claim_ipv4(sender) && !is_group(sender)
         }
         Network::Ipv4 { source, .. } => session.may_use_ipv4(source) && !is_group(source),
-        Network::Ipv6 { source, upper, .. } => {
-            let speaks = session.may_use_ipv6(source) && !source.is_multicast();
-            speaks && (upper.protocol != Protocol::ICMPV6 || session.is_open() || claims_its_own(session, flow, frame))
-        }
-        Network::Other => true,
+        Network::Ipv6 { source, .. } => session.may_use_ipv6(source) && !source.is_multicast(),
+        // One that is bound to addresses speaks IP, lest it say in another way what it may not say in IP.
+        Network::Other if session.is_open() => true,
+        Network::Other if flow.ethertype.is_tag() => return Err(DropReason::InnerTag),
+        Network::Other => return Err(not_ip(flow)),
     };
-    if !honest {
+    // What is bound to somebody is not free for those who are bound to nothing.
+    let taken = |address| session.is_open() && sessions.is_taken(session.segment, address, from);
+    if !honest || claimed(flow).is_some_and(taken) {
         return Err(DropReason::SourceAddress);
     }
-    if flow.destination.0[..5] == LINK_LOCAL_GROUP && flow.destination.0[5] < 0x10 {
+    match discovery(flow, frame) {
+        Discovery::Silent => {}
+        Discovery::Router => return Err(DropReason::RouterMessage),
+        Discovery::Unreadable => return Err(DropReason::Malformed),
+        // Nobody may answer for an IPv6 address that is not its own.
+        Discovery::Neighbour(said) => {
+            let claims = matches!(said.kind, Kind::Advertisement { .. });
+            if claims && (!session.may_claim_ipv6(said.target) || taken(said.target.into())) {
+                return Err(DropReason::SourceAddress);
+            }
+        }
+    }
+    if is_link_local_group(flow) {
         return Err(DropReason::LinkLocalGroup);
     }
     if usize::from(flow.network_at) > ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS || flow.ethertype.is_tag() {
@@ -212,10 +253,14 @@ fn admissible(session: &Session, flow: &Flow, frame: &Frame) -> Result<(), DropR
     Ok(())
 }
 
-/// Nobody may answer for an IPv6 address that is not its own.
-fn claims_its_own(session: &Session, flow: &Flow, frame: &Frame) -> bool {
-    let Some(said) = neighbour_message(flow, frame) else { return true };
-    matches!(said.kind, Kind::Solicitation) || session.may_claim_ipv6(said.target)
+/// Why what is not IP is dropped.
+fn not_ip(flow: &Flow) -> DropReason {
+    if is_link_local_group(flow) { DropReason::LinkLocalGroup } else { DropReason::NotIp }
+}
+
+#[inline]
+fn is_link_local_group(flow: &Flow) -> bool {
+    flow.destination.0[..5] == LINK_LOCAL_GROUP && flow.destination.0[5] < 0x10
 }
 
 #[inline]

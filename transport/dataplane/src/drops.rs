@@ -44,6 +44,12 @@ drop_reasons! {
     Unauthenticated = "unauthenticated",
     /// The IP or ARP source is not the address that the session is bound to, or no address that can be answered.
     SourceAddress = "source-address",
+    /// The session's frames come by another attachment circuit of its slice.
+    OtherCircuit = "other-circuit",
+    /// Neither IP nor ARP, from an endpoint that is bound to addresses.
+    NotIp = "not-ip",
+    /// A router advertisement or a redirect from an endpoint (RFC 6105).
+    RouterMessage = "router-message",
     /// Sent to a group that bridges do not forward (IEEE 802.1D, table 7-10), such as EAPOL or LLDP.
     LinkLocalGroup = "link-local-group",
     /// A frame of a segment has a tag of its own (RFC 7348, section 6.1).
@@ -80,7 +86,7 @@ drop_reasons! {
     UnknownVni = "unknown-vni",
     /// The tunnel comes from an address that is no edge of the segment.
     UnknownRemote = "unknown-remote",
-    /// The inner source is a device of this edge.
+    /// The inner source, or the address that it sends from, is that of a device of this edge.
     SourceIsLocal = "source-is-local",
     /// Congestion was marked outside and the inner packet can't carry the mark (RFC 6040, section 4.2).
     Congestion = "congestion",

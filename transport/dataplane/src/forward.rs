@@ -7,8 +7,8 @@ use transport_wire::arp;
 use transport_wire::ethernet::{self, EtherType};
 use transport_wire::flow::{Flow, Network};
 use transport_wire::icmp::Message;
-use transport_wire::nd::{Kind, Neighbour};
-use transport_wire::{Layer, Protocol};
+use transport_wire::nd::{self, Kind, Neighbour};
+use transport_wire::{Layer, Protocol, ipv6};
 
 use crate::drops::DropReason;
 use crate::frame::{Frame, FramePool};
@@ -215,22 +215,62 @@ impl Pipeline {
 fn asked_for(flow: &Flow, frame: &Frame) -> Option<IpAddr> {
     match flow.network {
         Network::Arp { operation: arp::Operation::REQUEST, target, .. } => Some(target.into()),
-        Network::Ipv6 { .. } => match neighbour_message(flow, frame) {
-            Some(Neighbour { kind: Kind::Solicitation, target, .. }) => Some(target.into()),
+        Network::Ipv6 { .. } => match discovery(flow, frame) {
+            Discovery::Neighbour(Neighbour { kind: Kind::Solicitation, target, .. }) => Some(target.into()),
             _ => None,
         },
         _ => None,
     }
 }
 
-/// The neighbour solicitation or advertisement in a frame.
-pub(crate) fn neighbour_message(flow: &Flow, frame: &Frame) -> Option<Neighbour> {
-    let Network::Ipv6 { upper, .. } = flow.network else { return None };
-    if upper.protocol != Protocol::ICMPV6 || upper.is_fragment {
-        return None;
+/// The address that a frame is sent from, by its own word.
+#[inline]
+pub(crate) const fn claimed(flow: &Flow) -> Option<IpAddr> {
+    match flow.network {
+        Network::Arp { sender, .. } => Some(IpAddr::V4(sender)),
+        Network::Ipv4 { source, .. } => Some(IpAddr::V4(source)),
+        Network::Ipv6 { source, .. } => Some(IpAddr::V6(source)),
+        Network::Other => None,
     }
-    let message = Message::new(frame.octets().get(usize::from(upper.at)..)?, Layer::Icmpv6).ok()?;
-    Neighbour::read(&message)?.ok()
+}
+
+/// What a frame says in neighbour discovery (RFC 4861).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Discovery {
+    /// Nothing.
+    Silent,
+    /// A solicitation or an advertisement.
+    Neighbour(Neighbour),
+    /// What only a router says: its advertisement, a redirect.
+    Router,
+    /// Something that contradicts itself, is cut short, or comes in fragments (RFC 6980, section 5).
+    Unreadable,
+}
+
+/// Reads as far as the packet goes, and not into what the frame has behind it.
+pub(crate) fn discovery(flow: &Flow, frame: &Frame) -> Discovery {
+    let Network::Ipv6 { upper, octets, .. } = flow.network else { return Discovery::Silent };
+    if upper.protocol != Protocol::ICMPV6 {
+        return Discovery::Silent;
+    }
+    let network_at = usize::from(flow.network_at);
+    let packet = frame.octets().get(network_at..network_at + usize::from(octets));
+    let message = packet.and_then(|packet| packet.get(usize::from(upper.at) - network_at..)).unwrap_or_default();
+    let kind = message.first().copied();
+    if upper.is_fragment {
+        let ipv6 = packet.and_then(|packet| ipv6::Packet::new(packet).ok());
+        let is_first = ipv6.and_then(|ipv6| ipv6.upper_layer().ok()).is_none_or(|upper| upper.fragment_offset == 0);
+        let may_be = kind.is_none_or(|kind| nd::KINDS.contains(&kind));
+        return if is_first && may_be { Discovery::Unreadable } else { Discovery::Silent };
+    }
+    if matches!(kind, Some(nd::ROUTER_ADVERTISEMENT | nd::REDIRECT)) {
+        return Discovery::Router;
+    }
+    match Message::new(message, Layer::Icmpv6).map(|message| Neighbour::read(&message)) {
+        Ok(None) => Discovery::Silent,
+        Ok(Some(Ok(neighbour))) => Discovery::Neighbour(neighbour),
+        Ok(Some(Err(_))) | Err(_) => Discovery::Unreadable,
+    }
 }
 
 /// Takes the outer tag off a frame.

@@ -114,8 +114,9 @@ impl Pipeline {
         }
     }
 
-    /// Binds an endpoint to a segment: from now on its frames are forwarded there. An endpoint that is bound already, in
-    /// this segment or another one of its slice, is bound anew; in the same segment it keeps its counters.
+    /// Binds an endpoint to a segment: from now on its frames are forwarded there. An endpoint that is bound there already
+    /// is bound anew and keeps its counters; one that is bound in another segment of the slice stays where it is, so that
+    /// no segment can take endpoints from another.
     pub fn bind(&mut self, binding: &Binding) -> Result<SessionKey, BindError> {
         binding.check()?;
         let place = self.tables.segment_of_uid(binding.segment).ok_or(BindError::UnknownSegment)?;
@@ -124,6 +125,10 @@ impl Pipeline {
         let key = session_key(slice, binding.mac);
         let slot = self.sessions.find(key);
         let stays = slot.is_some_and(|slot| self.sessions.at(slot).segment == binding.segment);
+        let is_elsewhere = |slot| self.tables.segment_of_uid(self.sessions.at(slot).segment).is_some();
+        if !stays && slot.is_some_and(is_elsewhere) {
+            return Err(BindError::InOtherSegment);
+        }
         if !stays && segment.members.count >= segment.sessions_max {
             return Err(BindError::SegmentFull { max: segment.sessions_max });
         }

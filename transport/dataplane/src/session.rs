@@ -58,6 +58,9 @@ pub enum BindError {
     /// The IP address is unspecified, a group address or the broadcast address.
     #[error("{0} is not an address that a host can have")]
     NotHostAddress(IpAddr),
+    /// The endpoint has a session in another segment of the slice, which must end first.
+    #[error("the endpoint has a session in another segment of the slice")]
+    InOtherSegment,
     /// The segment has as many sessions as its profile allows.
     #[error("the segment has {max} sessions, as many as it may have here")]
     SegmentFull {
@@ -91,7 +94,7 @@ pub struct SessionCounters {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(u32);
 
-/// The attachment circuit where a device was last heard, as the wire has it: it means the same in any tables.
+/// The attachment circuit where a device is heard, as the wire has it: it means the same in any tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seat {
     pub(crate) port: PortIndex,
@@ -270,6 +273,12 @@ impl Sessions {
         SessionCounters { from: self.at(slot).from, to: self.to[slot.0 as usize] }
     }
 
+    /// Reads where [`Sessions::owner`] begins, so that it finds it in the cache.
+    #[inline]
+    pub(crate) fn touch_owner(&self, segment: SegmentUid, address: IpAddr) -> u64 {
+        self.by_address.touch(key::address_key(segment, address))
+    }
+
     /// Who has an address bound in a segment.
     #[inline]
     pub(crate) fn owner(&self, segment: SegmentUid, address: IpAddr) -> Option<Slot> {
@@ -278,6 +287,12 @@ impl Sessions {
             session.segment == segment && session.is_bound_to(address)
         };
         self.by_address.find(key::address_key(segment, address), is_it).map(Slot)
+    }
+
+    /// Is an address bound to somebody else of a segment?
+    #[inline]
+    pub(crate) fn is_taken(&self, segment: SegmentUid, address: IpAddr, from: Slot) -> bool {
+        self.owner(segment, address).is_some_and(|owner| owner != from)
     }
 
     /// Would this binding take an address from somebody else?
@@ -299,13 +314,14 @@ impl Sessions {
         Some(slot)
     }
 
-    /// Puts a session that is in no segment into one, with what it is bound to and what it has counted there.
+    /// Puts a session that is in no segment into one, with what it is bound to and what it has counted there. Where it
+    /// sits is for its next frame to tell.
     pub(crate) fn join(&mut self, slot: Slot, binding: &Binding, counters: SessionCounters, members: &mut Members) {
         self.set_addresses(slot, binding);
         let is_open = self.at(slot).is_open();
         let (next, previous) = if is_open { (members.first, END) } else { (END, members.last) };
         let session = self.at_mut(slot);
-        (session.next, session.previous) = (next, previous);
+        (session.next, session.previous, session.seat) = (next, previous, None);
         session.from = counters.from;
         self.to[slot.0 as usize] = counters.to;
         *self.link(next, |session| &mut session.previous, &mut members.last) = slot.0;

@@ -229,6 +229,19 @@ impl Tables {
         (circuits.len() == 1).then_some(CircuitIndex(circuits.start))
     }
 
+    /// May a session that was heard at one seat be heard at another? Not as long as the first is a circuit of its slice:
+    /// there is no handover, and whoever could move a session could have its frames.
+    #[inline]
+    pub(crate) fn may_sit(&self, slice: SliceSlot, before: Option<Seat>, now: Seat) -> bool {
+        match before {
+            Some(seat) if seat != now => {
+                let circuit = self.circuit(seat.port, seat.vlan);
+                circuit.is_none_or(|at| self.circuits[usize::from(at.0)].slice != slice)
+            }
+            _ => true,
+        }
+    }
+
     /// Where the circuits of a slice stand.
     pub(crate) fn circuits_of(&self, slice: SliceSlot) -> Range<u16> {
         self.slices.get(usize::from(slice.0)).and_then(Option::as_ref).map_or(0..0, |slice| slice.circuits.clone())

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use model::Mac;
 use transport_wire::ethernet;
 use transport_wire::flow::{Flow, Upper};
+use transport_wire::nd::{Kind, Neighbour};
 use transport_wire::{udp, vxlan};
 
 use crate::drops::DropReason;
 use crate::encap;
-use crate::forward::Way;
+use crate::forward::{Discovery, Way, claimed, discovery};
 use crate::frame::Frame;
 use crate::pipeline::Pipeline;
 use crate::session::{Slot, session_key};
@@ -25,7 +26,9 @@ pub(crate) struct Opened {
     segment: u16,
     /// The place of the edge that sent it.
     remote: u16,
-    /// The session here that has the source address, which none should.
+    /// The address that it is sent from, or that it answers for.
+    claims: Option<IpAddr>,
+    /// The session here that has the source address, or the claimed one, which none should.
     from: Option<Slot>,
     /// The session that it is for.
     to: Option<Slot>,
@@ -68,26 +71,34 @@ impl Pipeline {
             return Err(refused(DropReason::SourceNotUnicast));
         }
         let (slice, Flow { source, destination, .. }) = (here.slice, flow);
+        let claims = match discovery(&flow, frame) {
+            Discovery::Neighbour(Neighbour { kind: Kind::Advertisement { .. }, target, .. }) => Some(target.into()),
+            _ => claimed(&flow),
+        };
         if !encap::propagate_congestion(frame, &flow, outer.traffic_class().unwrap_or(0) & 3) {
             return Err(refused(DropReason::Congestion));
         }
         #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
         let segment = segment as u16;
-        Ok(Opened { source, destination, slice, segment, remote, from: None, to: None })
+        Ok(Opened { source, destination, slice, segment, remote, claims, from: None, to: None })
     }
 
     /// Reads where [`Pipeline::find_ends`] and what comes after it will look, so that it is in the cache by then.
     #[inline]
     pub(crate) fn touch(&self, opened: &Opened) -> u64 {
-        self.sessions.touch(session_key(opened.slice, opened.source))
+        let segment = self.tables.segments[usize::from(opened.segment)].uid;
+        opened.claims.map_or(0, |address| self.sessions.touch_owner(segment, address))
+            ^ self.sessions.touch(session_key(opened.slice, opened.source))
             ^ self.sessions.touch(session_key(opened.slice, opened.destination))
-            ^ self.touch_learned(self.tables.segments[usize::from(opened.segment)].uid, opened.source)
+            ^ self.touch_learned(segment, opened.source)
     }
 
     /// Finds the sessions of source and destination.
     #[inline]
     pub(crate) fn find_ends(&self, opened: &mut Opened) -> u64 {
-        opened.from = self.sessions.find(session_key(opened.slice, opened.source));
+        let segment = self.tables.segments[usize::from(opened.segment)].uid;
+        let owner = opened.claims.and_then(|address| self.sessions.owner(segment, address));
+        opened.from = self.sessions.find(session_key(opened.slice, opened.source)).or(owner);
         opened.to = self.sessions.find(session_key(opened.slice, opened.destination));
         opened.to.map_or(0, |to| self.sessions.touch_to(to))
     }

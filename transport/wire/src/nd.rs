@@ -9,6 +9,7 @@
 //! ```
 
 use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
 
 use model::Mac;
 
@@ -118,6 +119,13 @@ pub const fn multicast_mac(group: Ipv6Addr) -> Mac {
 
 /// A message with its option.
 pub const MESSAGE_OCTETS: usize = 32;
+
+/// The types of neighbour discovery, router solicitation to redirect (RFC 4861, section 4).
+pub const KINDS: RangeInclusive<u8> = 133..=REDIRECT;
+/// A router says that it is one.
+pub const ROUTER_ADVERTISEMENT: u8 = 134;
+/// A router names a better one.
+pub const REDIRECT: u8 = 137;
 
 const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;

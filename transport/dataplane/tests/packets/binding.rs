@@ -63,18 +63,52 @@ fn an_endpoint_that_is_bound_anew_keeps_its_counters_and_takes_its_new_address()
 }
 
 #[test]
-fn an_endpoint_that_moves_to_another_segment_leaves_the_first_and_counts_from_nothing() {
+fn no_segment_takes_an_endpoint_from_another() {
     let mut rig = Rig::new();
     let one = device(1);
     let before = rig.admit("iot", "metering", one);
     rig.put(ACCESS0, &[from_city(one, device(9), b"x")]);
-    let after = rig.admit("iot", "health", one);
-    assert_eq!((rig.segment("metering").sessions, rig.segment("health").sessions), (0, 1));
-    assert_eq!(rig.pipeline.session(&before), None);
+    let elsewhere = rig.binding("iot", "health", one.mac);
+    assert_eq!(rig.pipeline.bind(&elsewhere), Err(BindError::InOtherSegment));
+    assert_eq!((rig.segment("metering").sessions, rig.segment("health").sessions), (1, 0));
+    assert_eq!(rig.pipeline.session(&before).unwrap().from.frames, 1);
+    rig.pipeline.unbind(&before).unwrap();
+    let after = rig.pipeline.bind(&elsewhere).unwrap();
     assert_eq!(rig.pipeline.session(&after), Some(SessionCounters::default()));
     // The end of the first session, which comes late, does not end the second.
     assert_eq!(rig.pipeline.unbind(&before), None);
     assert_eq!(rig.put(ACCESS0, &[from_city(one, device(9), b"x")]).len(), 1);
+}
+
+#[test]
+fn a_session_of_a_segment_that_has_gone_is_in_nobodys_way() {
+    let mut rig = Rig::new();
+    let one = device(1);
+    let gone = rig.admit("iot", "metering", one);
+    let mut without = reference();
+    without.generation = Generation::new(2);
+    without.content.slices[1].segments.remove(0);
+    rig.run(without);
+    rig.admit("iot", "health", one);
+    assert_eq!(rig.pipeline.unbind(&gone), None);
+    assert_eq!(rig.put(ACCESS0, &[from_city(one, device(9), b"x")]).len(), 1);
+}
+
+#[test]
+fn a_session_stays_on_its_circuit_until_it_is_bound_anew() {
+    let mut rig = Rig::new();
+    let (victim, peer) = (device(1), device(2));
+    rig.admit("iot", "metering", victim);
+    rig.put(ACCESS0, &[from_city(victim, device(9), b"here I am")]);
+    let to_victim = in_tunnel(EDGE_B, 5_001, &frame(None, peer, victim, b"secret"));
+    // Somebody else, on the other circuit of the slice.
+    let forged = frame(None, victim, device(9), b"here I am");
+    assert_eq!(rig.put(ACCESS1, std::slice::from_ref(&forged)), []);
+    assert_eq!(rig.drops(ACCESS1), [(DropReason::OtherCircuit, 1)]);
+    assert_eq!(rig.put(CORE0, std::slice::from_ref(&to_victim))[0].0, ACCESS0);
+    rig.admit("iot", "metering", victim);
+    rig.put(ACCESS1, &[forged]);
+    assert_eq!(rig.put(CORE0, &[to_victim])[0].0, ACCESS1);
 }
 
 #[test]

@@ -1,20 +1,25 @@
 //! Every reason to drop a packet, provoked.
 
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 use model::{Generation, Mac};
-use transport_dataplane::{Burst, DropReason, FLOOD_COPIES_MAX, FramePool, OUTPUT_FRAMES_MAX, PortIndex};
+use transport_dataplane::{Binding, Burst, DropReason, FLOOD_COPIES_MAX, FramePool, OUTPUT_FRAMES_MAX, PortIndex};
 
 use crate::frames;
 use crate::rig::*;
 
-/// A world in which devices 1 (metering), 2 (health) and 3 (metering, on the other circuit) have sessions and have spoken.
+/// A world in which devices 1 (metering), 2 (health) and 3 (metering, on the other circuit) have sessions and have spoken;
+/// devices 5, bound to no address, and 6, bound to an IPv6 address, have sessions in metering, too.
 fn world() -> Rig {
     let mut rig = Rig::new();
     rig.admit("iot", "metering", device(1));
     rig.admit("iot", "health", device(2));
     rig.admit("iot", "metering", device(3));
     rig.admit("iot", "alone", device(4));
+    rig.admit_open("iot", "metering", device(5));
+    let six = rig.binding("iot", "metering", device(6).mac);
+    rig.pipeline.bind(&Binding { ipv6: Some(device(6).ipv6), ..six }).unwrap();
     rig.put(ACCESS0, &[1, 2, 4].map(|number| from_city(device(number), device(9), b"x")));
     rig.put(ACCESS1, &[frame(None, device(3), device(9), b"x")]);
     rig
@@ -22,6 +27,37 @@ fn world() -> Rig {
 
 /// What was dropped in the making of that world: device 4 is alone.
 const WORLD: (DropReason, u64) = (DropReason::NoDestination, 1);
+
+fn tagged(to: Mac, from: Mac, ethertype: u16, payload: &[u8]) -> Vec<u8> {
+    frames::ethernet(to, from, Some(110), ethertype, payload)
+}
+
+/// An ARP answer by which somebody says to be device `number`.
+fn arp_of(number: u8, by: Mac) -> Vec<u8> {
+    frames::arp(2, (by, device(number).ipv4), (device(9).mac, device(9).ipv4))
+}
+
+/// An ICMPv6 message of a device to everybody.
+fn icmpv6_of(number: u8, message: &[u8]) -> Vec<u8> {
+    let from = device(number);
+    let packet = frames::icmpv6(from.ipv6, ALL_NODES, 255, message.to_vec());
+    tagged(Mac([0x33, 0x33, 0, 0, 0, 1]), from.mac, 0x86dd, &packet)
+}
+
+/// An ICMPv6 message of a device to everybody, as the first of several fragments (RFC 8200, section 4.5).
+fn fragment_of(number: u8, message: &[u8]) -> Vec<u8> {
+    let from = device(number);
+    let packet = frames::ipv6(from.ipv6, ALL_NODES, 0, 44, 255, &[&[58, 0, 0, 1, 0, 0, 0, 7][..], message].concat());
+    tagged(Mac([0x33, 0x33, 0, 0, 0, 1]), from.mac, 0x86dd, &packet)
+}
+
+/// A neighbour advertisement by which somebody says to be device `number`.
+fn advertisement_of(number: u8, by: Device, to: Device) -> Vec<u8> {
+    let message = frames::neighbour(136, device(number).ipv6, Some(by.mac));
+    frames::ethernet(to.mac, by.mac, None, 0x86dd, &frames::icmpv6(by.ipv6, to.ipv6, 255, message))
+}
+
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 /// A frame that is dropped for a reason, in that world.
 struct Case(DropReason, PortIndex, Vec<u8>);
@@ -67,6 +103,25 @@ fn cases() -> Vec<Case> {
         // A session of slice iot is none in slice embb.
         Case(Unauthenticated, ACCESS0, frame(Some(120), one, device(9), b"x")),
         Case(SourceAddress, ACCESS0, from_city(Device { ipv4: device(3).ipv4, ..one }, device(9), b"x")),
+        // A device that is bound to nothing, and says that it has what device 3 is bound to; by IP, by ARP.
+        Case(SourceAddress, ACCESS0, from_city(Device { ipv4: device(3).ipv4, ..device(5) }, device(9), b"x")),
+        Case(SourceAddress, ACCESS0, tagged(frames::BROADCAST, device(5).mac, 0x0806, &arp_of(3, device(5).mac))),
+        Case(OtherCircuit, ACCESS1, frame(None, one, device(9), b"x")),
+        Case(NotIp, ACCESS0, tagged(device(9).mac, one.mac, 0x88b5, &[0; 46])),
+        // IPv4 in LLC and SNAP (RFC 1042).
+        Case(NotIp, ACCESS0, tagged(device(9).mac, one.mac, 20, &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45, 0, 0, 20])),
+        Case(RouterMessage, ACCESS0, icmpv6_of(5, &[&[134, 0, 0, 0, 64, 0, 7, 8][..], &[0; 8]].concat())),
+        Case(RouterMessage, ACCESS0, icmpv6_of(5, &[137; 40])),
+        Case(SourceAddress, ACCESS0, icmpv6_of(5, &frames::neighbour(136, device(6).ipv6, Some(device(5).mac)))),
+        // The same with an octet behind the packet, which receivers take off.
+        Case(
+            SourceAddress,
+            ACCESS0,
+            [icmpv6_of(5, &frames::neighbour(136, device(6).ipv6, Some(device(5).mac))), vec![0]].concat(),
+        ),
+        // And in a first fragment.
+        Case(Malformed, ACCESS0, fragment_of(5, &frames::neighbour(136, device(6).ipv6, Some(device(5).mac)))),
+        Case(Malformed, ACCESS0, icmpv6_of(5, &frames::neighbour(136, device(6).ipv6, None)[..20])),
         // EAPOL (IEEE 802.1X) from one who has a session already.
         Case(
             LinkLocalGroup,
@@ -104,6 +159,22 @@ fn cases() -> Vec<Case> {
         // Edge C is one of metering, not of health.
         Case(UnknownRemote, CORE0, in_tunnel(EDGE_C, 5_002, &frame(None, device(9), device(2), b"x"))),
         Case(SourceIsLocal, CORE0, in_tunnel(EDGE_B, 5_001, &frame(None, device(3), one, b"x"))),
+        // Addresses of devices here, from strangers elsewhere: by IP, by ARP, by neighbour discovery.
+        Case(
+            SourceIsLocal,
+            CORE0,
+            in_tunnel(EDGE_B, 5_001, &frame(None, Device { ipv4: one.ipv4, ..device(9) }, device(3), b"x")),
+        ),
+        Case(
+            SourceIsLocal,
+            CORE0,
+            in_tunnel(
+                EDGE_B,
+                5_001,
+                &frames::ethernet(device(3).mac, device(9).mac, None, 0x0806, &arp_of(1, device(9).mac)),
+            ),
+        ),
+        Case(SourceIsLocal, CORE0, in_tunnel(EDGE_B, 5_001, &advertisement_of(6, device(9), device(3)))),
         // CE outside, Not-ECT inside.
         Case(Congestion, CORE0, ecn(3, &inner())),
     ]
@@ -170,30 +241,35 @@ fn limited(change: impl FnOnce(&mut model::program::SliceProgram)) -> Rig {
     program.generation = Generation::new(2);
     change(&mut program.content.slices[1]);
     rig.run(program);
+    // From now on device 9 is known to be behind edge B: to nobody here, and so charged to nobody.
+    rig.put(CORE0, &[in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(8), b"x"))]);
     rig
 }
+
+/// What was dropped on the core port in the making of that.
+const LEARNED: (DropReason, u64) = (DropReason::NoDestination, 1);
 
 #[test]
 fn segment_rates() {
     let mut rig = limited(|iot| iot.segments[0].limits = limits(100_000));
     let up: Vec<_> = (0..5).map(|_| from_city(device(1), device(9), &[0; 1_472])).collect();
-    assert_eq!(rig.put(ACCESS0, &up).len(), 2 * 4);
+    assert_eq!(rig.put(ACCESS0, &up).len(), 4);
     assert_eq!(rig.drops(ACCESS0), [WORLD, (DropReason::SegmentRateFromAccess, 1)]);
     let down = in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(1), &[0; 1_472]));
     assert_eq!(rig.put(CORE0, &vec![down; 5]).len(), 4);
-    assert_eq!(rig.drops(CORE0), [(DropReason::SegmentRateToAccess, 1)]);
+    assert_eq!(rig.drops(CORE0), [LEARNED, (DropReason::SegmentRateToAccess, 1)]);
 }
 
 #[test]
 fn slice_rates() {
     let mut rig = limited(|iot| iot.limits = limits(100_000));
     let up: Vec<_> = (0..5).map(|_| from_city(device(1), device(9), &[0; 1_472])).collect();
-    assert_eq!(rig.put(ACCESS0, &up).len(), 2 * 4);
+    assert_eq!(rig.put(ACCESS0, &up).len(), 4);
     assert_eq!(rig.drops(ACCESS0), [WORLD, (DropReason::SliceRateFromAccess, 1)]);
     let down = in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(1), &[0; 1_472]));
     assert_eq!(rig.put(CORE0, &vec![down; 5]).len(), 4);
-    assert_eq!(rig.drops(CORE0), [(DropReason::SliceRateToAccess, 1)]);
-    // The limit is that of an SDP: the other one has its own. Device 9 is known by now to be behind edge B.
+    assert_eq!(rig.drops(CORE0), [LEARNED, (DropReason::SliceRateToAccess, 1)]);
+    // The limit is that of an SDP: the other one has its own.
     assert_eq!(rig.put(ACCESS1, &[frame(None, device(3), device(9), &[0; 1_472])]).len(), 1);
 }
 

@@ -229,8 +229,10 @@ fn a_segment_that_sends_too_much_is_stopped_before_it_costs_its_slice() {
     let (one, other) = (device(1), device(2));
     rig.admit("iot", "metering", one);
     rig.admit("iot", "health", other);
+    // Device 9 is known to be behind edge B.
+    rig.put(CORE0, &[in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(8), b"x"))]);
     let frames: Vec<_> = (0..6).map(|_| from_city(one, device(9), &[0; 1_472])).collect();
-    assert_eq!(rig.put(ACCESS0, &frames).len(), 2 * 4);
+    assert_eq!(rig.put(ACCESS0, &frames).len(), 4);
     assert_eq!(rig.drops(ACCESS0), [(DropReason::SegmentRateFromAccess, 2)]);
     let metering = rig.segment("metering");
     assert_eq!((metering.from_access.passed.frames, metering.from_access.dropped), (4, 2));
@@ -239,5 +241,22 @@ fn a_segment_that_sends_too_much_is_stopped_before_it_costs_its_slice() {
     assert_eq!(rig.put(ACCESS0, &[from_city(other, device(9), &[0; 1_472])]).len(), 1);
     // 12.112 ms later there is room for one more, and not for two.
     rig.now.0 += 11_112_000 - 1_000_000;
-    assert_eq!(rig.put(ACCESS0, &frames[..2]).len(), 2);
+    assert_eq!(rig.put(ACCESS0, &frames[..2]).len(), 1);
+}
+
+#[test]
+fn a_flood_takes_no_more_of_the_underlay_than_the_limit_says() {
+    let mut rig = Rig::new();
+    let mut program = reference();
+    program.generation = Generation::new(2);
+    program.content.slices[1].segments[0].limits = limits(1_000_000);
+    rig.run(program);
+    rig.admit("iot", "metering", device(1));
+    // To two edges each: the bucket is four of the longest frames, and a copy counts as one.
+    let frames: Vec<_> = (0..3).map(|_| from_city(device(1), device(77), &[0; 1_472])).collect();
+    assert_eq!(rig.put(ACCESS0, &frames).len(), 4);
+    assert_eq!(rig.drops(ACCESS0), [(DropReason::SegmentRateFromAccess, 1)]);
+    let metering = rig.segment("metering");
+    assert_eq!((metering.from_access.passed.frames, metering.to_tunnels.frames), (2, 4));
+    rig.assert_conserved();
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use model::program::{Program, Remote};
 use model::{Generation, Mac};
 use proptest::prelude::*;
-use transport_dataplane::{Binding, DropReason, PortIndex, REMOTE_MAC_AGE, SessionKey};
+use transport_dataplane::{BindError, Binding, DropReason, PortIndex, REMOTE_MAC_AGE, SessionKey};
 
 use crate::frames;
 use crate::rig::*;
@@ -217,6 +217,9 @@ impl Model {
         let Some(session) = alive else {
             return verdict.dropped(DropReason::Unauthenticated);
         };
+        if session.circuit.is_some_and(|before| before != circuit) {
+            return verdict.dropped(DropReason::OtherCircuit);
+        }
         if session.bound && !honest {
             return verdict.dropped(DropReason::SourceAddress);
         }
@@ -340,9 +343,14 @@ proptest! {
                     let Some(since) = model.running.get(&(slice, segment)).copied() else { continue };
                     let ends = device(number);
                     let base = rig.binding(&format!("slice{slice}"), &format!("segment{segment}"), ends.mac);
-                    let key = rig.pipeline.bind(&Binding { ipv4: bound.then_some(ends.ipv4), ..base }).unwrap();
-                    let circuit = model.sessions.get(&(slice, number)).and_then(|session| session.circuit);
-                    model.sessions.insert((slice, number), Session { segment, since, bound, circuit });
+                    let key = rig.pipeline.bind(&Binding { ipv4: bound.then_some(ends.ipv4), ..base });
+                    let before = model.sessions.get(&(slice, number));
+                    if before.is_some_and(|before| before.segment != segment && model.is_alive(slice, before)) {
+                        prop_assert_eq!(key, Err(BindError::InOtherSegment));
+                        continue;
+                    }
+                    let key = key.unwrap();
+                    model.sessions.insert((slice, number), Session { segment, since, bound, circuit: None });
                     keys.push((slice, number, key));
                     continue;
                 }
