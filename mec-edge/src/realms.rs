@@ -179,6 +179,7 @@ const fn refused(error: BindError) -> BindRefused {
     match error {
         BindError::SegmentFull { .. } | BindError::EdgeFull { .. } => BindRefused::TableFull,
         BindError::AddressInUse { .. } => BindRefused::AddressInUse,
+        BindError::InOtherSegment => BindRefused::BoundElsewhere,
         BindError::UnknownSegment => BindRefused::NotRunning,
         BindError::NotUnicast(_) | BindError::NotHostAddress(_) => BindRefused::NotAStation,
     }

@@ -25,6 +25,9 @@ pub enum BindRefused {
     /// The address is bound to another endpoint.
     #[error("the address is in use")]
     AddressInUse,
+    /// The endpoint has a session in another segment of the slice, which must end first.
+    #[error("the endpoint has a session in another segment")]
+    BoundElsewhere,
     /// The MAC address, or an IP address to be bound, is none that one station can have.
     #[error("the address is none that a station can have")]
     NotAStation,

@@ -190,12 +190,18 @@ fn edge_row(edge: &str) -> Result<(&'static str, &'static str, u8), LabError> {
     cast::EDGES.into_iter().find(|row| row.0 == edge).ok_or_else(|| LabError::new("no such edge"))
 }
 
-/// Where the AAA of an edge listens: loopback has 16 million addresses.
-const fn aaa_address(number: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(127, 0, 2, number))
+/// Where the AAA of an edge listens.
+fn aaa_address(number: u8) -> IpAddr {
+    loopback(128 + number)
 }
 
 /// Where an access switch asks from.
-pub(super) const fn switch_address(number: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(127, 0, 1, number))
+pub(super) fn switch_address(number: u8) -> IpAddr {
+    loopback(number)
+}
+
+/// Loopback has 16 million addresses: each process takes some of its own, so that two demos do not meet.
+fn loopback(host: u8) -> IpAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(127, 64 | high & 0x3f, low, host))
 }

@@ -36,7 +36,7 @@ pub fn run(options: &Options) -> ExitCode {
     };
     start_log();
     let mut report = Report::default();
-    let played = runtime.block_on(async {
+    let play = async {
         if options.netns {
             if !crate::netns::available() {
                 return Err(LabError::new("--netns needs root, and `ip` of iproute2"));
@@ -53,6 +53,13 @@ pub fn run(options: &Options) -> ExitCode {
             let lab = Inside::new(material, options.pcap.clone()).await?;
             play(lab, &mut report, options).await
         }
+    };
+    // What was made goes with the future: namespaces, processes, keys.
+    let played = runtime.block_on(async {
+        tokio::select! {
+            played = play => played,
+            () = interrupted() => Err(LabError::new("interrupted")),
+        }
     });
     let held = report.finish();
     let written = options.report.as_ref().map_or(Ok(()), |file| report.write(file));
@@ -61,6 +68,20 @@ pub fn run(options: &Options) -> ExitCode {
         (_, Err(error)) => fail(&LabError::new(format!("the report can't be written: {error}"))),
         _ if held => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// Somebody wants it to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
     }
 }
 

@@ -191,16 +191,11 @@ impl<L: Lab> Play<'_, L> {
             offered = sent * 1000 / u64::try_from(delivery.duration.as_millis()).unwrap_or(1).max(1);
             held = delivery.rate();
             // More than the ceiling is a fault at once; less may be the machine's.
-            if held > most || held >= least.min(offered - offered / 10) {
+            if held >= least {
                 break;
             }
             self.report.note(format!("{name}: {} of {} offered; once more", mbit(held), mbit(offered)));
         }
-        if offered < asked + asked / 20 {
-            self.report
-                .note(format!("{name}: this machine offered only {}, so the ceiling was not reached", mbit(offered)));
-        }
-        let least = least.min(offered - offered / 10);
         let pass = (least..=most).contains(&held);
         self.report.check(&name, format!("{} to {}", mbit(least), mbit(most)), mbit(held), pass);
         self.report.figure(&name, format!("{} of {} asked, {} offered", mbit(held), mbit(asked), mbit(offered)));
@@ -210,8 +205,10 @@ impl<L: Lab> Play<'_, L> {
     async fn lateral(&mut self) -> Outcome {
         self.report.step("A meter tries to reach the health segment: next door, in the hospital, in the data centre");
         let before = self.drops().await?;
-        let victims = [cast::MONITOR_HOME, cast::MONITOR_WARD, cast::BACK_END];
-        for victim in victims {
+        // Next door is edge-a's to refuse, unless the access network keeps its ports apart before it.
+        let apart = self.lab.access_keeps_ports_apart();
+        let (mut next_door, mut far, mut all) = (0, 0, 0);
+        for victim in [cast::MONITOR_HOME, cast::MONITOR_WARD, cast::BACK_END] {
             let flow = Flow { from: cast::METER_2, to: victim, frame_octets: 300, offered: 500_000, forged: true };
             let delivery = self.lab.traffic(&[flow], Duration::from_millis(500)).await?[0];
             self.report.equal(
@@ -225,6 +222,13 @@ impl<L: Lab> Play<'_, L> {
                 delivery.sent,
                 delivery.sent > 0,
             );
+            match victim.name {
+                name if name == cast::MONITOR_HOME.name && apart => continue,
+                name if name == cast::MONITOR_HOME.name => next_door += delivery.sent,
+                name if name == cast::BACK_END.name => far += delivery.sent,
+                _ => {}
+            }
+            all += delivery.sent;
         }
         let after = self.drops().await?;
         let mut refused = 0;
@@ -236,18 +240,12 @@ impl<L: Lab> Play<'_, L> {
                 refused += grown;
             }
         }
-        // Next door is edge-a's to refuse, unless the access network keeps its ports apart before it.
-        let refuser = if self.lab.access_keeps_ports_apart() { "edge-c" } else { "edge-a" };
-        let of =
-            |drops: &BTreeMap<(String, String), u64>| drops.get(&key(refuser, "cross-segment")).copied().unwrap_or(0);
-        let crossed = of(&after) - of(&before);
-        self.report.check(
-            &format!("frames dropped as cross-segment on {refuser}"),
-            "more than 0",
-            crossed,
-            crossed > 0,
-        );
-        self.report.check("frames refused, all edges", "more than 0", refused, refused > 0);
+        for (edge, sent) in [("edge-a", next_door), ("edge-c", far)] {
+            let of = |drops: &BTreeMap<_, u64>| drops.get(&key(edge, "cross-segment")).copied().unwrap_or(0);
+            self.report.equal(&format!("frames dropped as cross-segment on {edge}"), sent, of(&after) - of(&before));
+        }
+        // Who nobody knows is asked for at every edge of the segment, so that each may refuse.
+        self.report.check("frames refused, all edges", format!("at least {all}"), refused, refused >= all);
         Ok(())
     }
 
@@ -481,6 +479,6 @@ const STOP: u32 = 2;
 /// How long a rate is offered.
 const RATE_TIME: Duration = Duration::from_secs(2);
 /// How often, if the machine was busy.
-const RATE_ATTEMPTS: usize = 3;
+const RATE_ATTEMPTS: usize = 5;
 /// The depth of a rate limit's bucket, as docs/reference/dataplane.md states it.
 const BURST_MILLISECONDS: u64 = 10;

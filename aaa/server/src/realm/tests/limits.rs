@@ -10,9 +10,10 @@ use crate::reason::{DropReason, RejectReason, Tally};
 use crate::support::*;
 use crate::{BindRefused, Completion, Credentials, Grant, Outcome, Service};
 
-const REFUSED: [BindRefused; 5] = [
+const REFUSED: [BindRefused; 6] = [
     BindRefused::TableFull,
     BindRefused::AddressInUse,
+    BindRefused::BoundElsewhere,
     BindRefused::NotAStation,
     BindRefused::NotRunning,
     BindRefused::TimedOut,
