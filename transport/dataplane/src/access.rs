@@ -228,8 +228,8 @@ fn admissible(sessions: &Sessions, from: Slot, flow: &Flow, frame: &Frame) -> Re
         Network::Other => return Err(not_ip(flow)),
     };
     // What is bound to somebody is not free for those who are bound to nothing.
-    let taken = |address| session.is_open() && sessions.is_taken(session.segment, address, from);
-    if !honest || claimed(flow).is_some_and(taken) {
+    let taken = |address| sessions.is_taken(session.segment, address, from);
+    if !honest || session.is_open() && claimed(flow).is_some_and(taken) {
         return Err(DropReason::SourceAddress);
     }
     match discovery(flow, frame) {
@@ -239,7 +239,7 @@ fn admissible(sessions: &Sessions, from: Slot, flow: &Flow, frame: &Frame) -> Re
         // Nobody may answer for an IPv6 address that is not its own.
         Discovery::Neighbour(said) => {
             let claims = matches!(said.kind, Kind::Advertisement { .. });
-            if claims && (!session.may_claim_ipv6(said.target) || taken(said.target.into())) {
+            if claims && (!session.may_claim_ipv6(said.target) || session.is_open() && taken(said.target.into())) {
                 return Err(DropReason::SourceAddress);
             }
         }

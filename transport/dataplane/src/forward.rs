@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use model::Mac;
 use transport_wire::arp;
 use transport_wire::ethernet::{self, EtherType};
-use transport_wire::flow::{Flow, Network};
+use transport_wire::flow::{Flow, Network, Upper};
 use transport_wire::icmp::Message;
 use transport_wire::nd::{self, Kind, Neighbour};
 use transport_wire::{Layer, Protocol, ipv6};
@@ -248,11 +248,16 @@ pub(crate) enum Discovery {
 }
 
 /// Reads as far as the packet goes, and not into what the frame has behind it.
+#[inline]
 pub(crate) fn discovery(flow: &Flow, frame: &Frame) -> Discovery {
-    let Network::Ipv6 { upper, octets, .. } = flow.network else { return Discovery::Silent };
-    if upper.protocol != Protocol::ICMPV6 {
-        return Discovery::Silent;
+    match flow.network {
+        Network::Ipv6 { upper, octets, .. } if upper.protocol == Protocol::ICMPV6 => icmpv6(flow, upper, octets, frame),
+        _ => Discovery::Silent,
     }
+}
+
+#[cold]
+fn icmpv6(flow: &Flow, upper: Upper, octets: u16, frame: &Frame) -> Discovery {
     let network_at = usize::from(flow.network_at);
     let packet = frame.octets().get(network_at..network_at + usize::from(octets));
     let message = packet.and_then(|packet| packet.get(usize::from(upper.at) - network_at..)).unwrap_or_default();
