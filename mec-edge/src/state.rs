@@ -7,8 +7,9 @@
 //!  "MSEDGE1\n" | length of the message (8) | SHA-256 of the message (32) | v1.Program
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,7 +89,8 @@ impl StateFolder {
             let path = path.to_owned();
             move |source| StateError::Io { path, source }
         };
-        fs::create_dir_all(folder).map_err(failed(folder))?;
+        // Who is where, and what for: only the edge's to read.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
         let path = folder.join(LOCK);
         let lock = File::create(&path).map_err(failed(&path))?;
         lock.try_lock().map_err(|error| match error {

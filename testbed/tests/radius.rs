@@ -26,7 +26,7 @@ impl Rig {
         let files = Files::new(&format!("radius-{profile}"));
         files.secrets(
             "things",
-            &format!("clients:\n  - {{ name: here, secret: \"{SECRET}\" }}\nusers:\n  - {{ name: meter, password: \"let-me-in\", address: 10.77.0.11 }}\n"),
+            &format!("clients:\n  - {{ name: here, secret: \"{SECRET}\" }}\nusers:\n  - {{ name: meter, password: \"let-me-in\", address: 10.77.0.11 }}\n  - {{ name: monitor, password: \"let-me-in\", mac: \"02-00-00-00-77-12\" }}\n"),
         );
         let (access, core) = (files.path("access.pcap"), files.path("core.pcap"));
         let ports = [format!("access0=pcap:none,{access}"), format!("core0=pcap:none,{core}")];
@@ -139,10 +139,16 @@ fn radtest_authenticates_by_chap_where_the_profile_has_it_and_pap_is_refused_by_
     assert!(answer.contains("Received Access-Accept"), "{answer}");
     let answer = rig.radclient("auth", SECRET, PAP);
     assert!(answer.contains("Received Access-Reject") && answer.to_lowercase().contains("pap"), "{answer}");
-    // radtest sends no Calling-Station-Id: there is nothing to bind, so it is rejected, and told why.
+    // radtest sends no Calling-Station-Id: a credential that names its endpoint needs none, another one is told why.
     let server = format!("127.0.0.1:{}", rig.port);
-    let output = rig.namespace.output(&["radtest", "-t", "chap", "meter", "let-me-in", &server, "0", SECRET]).unwrap();
-    let answer = said(&output);
+    let radtest = |user: &str| {
+        let command = ["radtest", "-t", "chap", user, "let-me-in", &server, "0", SECRET];
+        said(&rig.namespace.output(&command).unwrap())
+    };
+    let answer = radtest("monitor");
+    assert!(answer.contains("Access-Accept"), "{answer}");
+    assert_eq!(rig.sessions(), 2);
+    let answer = radtest("meter");
     assert!(answer.contains("Access-Reject") && answer.contains("Calling-Station-Id"), "{answer}");
 }
 

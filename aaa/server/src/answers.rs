@@ -74,6 +74,33 @@ impl Answers {
     }
 }
 
+/// Authenticators of access requests that were granted. A client never uses one again (RFC 2865, section 3), so whoever
+/// does replays what a client has sent once. Bounded: the oldest are forgotten first.
+#[derive(Debug, Default)]
+pub(crate) struct Replays {
+    known: HashSet<Authenticator>,
+    order: VecDeque<Authenticator>,
+}
+
+impl Replays {
+    pub(crate) fn knows(&self, authenticator: Authenticator) -> bool {
+        self.known.contains(&authenticator)
+    }
+
+    pub(crate) fn note(&mut self, authenticator: Authenticator) {
+        if self.known.insert(authenticator) {
+            self.order.push_back(authenticator);
+        }
+        if self.order.len() > AUTHENTICATORS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}
+
+/// How many authenticators are remembered.
+pub(crate) const AUTHENTICATORS_MAX: usize = 65_536;
 /// How many answers are kept.
 pub(crate) const ANSWERS_MAX: usize = 8192;
 /// How many requests may be in work at once.

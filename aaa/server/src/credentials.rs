@@ -17,8 +17,8 @@ use std::fmt;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use aaa_wire::{Password, SharedSecret};
 use model::file::{self, Document, FILE_OCTETS_MAX, FileError, Problem};
@@ -34,6 +34,18 @@ pub struct Credentials {
     users: HashMap<Box<str>, User>,
     /// Which user an address belongs to.
     owners: HashMap<IpAddr, Box<str>>,
+    /// Which users an endpoint belongs to.
+    stations: HashMap<Mac, Vec<Box<str>>>,
+}
+
+/// By what a file is known to be the one that was read. Two of the same file differ if it was written in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    device: u64,
+    inode: u64,
+    octets: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 /// What a user must prove, and what comes with it.
@@ -51,12 +63,16 @@ pub(crate) struct User {
 impl Credentials {
     /// Reads `FOLDER/SLICE/SEGMENT.yaml`.
     pub fn read(folder: &Path, id: &SegmentId) -> Result<Self, SecretsError> {
-        let path = folder.join(id.slice.as_str()).join(id.segment.as_str()).with_extension("yaml");
+        let path = path(folder, id);
         let file = path.display().to_string();
         let unreadable = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => SecretsError::Missing { file: file.clone() },
             kind => SecretsError::Unreadable { file: file.clone(), kind },
         };
+        // Before it is opened, for to open a pipe that nobody writes to would hold us up.
+        if !std::fs::metadata(&path).map_err(unreadable)?.is_file() {
+            return Err(SecretsError::NoFile { file });
+        }
         let opened = std::fs::File::open(&path).map_err(unreadable)?;
         // Of the opened file, so that it can't be exchanged between the check and the reading.
         let mode = opened.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
@@ -67,6 +83,18 @@ impl Credentials {
         // One octet more than is allowed, so that the reader sees that it is too long.
         opened.take(FILE_OCTETS_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
         Self::parse(&file, &text)
+    }
+
+    /// What tells whether the file is another than before; none if there is none.
+    pub(crate) fn stamp(folder: &Path, id: &SegmentId) -> Option<Stamp> {
+        let metadata = std::fs::metadata(path(folder, id)).ok()?;
+        Some(Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            octets: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
     }
 
     /// From the text of a file, which is named in errors.
@@ -108,6 +136,11 @@ impl Credentials {
         self.owners.get(&address).map(AsRef::as_ref)
     }
 
+    /// May a user have an endpoint? One that credentials name is for their users alone.
+    pub(crate) fn may_have(&self, user: &str, mac: Mac) -> bool {
+        self.stations.get(&mac).is_none_or(|users| users.iter().any(|owner| **owner == *user))
+    }
+
     fn add_client(&mut self, spec: &ClientSecret) -> Result<(), Mistake> {
         let secret = SharedSecret::new(spec.secret.0.as_bytes()).map_err(|e| ("secret", e.to_string()))?;
         match self.secrets.insert(spec.name.clone(), secret) {
@@ -142,12 +175,19 @@ impl Credentials {
                 Entry::Occupied(entry) => return Err((field, format!("{address} is the user `{}`'s", entry.get()))),
             };
         }
+        if let Some(mac) = spec.mac {
+            self.stations.entry(mac).or_default().push(spec.name.as_str().into());
+        }
         let user = User { password, mac: spec.mac, address: spec.address, address6: spec.address6, sessions_max };
         match self.users.insert(spec.name.as_str().into(), user) {
             None => Ok(()),
             Some(_) => Err(("name", format!("the user `{}` stands twice; expected each once", spec.name))),
         }
     }
+}
+
+fn path(folder: &Path, id: &SegmentId) -> PathBuf {
+    folder.join(id.slice.as_str()).join(id.segment.as_str()).with_extension("yaml")
 }
 
 /// Can it be the address of one endpoint?
@@ -177,6 +217,12 @@ pub enum SecretsError {
         file: String,
         /// What the system says.
         kind: std::io::ErrorKind,
+    },
+    /// It is a folder, a pipe or a device.
+    #[error("{file} is no file")]
+    NoFile {
+        /// Where a file should be.
+        file: String,
     },
     /// Others than its owner can read or change it.
     #[error("{file} has mode {mode:04o}; expected that only its owner can read it: 0600")]

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use model::ClientName;
 
+use crate::grant::NasId;
 use crate::record::{AccountingEvent, Fingerprint, Record};
 
 /// What is known of an event.
@@ -19,6 +20,7 @@ pub(crate) enum Event {
 #[derive(Debug)]
 struct Seen {
     client: ClientName,
+    nas: NasId,
     event: AccountingEvent,
     event_seconds: u64,
     durable: bool,
@@ -26,18 +28,32 @@ struct Seen {
     turn: u64,
 }
 
+/// A NAS says that it has restarted or is about to stop, and that is being written.
+#[derive(Debug)]
+struct Restart {
+    fingerprint: Fingerprint,
+    client: ClientName,
+    nas: NasId,
+}
+
 /// Bounded: the oldest events are forgotten first.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     seen: HashMap<Fingerprint, Seen>,
     order: VecDeque<(u64, Fingerprint)>,
+    /// As many as there are requests in work, at most.
+    restarting: Vec<Restart>,
     turns: u64,
 }
 
 impl Events {
-    /// Is it known? A report of the NAS itself says the same after each restart; it is known only if it happened at the
+    /// Is it known? A report of the NAS itself may say the same after each restart; it is known only if it happened at the
     /// same time, too.
     pub(crate) fn look(&self, record: &Record) -> Event {
+        // While it is being written that the NAS has restarted, nobody knows what its names mean.
+        if !record.event.is_of_nas() && self.restarting.iter().any(|restart| restart.covers(record)) {
+            return Event::InProgress;
+        }
         match self.seen.get(&record.fingerprint) {
             Some(seen) if record.event.is_of_nas() && !same_moment(seen.event_seconds, record.event_seconds) => {
                 Event::New
@@ -51,12 +67,13 @@ impl Events {
     /// It is being written, or was read from the disk.
     pub(crate) fn insert(&mut self, record: &Record, durable: bool) {
         if record.event.is_of_nas() {
-            // The NAS has forgotten its sessions and may use their names again.
-            self.seen.retain(|_, seen| seen.client != record.client || seen.event.is_of_nas());
+            let restart = Restart { fingerprint: record.fingerprint, client: record.client.clone(), nas: record.nas() };
+            if durable { self.restarted(&restart) } else { self.restarting.push(restart) }
         }
         self.turns += 1;
         let seen = Seen {
             client: record.client.clone(),
+            nas: record.nas(),
             event: record.event,
             event_seconds: record.event_seconds,
             durable,
@@ -78,11 +95,32 @@ impl Events {
         if let Some(seen) = self.seen.get_mut(&fingerprint) {
             seen.durable = true;
         }
+        for restart in self.written(fingerprint) {
+            self.restarted(&restart);
+        }
     }
 
     /// It could not be written.
     pub(crate) fn forget(&mut self, fingerprint: Fingerprint) {
         self.seen.remove(&fingerprint);
+        drop(self.written(fingerprint));
+    }
+
+    fn written(&mut self, fingerprint: Fingerprint) -> Vec<Restart> {
+        self.restarting.extract_if(.., |restart| restart.fingerprint == fingerprint).collect()
+    }
+
+    /// A NAS has forgotten its sessions and may use their names again.
+    fn restarted(&mut self, restart: &Restart) {
+        self.seen.retain(|_, seen| {
+            seen.event.is_of_nas() || seen.client != restart.client || !seen.nas.may_be(&restart.nas)
+        });
+    }
+}
+
+impl Restart {
+    fn covers(&self, record: &Record) -> bool {
+        self.client == record.client && record.nas().may_be(&self.nas)
     }
 }
 

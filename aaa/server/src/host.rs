@@ -21,7 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::binder::{BindRefused, Binder};
 use crate::config::{Now, RealmConfig};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Stamp};
 use crate::grant::{Session, Unbind};
 use crate::journal::{Journal, JournalError};
 use crate::readiness::{NotReady, Readiness};
@@ -67,7 +67,7 @@ enum Command {
 
 impl Host {
     /// Starts a realm. Needs a tokio runtime. What it lacks (secrets, a socket, the journal) it says in its status, and
-    /// tries again from time to time.
+    /// tries again from time to time. Secrets that change are read anew.
     pub fn start<B: Binder>(config: RealmConfig, place: Place, binder: Arc<B>) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
         let readiness = Readiness::NotReady(Vec::new());
@@ -137,6 +137,8 @@ struct Work<B> {
     socket_problem: Option<NotReady>,
     journal: Option<mpsc::Sender<(Box<PendingRecord>, SocketAddr)>>,
     journal_problem: Option<NotReady>,
+    /// Of the secrets file that was read.
+    stamp: Option<Stamp>,
     written: (mpsc::Sender<Written>, mpsc::Receiver<Written>),
     binds: JoinSet<Bound>,
 }
@@ -144,6 +146,8 @@ struct Work<B> {
 impl<B: Binder> Work<B> {
     fn new(config: RealmConfig, place: Place, binder: Arc<B>, status: Arc<Mutex<Status>>) -> Self {
         let started = Instant::now();
+        // The stamp first: if the file changes in between, it is read again.
+        let stamp = Credentials::stamp(&place.secrets, &config.id);
         let credentials = Credentials::read(&place.secrets, &config.id);
         let realm = Realm::new(config, credentials, random(), now(started));
         Self {
@@ -157,6 +161,7 @@ impl<B: Binder> Work<B> {
             socket_problem: None,
             journal: None,
             journal_problem: None,
+            stamp,
             written: mpsc::channel(WRITTEN_MAX),
             binds: JoinSet::new(),
         }
@@ -186,7 +191,7 @@ impl<B: Binder> Work<B> {
                 },
                 Some(bound) = self.binds.join_next() => match bound {
                     Ok(bound) => self.bound(bound).await,
-                    Err(error) => tracing::error!(%error, "a binding ended by a fault of its own"),
+                    Err(error) => tracing::error!(%error, "a wait for a binding ended by a fault of its own"),
                 },
                 Some(written) = self.written.1.recv() => self.recorded(written).await,
                 datagram = receive(self.sockets.as_ref().map(|s| &s.accounting), &mut accounting) => {
@@ -198,7 +203,7 @@ impl<B: Binder> Work<B> {
                 () = tokio::time::sleep_until(deadline) => {
                     let ended = self.realm.on_time(now(self.started));
                     self.unbind(ended).await;
-                    if self.lacks() && self.tried.elapsed() >= RETRY {
+                    if self.tried.elapsed() >= LOOK {
                         self.open().await;
                     }
                 }
@@ -209,24 +214,24 @@ impl<B: Binder> Work<B> {
     /// The next moment at which something is due by itself.
     fn deadline(&self) -> tokio::time::Instant {
         let due = self.realm.next_deadline().map(|at| self.started + at);
-        // From the last try on: however much happens meanwhile, the next one comes.
-        let retry = self.lacks().then(|| self.tried + RETRY);
-        let idle = Instant::now() + IDLE;
-        due.into_iter().chain(retry).min().unwrap_or(idle).into()
+        // From the last look on: however much happens meanwhile, the next one comes.
+        let look = self.tried + LOOK;
+        due.map_or(look, |due| due.min(look)).into()
     }
 
-    /// Is there something that it can't serve everybody without?
-    fn lacks(&self) -> bool {
-        self.sockets.is_none() || self.journal.is_none() || !self.realm.missing().is_empty()
-    }
-
-    /// Opens what is not open, sockets and journal, and reads secrets that are not as they should be once more.
+    /// Opens what is not open, sockets and journal, and reads the secrets anew if their file is another one or has not
+    /// been read as it should be.
     async fn open(&mut self) {
         self.tried = Instant::now();
-        if !self.realm.missing().is_empty() {
-            let config = self.realm.config().clone();
-            let credentials = Credentials::read(&self.place.secrets, &config.id);
-            let revoked = self.realm.reconfigure(config, credentials, now(self.started));
+        let (folder, id) = (self.place.secrets.clone(), self.realm.config().id.clone());
+        let (before, missing) = (self.stamp, !self.realm.missing().is_empty());
+        let read = tokio::task::spawn_blocking(move || {
+            let stamp = Credentials::stamp(&folder, &id);
+            (stamp != before || missing).then(|| (stamp, Credentials::read(&folder, &id)))
+        });
+        if let Ok(Some((stamp, credentials))) = read.await {
+            self.stamp = stamp;
+            let revoked = self.realm.take_secrets(credentials);
             self.unbind(revoked).await;
         }
         if self.journal.is_none() {
@@ -259,6 +264,7 @@ impl<B: Binder> Work<B> {
     }
 
     async fn reconfigure(&mut self, config: RealmConfig) {
+        self.stamp = Credentials::stamp(&self.place.secrets, &config.id);
         let credentials = Credentials::read(&self.place.secrets, &config.id);
         let moves = config.program.access_port != self.realm.config().program.access_port;
         let revoked = self.realm.reconfigure(config, credentials, now(self.started));
@@ -302,8 +308,20 @@ impl<B: Binder> Work<B> {
             Outcome::Bind(pending) => {
                 let binder = self.binder.clone();
                 self.binds.spawn(async move {
-                    let bind = tokio::time::timeout(BIND_PATIENCE, binder.bind(pending.grant().clone()));
-                    let result = bind.await.unwrap_or(Err(BindRefused::TimedOut));
+                    // In a task of its own, so that a fault of the binder ends that and not the wait for it.
+                    let grant = pending.grant().clone();
+                    let mut bind = tokio::spawn(async move { binder.bind(grant).await });
+                    let result = match tokio::time::timeout(BIND_PATIENCE, &mut bind).await {
+                        Ok(Ok(result)) => result,
+                        Ok(Err(fault)) => {
+                            tracing::error!(%fault, "a binding ended by a fault of its own");
+                            Err(BindRefused::TimedOut)
+                        }
+                        Err(_) => {
+                            bind.abort();
+                            Err(BindRefused::TimedOut)
+                        }
+                    };
                     Bound { pending, result, from }
                 });
             }
@@ -351,7 +369,10 @@ impl<B: Binder> Work<B> {
     async fn unbind(&self, ended: Vec<Unbind>) {
         for unbind in ended {
             tracing::info!(realm = %unbind.segment, session = %unbind.session, cause = unbind.cause.as_str(), "a session ended");
-            self.binder.unbind(unbind).await;
+            let session = unbind.session;
+            if tokio::time::timeout(BIND_PATIENCE, self.binder.unbind(unbind)).await.is_err() {
+                tracing::error!(%session, "the dataplane did not answer; it may forward for an endpoint whose session ended");
+            }
         }
     }
 
@@ -452,12 +473,10 @@ const BATCH_MAX: usize = 1_024;
 const WRITTEN_MAX: usize = 4;
 /// Datagrams of one socket before the other gets its turn.
 const DATAGRAMS_PER_TURN_MAX: usize = 32;
-/// How long the dataplane may take to bind.
+/// How long the dataplane may take to bind, or to unbind.
 const BIND_PATIENCE: Duration = Duration::from_secs(2);
-/// How long after a failure to open something it is tried again.
-const RETRY: Duration = Duration::from_secs(2);
-/// How long nothing at all is due.
-const IDLE: Duration = Duration::from_hours(1);
+/// How often it looks whether its secrets are still those that it read, and tries to open what it could not.
+const LOOK: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests;

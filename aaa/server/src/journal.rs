@@ -16,8 +16,9 @@
 
 mod file;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::record::Record;
@@ -95,12 +96,11 @@ impl Journal {
     }
 
     fn open_with(folder: &Path, limits: Limits) -> Result<(Self, Recovered), JournalError> {
-        std::fs::create_dir_all(folder).map_err(|e| io(folder, &e))?;
+        make_folder(folder).map_err(|e| io(folder, &e))?;
         let numbers = file::numbers(folder)?;
         let number = numbers.last().copied().unwrap_or(1);
         let path = file::path(folder, number);
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| io(&path, &e))?;
-        lock(&file, &path)?;
+        let file = open_file(&path)?;
         sync_folder(folder)?;
         let mut recovered = Recovered::default();
         // The events of the file before may still be reported again.
@@ -158,9 +158,17 @@ impl Journal {
             return Err(JournalError::Full { path: self.folder.display().to_string(), files: count });
         }
         let path = file::path(&self.folder, self.number + 1);
-        let file = OpenOptions::new().create_new(true).append(true).open(&path).map_err(|e| io(&path, &e))?;
-        lock(&file, &path)?;
+        let file = open_file(&path)?;
+        // One that an attempt before this has left behind is empty, and as good as new.
+        let octets = file.metadata().map_err(|e| io(&path, &e))?.len();
+        if octets > 0 {
+            return Err(JournalError::Io { path: path.display().to_string(), kind: std::io::ErrorKind::AlreadyExists });
+        }
         sync_folder(&self.folder)?;
+        if count + 1 >= self.limits.files / 4 * 3 {
+            let (folder, files) = (self.folder.display(), count + 1);
+            tracing::warn!(%folder, files, most = self.limits.files, "the journal fills up; move the older files away");
+        }
         self.file = file;
         self.number += 1;
         self.length = 0;
@@ -171,6 +179,20 @@ impl Journal {
     fn path(&self) -> PathBuf {
         file::path(&self.folder, self.number)
     }
+}
+
+/// Only the edge may read who was where: the folder and what is in it are its own.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
+    std::fs::set_permissions(folder, Permissions::from_mode(FOLDER_MODE))
+}
+
+fn open_file(path: &Path) -> Result<File, JournalError> {
+    let opened = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path);
+    let file = opened.map_err(|e| io(path, &e))?;
+    file.set_permissions(Permissions::from_mode(FILE_MODE)).map_err(|e| io(path, &e))?;
+    lock(&file, path)?;
+    Ok(file)
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
@@ -191,6 +213,8 @@ fn io(path: &Path, error: &std::io::Error) -> JournalError {
 
 /// A file that has grown to this is followed by the next.
 pub(crate) const JOURNAL_FILE_OCTETS_MAX: u64 = 64 << 20;
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 /// How many files there may be in a folder.
 pub(crate) const JOURNAL_FILES_MAX: u32 = 64;
 

@@ -1,7 +1,8 @@
 //! The core of a realm: a datagram and the time in, a decision out. No socket, no clock.
 //!
-//! The order is fixed: who may ask from that address, may they ask now, is it RADIUS, does the seal hold, is it a request
-//! that came again; only then is its meaning read. Endpoints are bound and records are written by the host, between
+//! The order is fixed: who may ask from that address, is it RADIUS, does the seal hold, may they ask now, is it a request
+//! that came again; only then is its meaning read. A seal that does not hold costs the client none of its requests, for
+//! anybody can send such a thing in its name. Endpoints are bound and records are written by the host, between
 //! [`Realm::handle`] and [`Realm::bound`] or [`Realm::recorded`]; the answer comes from the latter, so that none is sent
 //! too early.
 
@@ -17,7 +18,7 @@ use aaa_wire::authenticator::verify_request;
 use aaa_wire::{Answer, Code, IntegrityError, Packet, Password, Verified};
 use model::ClientName;
 
-use crate::answers::{Answers, Known, RequestKey};
+use crate::answers::{Answers, Known, Replays, RequestKey};
 use crate::binder::BindRefused;
 use crate::clients::Clients;
 use crate::config::{Now, RealmConfig};
@@ -109,6 +110,7 @@ pub struct Realm {
     /// Sessions that gave way to one that is being bound, by that one: the dataplane may still have them.
     replaced: HashMap<SessionId, Entry>,
     answers: Answers,
+    replays: Replays,
     events: Events,
     counters: Counters,
     /// Stands in for users that don't exist, so that asking for one takes as long as asking for another.
@@ -132,6 +134,7 @@ impl Realm {
             sessions: Sessions::default(),
             replaced: HashMap::new(),
             answers: Answers::default(),
+            replays: Replays::default(),
             events: Events::default(),
             counters: Counters::default(),
             decoy: User::decoy(),
@@ -149,8 +152,7 @@ impl Realm {
         }
     }
 
-    /// Takes a new program, and what its secrets file has. Sessions whose credential or client is no longer what it was
-    /// end. If the file can't be read, the secrets that were read before go on to serve, and the realm says so.
+    /// Takes a new program, and what its secrets file has. Sessions whose client is no longer in it end.
     pub fn reconfigure(
         &mut self,
         config: RealmConfig,
@@ -159,6 +161,12 @@ impl Realm {
     ) -> Vec<Unbind> {
         self.clients = Clients::new(&config.program, now.monotonic);
         self.config = config;
+        self.take_secrets(credentials)
+    }
+
+    /// Takes what its secrets file has. Sessions whose credential or client is no longer what it was end. If the file can't
+    /// be read, the secrets that were read before go on to serve, and the realm says so.
+    pub fn take_secrets(&mut self, credentials: Result<Credentials, SecretsError>) -> Vec<Unbind> {
         let former = match credentials {
             Ok(credentials) => {
                 self.problem = None;
@@ -291,12 +299,11 @@ impl Realm {
         let index = self.clients.find(from.ip().to_canonical()).ok_or(DropReason::UnknownClient)?;
         let client = self.clients.name(index).cloned().ok_or(DropReason::UnknownClient)?;
         let secret = self.credentials.secret(&client).ok_or(DropReason::ClientWithoutSecret)?;
-        // Before anything that costs time, so that a flood costs none.
+        let packet = Packet::parse(datagram).map_err(|_| DropReason::Malformed)?;
+        let request = verify_request(packet, secret).map_err(seal_reason)?;
         if !self.clients.take(index, now.monotonic) {
             return Err(DropReason::RateLimited);
         }
-        let packet = Packet::parse(datagram).map_err(|_| DropReason::Malformed)?;
-        let request = verify_request(packet, secret).map_err(seal_reason)?;
         match (packet.code(), service) {
             (Code::ACCESS_REQUEST, Service::Access) | (Code::ACCOUNTING_REQUEST, Service::Accounting) => {}
             (Code::STATUS_SERVER, _) => return self.status(service, &client, &request).map(Outcome::Answer),
@@ -316,6 +323,9 @@ impl Realm {
                 Ok(Outcome::Answer(answer))
             }
             Known::InProgress => Err(DropReason::DuplicateInProgress),
+            Known::No if service == Service::Access && self.replays.knows(key.authenticator) => {
+                Err(DropReason::RequestReplayed)
+            }
             Known::No if service == Service::Access => self.access(now, key, &client, &request),
             Known::No => self.accounting(now, key, &client, &request),
         }

@@ -69,6 +69,8 @@ named! {
         AccountingStatusLeftOut = "accounting-status-left-out",
         /// An accounting request without what RFC 2866 asks for, or with a value of the wrong form.
         AccountingInvalid = "accounting-invalid",
+        /// An access request whose authenticator was used before, and not just now: a replay.
+        RequestReplayed = "request-replayed",
         /// The record could not be written, so that it is not confirmed.
         NotRecorded = "not-recorded",
         /// The answer, with the Proxy-States of the request, would have more than 4096 octets.
@@ -107,12 +109,14 @@ named! {
         TwoCredentials = "two-credentials",
         /// An attribute's value has the wrong form (RFC 2865, section 5).
         MalformedValue = "malformed-value",
-        /// No Calling-Station-Id, so that there is nothing to bind.
+        /// No Calling-Station-Id, and the credential names no MAC address, so that there is nothing to bind.
         CallingStationMissing = "calling-station-missing",
         /// A Calling-Station-Id that is no unicast MAC address.
         CallingStationUnusable = "calling-station-unusable",
         /// The credential belongs to another MAC address.
         CallingStationForeign = "calling-station-foreign",
+        /// The MAC address is that of another user's credential.
+        CallingStationTaken = "calling-station-taken",
         /// The address asked for is no unicast address.
         AddressUnusable = "address-unusable",
         /// The address belongs to another user or is in use by another session.

@@ -1,7 +1,7 @@
 //! Accounting records: what a request says, and what the realm knows of it (RFC 2866).
 
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aaa_wire::{Attribute, Malformed, Packet, Type};
 use model::{ClientName, Mac};
@@ -154,6 +154,12 @@ impl Record {
             terminate_cause: integer(packet, Type::ACCT_TERMINATE_CAUSE)?,
             fingerprint: Fingerprint::of(client, packet),
         })
+    }
+
+    /// How long ago it happened.
+    pub(crate) fn age(&self, now: SystemTime) -> Duration {
+        let happened = UNIX_EPOCH + Duration::from_secs(self.event_seconds);
+        now.duration_since(happened).unwrap_or_default()
     }
 
     /// The NAS that reported it.

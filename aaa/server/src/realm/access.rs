@@ -51,6 +51,7 @@ impl Realm {
                 if !self.answers.begin(key) {
                     return Err(DropReason::TooManyPending);
                 }
+                self.replays.note(key.authenticator);
                 self.last = grant.session;
                 let previous = self.sessions.insert(Entry {
                     deadline: now.monotonic + grant.lifetime,
@@ -81,6 +82,10 @@ impl Realm {
         };
         let user = self.prove(client, identity, packet)?;
         let mac = endpoint(packet, user)?;
+        if !self.credentials.may_have(identity, mac) {
+            let message = "the endpoint belongs to another user";
+            return Err(Rejection::new(RejectReason::CallingStationTaken, message).into());
+        }
         let (address, address6) = self.addresses(identity, mac, user, packet)?;
         self.check_limits(identity, mac, user)?;
         Ok(Grant {
@@ -176,11 +181,13 @@ impl Realm {
     }
 }
 
-/// The MAC address to bind (RFC 3580, section 3.21).
+/// The MAC address to bind: the one of Calling-Station-Id (RFC 3580, section 3.21); from a client that sends none, the one
+/// that the credential is for.
 fn endpoint(packet: &Packet<'_>, user: &User) -> Result<Mac, Rejection> {
     let reject = |reason, message: &'static str| Err(Rejection::new(reason, message));
     let Some(station) = packet.get(Type::CALLING_STATION_ID) else {
-        return reject(RejectReason::CallingStationMissing, "no Calling-Station-Id: nothing to bind");
+        let missing = || reject(RejectReason::CallingStationMissing, "no Calling-Station-Id: nothing to bind");
+        return user.mac.map_or_else(missing, Ok);
     };
     let mac = station.text().ok().and_then(|text| text.parse::<Mac>().ok()).filter(|mac| mac.is_unicast());
     match mac {

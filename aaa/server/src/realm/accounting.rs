@@ -1,5 +1,7 @@
 //! Accounting requests: which event it is, whether it is known, whose session it is, and what ends with it.
 
+use std::time::Duration;
+
 use aaa_wire::{Answer, Code, Packet, Type, Verified};
 use model::ClientName;
 use model::profile::AaaFeature;
@@ -29,7 +31,12 @@ impl Realm {
             Unrecordable::Malformed(_) | Unrecordable::Missing(_) => DropReason::AccountingInvalid,
         })?;
         let answer = Answer::to(request, Code::ACCOUNTING_RESPONSE);
-        match self.events.look(&record) {
+        let look = match self.events.look(&record) {
+            // A NAS that starts anew says so with another authenticator.
+            Event::New if record.event.is_of_nas() && self.replays.knows(key.authenticator) => Event::Recorded,
+            look => look,
+        };
+        match look {
             Event::New => {}
             Event::InProgress => return Err(DropReason::DuplicateInProgress),
             Event::Recorded => {
@@ -41,7 +48,9 @@ impl Realm {
         if !self.answers.begin(key) {
             return Err(DropReason::TooManyPending);
         }
-        if !record.event.is_of_nas() {
+        if record.event.is_of_nas() {
+            self.replays.note(key.authenticator);
+        } else {
             let session = self.session_of(&record, packet);
             record.authenticated = session.is_some();
             record.session = session.map(|id| id.to_string());
@@ -62,7 +71,7 @@ impl Realm {
         if !record.authenticated {
             self.counters.add(Tally::RecordedUnauthenticated);
         }
-        let unbind = self.follow(&record);
+        let unbind = self.follow(now, &record);
         Completion { unbind, answer: self.seal(now, key, answer, &record.client) }
     }
 
@@ -74,7 +83,7 @@ impl Realm {
     }
 
     /// What a record means for the sessions.
-    fn follow(&mut self, record: &Record) -> Vec<Unbind> {
+    fn follow(&mut self, now: Now, record: &Record) -> Vec<Unbind> {
         let id = record.session.as_ref().and_then(|id| id.parse().ok());
         match record.event {
             AccountingEvent::Start | AccountingEvent::Interim => {
@@ -84,6 +93,8 @@ impl Realm {
                 Vec::new()
             }
             AccountingEvent::Stop => id.and_then(|id| self.end(id, EndCause::ClientStop)).into_iter().collect(),
+            // Long ago: whatever sessions it had then, those that there are began later.
+            AccountingEvent::On | AccountingEvent::Off if record.age(now.wall) > RESTART_AGE_MAX => Vec::new(),
             AccountingEvent::On | AccountingEvent::Off => {
                 let nas = record.nas();
                 let gone: Vec<SessionId> = self
@@ -121,3 +132,6 @@ impl Realm {
         same.then_some(entry.grant.session)
     }
 }
+
+/// How late a NAS may say that it has restarted; later it is recorded, and ends nothing.
+const RESTART_AGE_MAX: Duration = Duration::from_hours(1);

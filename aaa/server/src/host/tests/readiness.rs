@@ -148,3 +148,45 @@ async fn a_new_program_holds_when_reconfigure_returns_and_revoked_sessions_are_u
     assert_eq!(nas.ask(&Ask::user("guest", 4, 7).pap(b"other")).await.code, ACCESS_ACCEPT);
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_credential_that_is_taken_out_of_the_file_ends_its_session_by_itself() {
+    let site = Site::new();
+    let host = site.start_ready().await;
+    let nas = site.nas().await;
+    assert_eq!(nas.ask(&Ask::meter(1)).await.code, ACCESS_ACCEPT);
+    assert_eq!(nas.ask(&Ask::guest(2, 1)).await.code, ACCESS_ACCEPT);
+    let lines: Vec<&str> = SITE_SECRETS.lines().filter(|line| !line.contains("guest")).collect();
+    let without = lines.join("\n");
+    site.write_secrets(&without, 0o600);
+    until(&host, |status| status.sessions == 1).await;
+    assert_eq!(nas.ask(&Ask::guest(3, 1)).await.code, ACCESS_REJECT);
+    assert_eq!(host.sessions().await[0].grant.identity, "meter-0042");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_the_secrets_holds_nobody_up() {
+    let site = Site::without_secrets();
+    let file = site.secrets_file();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&file).status().unwrap().success());
+    let host = site.start();
+    until(&host, |status| status.readiness.reason().contains("is no file")).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn only_the_edge_can_read_its_journal() {
+    let site = Site::new();
+    let folder = site.journal();
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let host = site.start_ready().await;
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+    host.stop().await;
+}

@@ -117,7 +117,7 @@ async fn more_bindings_than_may_be_in_flight_wait_in_the_socket_and_accounting_d
         Ask::new(ACCESS_REQUEST, low)
             .fresh(number.into())
             .add(Type::USER_NAME, "head-end")
-            .add(Type::CALLING_STATION_ID, format!("02-00-00-00-{high:02X}-{low:02X}"))
+            .add(Type::CALLING_STATION_ID, format!("02-00-00-01-{high:02X}-{low:02X}"))
             .pap(b"arctangent")
     };
     let many = u16::try_from(BINDS_MAX).unwrap();

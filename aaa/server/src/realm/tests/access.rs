@@ -295,3 +295,19 @@ fn a_status_server_is_answered_on_both_ports_under_its_seal() {
     }
     assert_eq!((world.realm.counters().tally(Tally::StatusAnswered), world.realm.session_count()), (2, 0));
 }
+
+#[test]
+fn a_credential_that_names_its_endpoint_needs_no_calling_station_id() {
+    let mut world = World::full();
+    let (grant, _) = world.admit(&Ask::meter(1).without(Type::CALLING_STATION_ID));
+    assert_eq!(grant.mac, mac(0x2a));
+}
+
+#[test]
+fn an_endpoint_that_a_credential_names_is_nobody_elses() {
+    let mut world = World::full();
+    let (grant, _) = world.admit(&Ask::meter(1));
+    let (reason, _) = world.reject(&Ask::guest(2, 0x2a));
+    assert_eq!(reason, RejectReason::CallingStationTaken);
+    assert_eq!(world.realm.sessions()[0].grant.session, grant.session);
+}

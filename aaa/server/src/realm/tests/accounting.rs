@@ -1,6 +1,7 @@
 //! Accounting: what is recorded, how often, and what a record ends.
 
 use std::net::IpAddr;
+use std::time::UNIX_EPOCH;
 
 use aaa_wire::Type;
 use model::profile::AaaFeature;
@@ -358,4 +359,41 @@ fn so_many_sessions_of_the_past_are_remembered_and_no_more() {
     assert!(world.account(&of(&first, 2, INTERIM)).0.authenticated);
     replace(&mut world, 1);
     assert!(!world.account(&of(&first, 3, STOP)).0.authenticated);
+}
+
+#[test]
+fn a_nas_that_restarts_makes_nobody_forget_what_another_has_reported() {
+    let mut world = World::full();
+    let of = |ask: Ask, nas: &str| ask.add(Type::NAS_IDENTIFIER, nas);
+    let on = |identifier, nas| of(Ask::new(ACCOUNTING_REQUEST, identifier).number(Type::ACCT_STATUS_TYPE, ON), nas);
+    let _ = world.account(&of(Ask::accounting(1, START, "s"), "two"));
+    let _ = world.account(&on(2, "one"));
+    let outcome = world.ask(&of(Ask::accounting(3, START, "s"), "two"));
+    assert!(matches!(outcome, Outcome::Answer(_)), "{outcome:?}");
+    assert_eq!(world.realm.counters().tally(Tally::RecordedAgain), 1);
+    // While it is being written that it has restarted itself, its names mean nothing certain; afterwards they are new.
+    let pending = world.record(&on(4, "two"));
+    let again = of(Ask::accounting(5, START, "s"), "two");
+    assert_eq!(dropped(&mut world, &again), DropReason::DuplicateInProgress);
+    let _ = world.realm.recorded(world.now(), pending, true);
+    let _ = world.account(&again);
+    assert_eq!(world.realm.counters().tally(Tally::Recorded), 4);
+}
+
+#[test]
+fn a_restart_that_is_replayed_or_told_long_after_ends_nothing() {
+    let mut world = World::full();
+    let on = Ask::new(ACCOUNTING_REQUEST, 1).number(Type::ACCT_STATUS_TYPE, ON);
+    let _ = world.account(&on);
+    world.admit(&Ask::guest(1, 1));
+    // The same octets, an hour later and from another port.
+    world.pass(3_600);
+    world.from.set_port(40_001);
+    assert!(matches!(world.ask(&on), Outcome::Answer(_)));
+    assert_eq!(world.realm.session_count(), 1);
+    let long_ago = u32::try_from(world.now().wall.duration_since(UNIX_EPOCH).unwrap().as_secs() - 3_700).unwrap();
+    let late =
+        Ask::new(ACCOUNTING_REQUEST, 2).number(Type::ACCT_STATUS_TYPE, ON).number(Type::EVENT_TIMESTAMP, long_ago);
+    let (_, done) = world.account(&late);
+    assert_eq!((done.unbind.len(), world.realm.session_count()), (0, 1));
 }

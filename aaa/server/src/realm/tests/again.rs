@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aaa_wire::Type;
 
-use crate::answers::ANSWER_AGE_MAX;
+use crate::answers::{ANSWER_AGE_MAX, AUTHENTICATORS_MAX, Replays};
 use crate::reason::{DropReason, RejectReason, Tally};
 use crate::support::*;
 use crate::{Outcome, Service};
@@ -51,15 +51,15 @@ fn the_same_identifier_with_another_authenticator_is_a_new_request() {
 }
 
 #[test]
-fn the_same_authenticator_with_another_identifier_or_from_another_port_is_a_new_request() {
+fn the_same_authenticator_under_another_identifier_or_from_another_port_is_a_replay() {
     let mut world = World::full();
     let mut ask = Ask::guest(1, 1);
-    let (first, _) = world.admit(&ask);
+    world.admit(&ask);
     ask.identifier = 2;
-    let (second, _) = world.admit(&ask);
+    assert!(matches!(world.ask(&ask), Outcome::Dropped(DropReason::RequestReplayed)));
     world.from.set_port(40_001);
-    let (third, _) = world.admit(&ask);
-    assert!(first.session < second.session && second.session < third.session);
+    ask.identifier = 1;
+    assert!(matches!(world.ask(&ask), Outcome::Dropped(DropReason::RequestReplayed)));
 }
 
 #[test]
@@ -72,14 +72,33 @@ fn the_answer_to_one_client_is_not_given_to_another() {
 }
 
 #[test]
-fn a_request_that_comes_after_its_answer_is_forgotten_is_worked_on_again() {
+fn a_request_that_comes_after_its_answer_is_forgotten_lets_nobody_in_again() {
     let mut world = World::full();
     let ask = Ask::guest(1, 1);
-    let (first, _) = world.admit(&ask);
+    let (grant, _) = world.admit(&ask);
     world.clock = ANSWER_AGE_MAX.saturating_sub(Duration::from_nanos(1));
     answer(world.ask(&ask));
     world.clock = ANSWER_AGE_MAX;
-    assert_ne!(world.admit(&ask).0.session, first.session);
+    assert!(matches!(world.ask(&ask), Outcome::Dropped(DropReason::RequestReplayed)));
+    // Nor after the session has ended.
+    let _ = world.account(&Ask::accounting(1, STOP, "s").add(Type::CLASS, grant.session.to_string()));
+    assert_eq!(world.realm.session_count(), 0);
+    assert!(matches!(world.ask(&ask), Outcome::Dropped(DropReason::RequestReplayed)));
+}
+
+#[test]
+fn so_many_authenticators_are_remembered() {
+    let mut replays = Replays::default();
+    let authenticator = |number: usize| {
+        let mut octets = [0; 16];
+        octets[..8].copy_from_slice(&number.to_be_bytes());
+        aaa_wire::Authenticator(octets)
+    };
+    for number in 0..=AUTHENTICATORS_MAX {
+        replays.note(authenticator(number));
+    }
+    assert!(!replays.knows(authenticator(0)) && replays.knows(authenticator(1)));
+    assert!(replays.knows(authenticator(AUTHENTICATORS_MAX)));
 }
 
 #[test]

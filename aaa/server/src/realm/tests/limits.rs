@@ -50,7 +50,7 @@ fn a_client_s_requests_above_its_rate_are_dropped_and_another_client_s_are_not()
 }
 
 #[test]
-fn what_has_no_valid_seal_uses_up_the_rate_too_and_unknown_addresses_do_not() {
+fn only_what_the_client_has_sealed_uses_up_its_rate() {
     let mut config = config(&AaaFeature::ALL);
     config.program.features.requests_per_second_max = 2;
     let mut world = World::of(config);
@@ -59,10 +59,15 @@ fn what_has_no_valid_seal_uses_up_the_rate_too_and_unknown_addresses_do_not() {
         assert!(matches!(world.hand(Service::Access, b""), Outcome::Dropped(DropReason::UnknownClient)));
     }
     world.from = city_switch();
-    for _ in 0..2 {
+    // Anybody can send these in the client's name.
+    for _ in 0..9 {
         assert!(matches!(world.hand(Service::Access, b""), Outcome::Dropped(DropReason::Malformed)));
+        let forged = Ask::guest(1, 1).under(HARBOUR_SECRET);
+        assert!(matches!(world.ask(&forged), Outcome::Dropped(DropReason::MessageAuthenticatorWrong)));
     }
-    assert!(matches!(world.ask(&Ask::guest(1, 1)), Outcome::Dropped(DropReason::RateLimited)));
+    world.admit(&Ask::guest(1, 1));
+    world.admit(&Ask::guest(2, 1));
+    assert!(matches!(world.ask(&Ask::guest(3, 1)), Outcome::Dropped(DropReason::RateLimited)));
 }
 
 #[test]

@@ -57,6 +57,12 @@ fn drop_case(reason: DropReason) -> Drop {
             let _ = world.pend(&Ask::guest(1, 1));
             (world, Service::Access, Ask::guest(2, 1).sealed())
         }
+        DropReason::RequestReplayed => {
+            let ask = Ask::guest(1, 1);
+            world.admit(&ask);
+            world.pass(30);
+            (world, Service::Access, ask.sealed())
+        }
         DropReason::TooManyPending => {
             for number in 0..PENDING_REQUESTS_MAX {
                 let _ = world.record(&Ask::accounting(1, START, &format!("session {number}")));
@@ -125,6 +131,8 @@ fn reject_case(reason: RejectReason) -> (World, Ask, &'static str) {
     let guest = Ask::guest(1, 1);
     let (ask, message) = match reason {
         RejectReason::WrongCredentials => (Ask::user("guest", 1, 1).pap(b"wrong"), ""),
+        // The endpoint that a meter's credential names.
+        RejectReason::CallingStationTaken => (Ask::guest(1, 0x2a), "belongs to another user"),
         // EAP-Response, Identity (RFC 3579, section 3.1).
         RejectReason::EapLeftOut => {
             (Ask::user("guest", 1, 1).add(Type::EAP_MESSAGE, [2, 1, 0, 5, 1]), "EAP is left out")
