@@ -9,10 +9,12 @@ use std::sync::Arc;
 use model::operation::{ChangeKind, Operation, OperationId, ResourceChange};
 use model::plan::Plan;
 use model::profile::Catalog;
+use model::program::Program;
 use model::resource::{Resource, ResourceId};
 use model::{Digest, Generation, NodeName};
 use plan::{Input, Intents, Note, Refusal, Severity};
 
+use crate::records::RecordError;
 use crate::store::StoreError;
 
 /// What is declared, what was decided from it, and the record of how it came about.
@@ -103,9 +105,9 @@ pub(crate) enum ChangeError {
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Too many operations are under way.
-    #[error("{OPERATIONS_UNFINISHED_MAX} operations are unfinished, the most that are kept; are edges away?")]
-    TooManyUnfinished,
+    /// A change before this one was not taken, and the store can't be read since.
+    #[error("the store can't be read")]
+    Records(#[from] RecordError),
     /// Too many changes wait for their turn.
     #[error("{} changes wait for their turn, the most that may", crate::writer::CHANGES_WAITING_MAX)]
     Busy,
@@ -213,7 +215,23 @@ pub(crate) fn may_release(decided: &Decided, confirmed: &BTreeMap<NodeName, Gene
         })
 }
 
-/// How many operations may wait for edges at once.
+/// The plan under which an edge is told anew what it must do, when it runs what this manager never decided: the same
+/// programs, and that of the edge of a generation that it takes for newer. `None` if the edge has no program, or speaks of
+/// a generation that no manager comes to.
+pub(crate) fn overtaken(plan: &Plan, edge: &NodeName, reported: Generation) -> Option<Plan> {
+    let program = plan.programs.get(edge)?;
+    let generation = plan.generation.max(reported).next();
+    if reported < program.generation || generation.get() - plan.generation.get() > GENERATIONS_LEAPT_MAX {
+        return None;
+    }
+    let mut plan = Plan { generation, ..plan.clone() };
+    plan.programs.insert(edge.clone(), Program { generation, ..program.clone() });
+    Some(plan)
+}
+
+/// How far an edge may be ahead. More than a manager decides in its life, and too few to ever run out.
+const GENERATIONS_LEAPT_MAX: u64 = 1 << 32;
+/// How many operations may wait for edges at once; the oldest is given up for one more.
 pub(crate) const OPERATIONS_UNFINISHED_MAX: usize = 1_000;
 /// How many digests are remembered of one edge.
 const DIGESTS_OF_EDGE_MAX: usize = 64;

@@ -15,6 +15,7 @@ mod core;
 pub mod daemon;
 mod decided;
 mod edges;
+mod incoming;
 mod manager;
 mod observed;
 mod operations;

@@ -1,26 +1,28 @@
 //! A running manager: store, writer, services and the port that they listen on. A process hosts one by
 //! [`daemon`](crate::daemon), a test or the demo by [`Manager::start`].
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::v1;
+use model::profile::Catalog;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
 use crate::auth::Guarded;
 use crate::core::Core;
-use crate::decided::{self, Decided};
+use crate::decided::{self, ChangeError, Decided};
+use crate::incoming;
 use crate::observed::Observed;
 use crate::profiles::{self, ProfilesError};
-use crate::records::{RecordError, Records};
+use crate::records::{self, RecordError, Records};
 use crate::services::Services;
-use crate::store::{EmbeddedStore, StoreError};
+use crate::store::{EmbeddedStore, Store as _, StoreError, Transaction};
 use crate::tls::{TlsError, TlsPaths};
 use crate::writer;
 
@@ -43,9 +45,6 @@ pub enum StartError {
     /// Its certificates.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The certificates can be read and are none.
-    #[error("the certificates can't be used")]
-    Certificates(#[source] tonic::transport::Error),
     /// Its profiles.
     #[error("the profiles can't be used")]
     Profiles(#[from] ProfilesError),
@@ -56,11 +55,11 @@ pub enum StartError {
     #[error(transparent)]
     Records(#[from] RecordError),
     /// What is in the store contradicts itself.
-    #[error(
-        "the store is inconsistent, or the profiles are not those that its plan was made with: {}",
-        _0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    )]
+    #[error("the store is inconsistent: {}", _0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Inconsistent(Vec<plan::Note>),
+    /// The profiles have changed since the plan was made, and by the new ones what is declared can't be planned.
+    #[error("the profiles have changed, and what is declared does not go with them: {0}")]
+    Misfit(String),
     /// The address.
     #[error("can't listen on {address}")]
     Listen {
@@ -88,17 +87,14 @@ impl Manager {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let tls = config.tls.load()?;
         let catalog = Arc::new(profiles::load(config.profiles.as_deref())?);
-        let opening = config.store.clone();
+        let (opening, profiles) = (config.store.clone(), catalog.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let store = EmbeddedStore::open(&opening)?;
             let records = Records::load(&store)?;
+            let records = sound(&store, records, &profiles)?;
             Ok::<_, StartError>((store, records))
         });
         let (store, records) = opened.await.map_err(|error| StartError::Thread(std::io::Error::other(error)))??;
-        let faults = decided::faults(&records.plan, &records.intents, &catalog);
-        if !faults.is_empty() {
-            return Err(StartError::Inconsistent(faults));
-        }
         let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -110,14 +106,14 @@ impl Manager {
             writer::start(Box::new(store), records, catalog.clone(), observed.clone()).map_err(StartError::Thread)?;
         let (stop, stopping) = watch::channel(false);
         let core = Arc::new(Core::new(catalog, observed, writer.clone(), decided.clone(), stopping.clone()));
-        let router = match router(tls, core).await {
+        let router = match router(core).await {
             Ok(router) => router,
             Err(error) => {
                 end(&writer, thread).await;
                 return Err(error);
             }
         };
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = incoming::take(listener, tls, stopping.clone());
         let mut stopping = stopping;
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -126,11 +122,29 @@ impl Manager {
     }
 }
 
+/// What was stored, with a plan that is sound. Profiles that have changed since it was made are a change like any other:
+/// what is declared is planned again. Without such a change a plan that is not sound is damage, and nothing is made of it.
+fn sound(store: &EmbeddedStore, records: Records, catalog: &Catalog) -> Result<Records, StartError> {
+    let profiles = records::profiles_digest(catalog);
+    let faults = decided::faults(&records.plan, &records.intents, catalog);
+    if records.profiles == Some(profiles) {
+        return if faults.is_empty() { Ok(records) } else { Err(StartError::Inconsistent(faults)) };
+    }
+    let plan = decided::next_plan(&records.intents, &records.plan, catalog, &BTreeMap::new());
+    let plan = plan.map_err(|error| match error {
+        ChangeError::Unsound(faults) => StartError::Inconsistent(faults),
+        error => StartError::Misfit(error.to_string()),
+    })?;
+    if records.profiles.is_some() || plan != records.plan {
+        tracing::warn!(before = %records.plan.generation, generation = %plan.generation, "the profiles have changed; planned again");
+    }
+    let transaction = records::put_profiles(records::put_target(Transaction::new(), &plan, records.target), profiles);
+    let target = Some(store.commit(&transaction)?);
+    Ok(Records { plan, target, profiles: Some(profiles), ..records })
+}
+
 /// Every service behind the guard; health and reflection, too.
-async fn router(
-    tls: tonic::transport::ServerTlsConfig,
-    core: Arc<Core>,
-) -> Result<tonic::transport::server::Router, StartError> {
+async fn router(core: Arc<Core>) -> Result<tonic::transport::server::Router, StartError> {
     let services = Services::new(core);
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
@@ -138,8 +152,6 @@ async fn router(
         .register_encoded_file_descriptor_set(api::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
     let mut server = Server::builder()
-        .tls_config(tls)
-        .map_err(StartError::Certificates)?
         .max_concurrent_streams(STREAMS_OF_CONNECTION_MAX)
         .http2_keepalive_interval(Some(Duration::from_secs(KEEPALIVE_SECONDS)))
         .http2_keepalive_timeout(Some(Duration::from_secs(KEEPALIVE_ANSWER_SECONDS)))

@@ -103,7 +103,8 @@ pub(crate) enum Standing {
     InStep,
     /// It runs an older program, or none yet.
     Behind,
-    /// It says that it runs something that this manager never decided.
+    /// It says that it runs something that this manager never decided, of a generation that the target can't replace: the
+    /// store has lost what it had decided, or the edge has another manager.
     Foreign,
 }
 
@@ -125,10 +126,8 @@ pub(crate) fn standing(decided: &Decided, edge: &NodeName, report: Option<&Repor
                 Standing::Foreign
             }
         }
-        (Some(_), Some(digest)) => match decided.issued.digest(edge, report.generation) {
-            Some(issued) if issued != digest => Standing::Foreign,
-            _ => Standing::Behind,
-        },
+        // Whatever it is, the target is newer and takes its place.
+        (Some(_), Some(_)) => Standing::Behind,
     }
 }
 
@@ -203,9 +202,9 @@ mod tests {
         assert_eq!(stands(&decided, None), (Standing::Behind, None));
         // Older than this manager remembers: behind, but nothing is concluded from it.
         assert_eq!(stands(&decided, Some(&program(2, 9))), (Standing::Behind, None));
-        // The right number with other content, now and before.
+        // The right number with other content: now, and before, when the target is newer in any case.
         assert_eq!(stands(&decided, Some(&program(5, 9))), (Standing::Foreign, None));
-        assert_eq!(stands(&decided, Some(&program(3, 9))), (Standing::Foreign, None));
+        assert_eq!(stands(&decided, Some(&program(3, 9))), (Standing::Behind, None));
         // Between the edge's target and the plan's generation nothing was decided for it.
         assert_eq!(stands(&decided, Some(&program(6, 2))), (Standing::Foreign, None));
         assert_eq!(stands(&decided, Some(&program(8, 2))), (Standing::Foreign, None));

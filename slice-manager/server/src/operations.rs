@@ -35,6 +35,16 @@ pub(crate) fn advance(
     (next != *operation).then_some(next)
 }
 
+/// The operation, given up: later ones ask for more of the same edges, and it is not known whether it was ever observed.
+pub(crate) fn given_up(operation: &Operation, now: Timestamp) -> Operation {
+    let problem = operation.awaiting.first().map(|(edge, generation)| OperationProblem {
+        edge: edge.clone(),
+        generation: *generation,
+        reason: "given up: it has not confirmed, and too many later changes wait for edges".to_owned(),
+    });
+    Operation { state: OperationState::Failed, state_entered: now, problem, ..operation.clone() }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

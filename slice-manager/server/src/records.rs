@@ -7,6 +7,7 @@
 //! format                      "1"
 //! intent/<resource id>        microslice.v1.Resource
 //! target                      microslice.v1.Plan
+//! profiles                    32 octets: which profiles the target was made with
 //! operation/<16 hex digits>   microslice.v1.Operation
 //! ```
 
@@ -14,8 +15,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use api::{ConvertError, v1};
+use model::Digest;
 use model::operation::{Operation, OperationId};
 use model::plan::Plan;
+use model::profile::Catalog;
 use model::resource::{Resource, ResourceId};
 use plan::Intents;
 use prost::Message;
@@ -29,6 +32,8 @@ pub(crate) struct Records {
     pub(crate) plan: Plan,
     /// The version of the target, by which a later one is compared and set.
     pub(crate) target: Option<Revision>,
+    /// The profiles that the plan was made with.
+    pub(crate) profiles: Option<Digest>,
     pub(crate) operations: BTreeMap<OperationId, Arc<Operation>>,
 }
 
@@ -79,6 +84,10 @@ impl Records {
         for (key, entry) in store.scan("")? {
             match key.split_once('/') {
                 None if key == FORMAT_KEY => {}
+                None if key == PROFILES_KEY => {
+                    let octets = <[u8; 32]>::try_from(entry.value).map_err(|_| StoreError::Damaged(key))?;
+                    records.profiles = Some(Digest::from_bytes(octets));
+                }
                 None if key == TARGET_KEY => {
                     records.plan = read::<v1::Plan, _>(&key, &entry)?;
                     records.target = Some(entry.version);
@@ -147,6 +156,16 @@ pub(crate) fn put_target(transaction: Transaction, plan: &Plan, parent: Option<R
     transaction.check(TARGET_KEY, parent).put(TARGET_KEY, v1::Plan::from(plan).encode_to_vec())
 }
 
+/// By what profiles are known to be the same.
+pub(crate) fn profiles_digest(catalog: &Catalog) -> Digest {
+    Digest::of(&format!("{catalog:?}"))
+}
+
+/// Adds which profiles the target was made with.
+pub(crate) fn put_profiles(transaction: Transaction, profiles: Digest) -> Transaction {
+    transaction.put(PROFILES_KEY, profiles.as_bytes().to_vec())
+}
+
 /// Adds an operation.
 pub(crate) fn put_operation(transaction: Transaction, operation: &Operation) -> Transaction {
     transaction.put(operation_key(operation.id), v1::Operation::from(operation).encode_to_vec())
@@ -170,5 +189,6 @@ fn operation_key(id: OperationId) -> String {
 const FORMAT: u32 = 1;
 const FORMAT_KEY: &str = "format";
 const TARGET_KEY: &str = "target";
+const PROFILES_KEY: &str = "profiles";
 const INTENT: &str = "intent";
 const OPERATION: &str = "operation";

@@ -15,7 +15,7 @@ use model::profile::Catalog;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::decided::{self, ChangeError, Decided, Decision, Issued, OPERATIONS_UNFINISHED_MAX, Wish};
-use crate::observed::{Observed, confirmed, now};
+use crate::observed::{Observed, Standing, confirmed, now, standing};
 use crate::operations;
 use crate::records::{self, RecordError, Records};
 use crate::store::{Revision, Store, StoreError, Transaction};
@@ -73,7 +73,7 @@ pub(crate) fn start(
     let reported = Arc::new(AtomicBool::new(false));
     let (target, decided) = taken_over(records, &Issued::default());
     let (published, decided) = watch::channel(Arc::new(decided));
-    let writer = Writer { store, catalog, observed, target, published, reported: reported.clone() };
+    let writer = Writer { store, catalog, observed, target, blind: false, published, reported: reported.clone() };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(inbox))?;
     Ok((WriterHandle { messages, reported }, decided, thread))
 }
@@ -94,6 +94,8 @@ struct Writer {
     observed: Arc<Observed>,
     /// The version of the stored target, by which the next is compared and set.
     target: Option<Revision>,
+    /// A commit has failed, and the store could not be read since: what is in it is not known.
+    blind: bool,
     published: watch::Sender<Arc<Decided>>,
     reported: Arc<AtomicBool>,
 }
@@ -105,17 +107,24 @@ impl Writer {
                 Message::Stop => return,
                 Message::Reported => Ok(()),
                 Message::Change { wish, requested_by, reply } => {
-                    let result = self.change(wish, requested_by);
-                    let outcome = if let Err(ChangeError::Store(_)) = result { self.reread() } else { Ok(()) };
+                    // What is in the store must be known before anything is decided from it.
+                    let known = if self.blind { self.reread() } else { Ok(()) };
+                    let result = known.map_err(ChangeError::from).and_then(|()| self.change(wish, requested_by));
+                    let failed = matches!(result, Err(ChangeError::Store(_) | ChangeError::Records(_)));
+                    let outcome = if failed { self.reread() } else { Ok(()) };
                     // A caller that is gone has its change all the same.
                     let _ = reply.send(result);
                     outcome
                 }
             };
-            if let Err(error) = outcome.and_then(|()| self.progress()) {
-                tracing::error!(error = %chain(&error), "the store can't be read any more; the manager stops");
-                return;
-            }
+            // What is published was stored and goes on to hold; edges and readers need no more than that.
+            self.blind = match outcome.and_then(|()| self.progress()) {
+                Ok(()) => false,
+                Err(error) => {
+                    tracing::error!(error = %chain(&error), "the store can't be read; nothing is changed until it can");
+                    true
+                }
+            };
         }
     }
 
@@ -131,11 +140,9 @@ impl Writer {
         };
         let confirmed = confirmed(&decided, &self.observed.snapshot());
         let Some(decision) = decided::decide(&decided, wish, &self.catalog, &confirmed)? else { return Ok(None) };
-        if decided.operations.values().filter(|o| !o.state.is_final()).count() >= OPERATIONS_UNFINISHED_MAX {
-            return Err(ChangeError::TooManyUnfinished);
-        }
         let operation = new_operation(&decided, kind, requested_by, &decision);
         let forgotten = surplus(&decided.operations);
+        let given_up = unfinished_surplus(&decided.operations).map(|old| operations::given_up(old, now()));
         let mut transaction = Transaction::new();
         for change in &decision.changes {
             let resource = decision.intents.get(&change.resource);
@@ -143,11 +150,13 @@ impl Writer {
         }
         transaction = records::put_target(transaction, &decision.plan, self.target);
         transaction = records::add_operation(transaction, &operation);
+        transaction = given_up.iter().fold(transaction, records::put_operation);
         transaction = forgotten.iter().fold(transaction, |t, id| records::delete_operation(t, *id));
         self.target = Some(self.store.commit(&transaction)?);
         let operation = Arc::new(operation);
         let mut operations = BTreeMap::clone(&decided.operations);
         operations.retain(|id, _| !forgotten.contains(id));
+        operations.extend(given_up.map(|old| (old.id, Arc::new(old))));
         operations.insert(operation.id, operation.clone());
         self.publish(&decided, Some(decision.intents), decision.plan, operations);
         tracing::info!(operation = %operation.id, generation = %operation.generation, "decided");
@@ -157,7 +166,10 @@ impl Writer {
     /// Takes in what edges have reported.
     fn progress(&mut self) -> Result<(), RecordError> {
         self.reported.swap(false, Ordering::AcqRel);
-        let stored = self.advance().and_then(|()| self.release());
+        if self.blind {
+            self.reread()?;
+        }
+        let stored = self.overtake().and_then(|()| self.advance()).and_then(|()| self.release());
         match stored {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -165,6 +177,30 @@ impl Writer {
                 self.reread()
             }
         }
+    }
+
+    /// Edges that run what was never decided here are told anew what they must do.
+    fn overtake(&mut self) -> Result<(), StoreError> {
+        let decided = self.decided();
+        let observations = self.observed.snapshot();
+        let mut plan = None;
+        for (edge, observed) in &observations {
+            let report = observed.report.as_ref();
+            if standing(&decided, edge, report) != Standing::Foreign {
+                continue;
+            }
+            let Some(reported) = report.map(|report| report.generation) else { continue };
+            let before = plan.as_ref().unwrap_or(&*decided.plan);
+            if let Some(next) = decided::overtaken(before, edge, reported) {
+                let generation = next.generation;
+                tracing::error!(%edge, %reported, %generation, "the edge runs what is not in the store: changes were lost, or it has another manager; it is told anew");
+                plan = Some(next);
+            }
+        }
+        let Some(plan) = plan else { return Ok(()) };
+        self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
+        self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
+        Ok(())
     }
 
     fn advance(&mut self) -> Result<(), StoreError> {
@@ -251,6 +287,13 @@ fn new_operation(decided: &Decided, kind: OperationKind, requested_by: String, d
     }
 }
 
+/// The oldest operation that waits for edges, if there is no room for one more.
+fn unfinished_surplus(operations: &BTreeMap<OperationId, Arc<Operation>>) -> Option<&Operation> {
+    let mut unfinished = operations.values().filter(|operation| !operation.state.is_final());
+    let oldest = unfinished.next()?;
+    (unfinished.count() + 1 >= OPERATIONS_UNFINISHED_MAX).then_some(oldest.as_ref())
+}
+
 /// The oldest finished operations, as many as are too many when one more comes.
 fn surplus(operations: &BTreeMap<OperationId, Arc<Operation>>) -> Vec<OperationId> {
     let finished = operations.values().filter(|o| o.state.is_final()).map(|o| o.id);
@@ -269,7 +312,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// How many changes may wait for their turn.
-pub(crate) const CHANGES_WAITING_MAX: usize = 64;
+pub(crate) const CHANGES_WAITING_MAX: usize = 256;
 /// How many operations are remembered; the oldest finished ones are forgotten first.
 const OPERATIONS_KEPT_MAX: usize = 2_000;
 

@@ -34,8 +34,10 @@ impl From<ChangeError> for Status {
             ChangeError::Store(StoreError::Conflict { .. }) => {
                 Self::aborted("another change came first; nothing was changed, try again")
             }
-            ChangeError::Store(_) => Self::internal("the store failed; look at the manager's log"),
-            ChangeError::TooManyUnfinished | ChangeError::Busy => Self::resource_exhausted(error.to_string()),
+            ChangeError::Store(_) | ChangeError::Records(_) => {
+                Self::internal("the store failed; look at the manager's log")
+            }
+            ChangeError::Busy => Self::resource_exhausted(error.to_string()),
             ChangeError::Stopping => Self::unavailable(error.to_string()),
         }
     }

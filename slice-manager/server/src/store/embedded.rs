@@ -30,6 +30,7 @@ impl EmbeddedStore {
                 Ok(db) => break db,
                 // One who has just ended, or was killed, may hold the lock a moment longer.
                 Err(error) if is_locked(&error) && attempt < LOCK_ATTEMPTS_MAX => attempt += 1,
+                Err(error) if is_locked(&error) => return Err(StoreError::InUse { path: path.to_owned() }),
                 Err(source) => return Err(StoreError::Open { path: path.to_owned(), source }),
             }
             std::thread::sleep(Duration::from_millis(LOCK_PAUSE_MILLISECONDS));
@@ -149,7 +150,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let _held = EmbeddedStore::open(folder.path()).unwrap();
         let error = EmbeddedStore::open(folder.path()).err().unwrap();
-        assert!(matches!(&error, StoreError::Open { path, .. } if path == folder.path()));
+        assert!(matches!(&error, StoreError::InUse { path } if path == folder.path()));
         assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
     }
 

@@ -91,8 +91,14 @@ pub enum StoreError {
         /// The version that it has.
         found: Option<Revision>,
     },
-    /// It can't be opened.
-    #[error("the store at {} can't be opened; is another manager using it, and may this one write there?", path.display())]
+    /// Another process has it open.
+    #[error("the store at {} is in use by another process; is a manager running?", path.display())]
+    InUse {
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// It can't be opened: damaged, not to be read or written, or on a disk that is full.
+    #[error("the store at {} can't be opened", path.display())]
     Open {
         /// Where it lies.
         path: PathBuf,

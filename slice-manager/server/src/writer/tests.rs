@@ -1,6 +1,7 @@
 //! The writer on a store that does not always do as it is told.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::NodeName;
 use model::resource::Resource;
@@ -26,6 +27,8 @@ enum Trouble {
 struct TroubledStore {
     inner: Arc<MemoryStore>,
     trouble: Arc<Mutex<Option<Trouble>>>,
+    /// Nothing can be read or written.
+    is_dead: Arc<AtomicBool>,
 }
 
 impl Store for TroubledStore {
@@ -34,11 +37,12 @@ impl Store for TroubledStore {
     }
 
     fn scan(&self, prefix: &str) -> Result<Vec<(String, Entry)>, StoreError> {
+        self.alive()?;
         self.inner.scan(prefix)
     }
 
     fn commit(&self, transaction: &Transaction) -> Result<Revision, StoreError> {
-        let failed = || StoreError::Engine(sled::Error::Io(std::io::Error::other("the disk is full")));
+        self.alive()?;
         match self.trouble.lock().unwrap().take() {
             None => self.inner.commit(transaction),
             Some(Trouble::Overtaken) => {
@@ -46,10 +50,20 @@ impl Store for TroubledStore {
                 self.inner.commit(&Transaction::new().put("target", target))?;
                 self.inner.commit(transaction)
             }
-            Some(Trouble::Lost) => Err(failed()),
-            Some(Trouble::Made) => self.inner.commit(transaction).and_then(|_| Err(failed())),
+            Some(Trouble::Lost) => Err(full()),
+            Some(Trouble::Made) => self.inner.commit(transaction).and_then(|_| Err(full())),
         }
     }
+}
+
+impl TroubledStore {
+    fn alive(&self) -> Result<(), StoreError> {
+        if self.is_dead.load(Ordering::Relaxed) { Err(full()) } else { Ok(()) }
+    }
+}
+
+fn full() -> StoreError {
+    StoreError::Engine(sled::Error::Io(std::io::Error::other("the disk is full")))
 }
 
 struct World {
@@ -140,9 +154,10 @@ async fn progress_that_could_not_be_stored_is_made_with_the_next_message() {
     world.change(reference("topology")).await.unwrap();
     world.change(reference("factory")).await.unwrap();
     let edges: Vec<NodeName> = world.decided.borrow().plan.programs.keys().cloned().collect();
-    for trouble in [Trouble::Lost, Trouble::Overtaken] {
+    // Each time an edge that has not confirmed yet, so that there is something to store.
+    for (trouble, edge) in [Trouble::Lost, Trouble::Overtaken].into_iter().zip(&edges) {
         *world.store.trouble.lock().unwrap() = Some(trouble);
-        world.realise(&edges[0]);
+        world.realise(edge);
         while world.store.trouble.lock().unwrap().is_some() {
             tokio::task::yield_now().await;
         }
@@ -152,6 +167,65 @@ async fn progress_that_could_not_be_stored_is_made_with_the_next_message() {
     }
     let done = |decided: &Arc<Decided>| decided.operations.values().all(|o| o.state == OperationState::Completed);
     world.decided.wait_for(done).await.unwrap();
+    world.agrees_with_its_store();
+}
+
+#[tokio::test]
+async fn an_edge_that_runs_what_the_store_does_not_know_is_told_anew() {
+    let mut world = world();
+    world.change(reference("topology")).await.unwrap();
+    world.change(reference("factory")).await.unwrap();
+    let decided = world.decided.borrow().clone();
+    let (edge, before) = decided.plan.programs.first_key_value().unwrap();
+    let report = |generation: u64| {
+        let digest = Some(model::Digest::from_bytes([7; 32]));
+        let report = Report {
+            at: now(),
+            generation: model::Generation::new(generation),
+            digest,
+            segments: Vec::new(),
+            refusal: None,
+        };
+        world.observed.attached(edge, SessionId(1), String::new(), Vec::new());
+        world.observed.reported(edge, SessionId(1), report);
+        world.writer.reported();
+    };
+    report(173);
+    let told = |decided: &Arc<Decided>| decided.plan.programs[edge].generation == model::Generation::new(174);
+    let after = world.decided.wait_for(told).await.unwrap().clone();
+    assert_eq!(after.plan.programs[edge].content, before.content);
+    assert_eq!(after.plan.generation, model::Generation::new(174));
+    let others = |plan: &Plan| {
+        plan.programs.iter().filter(|(name, _)| *name != edge).map(|(_, p)| p.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(others(&after.plan), others(&decided.plan));
+    world.realise(edge);
+    // The number of its own program with other content, which it would not take for older.
+    report(174);
+    let again = |decided: &Arc<Decided>| decided.plan.programs[edge].generation == model::Generation::new(175);
+    world.decided.wait_for(again).await.unwrap();
+    // A number that no manager comes to: nobody follows there.
+    report(u64::MAX - 1);
+    world.change(reference("handsets")).await.unwrap();
+    assert_eq!(world.decided.borrow().plan.generation, model::Generation::new(176));
+    world.agrees_with_its_store();
+}
+
+#[tokio::test]
+async fn a_store_that_can_not_be_read_refuses_changes_and_ends_nothing() {
+    let mut world = world();
+    world.change(reference("topology")).await.unwrap();
+    let before = world.decided.borrow().clone();
+    world.store.is_dead.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        let refused = world.change(reference("factory")).await;
+        assert!(matches!(refused, Err(ChangeError::Store(_) | ChangeError::Records(_))), "{refused:?}");
+        world.writer.reported();
+        assert_eq!(world.decided.borrow().plan, before.plan, "what is published goes on to hold");
+    }
+    world.store.is_dead.store(false, Ordering::Relaxed);
+    world.change(reference("factory")).await.unwrap();
+    assert!(world.decided.borrow_and_update().plan.generation > before.plan.generation);
     world.agrees_with_its_store();
 }
 
@@ -192,7 +266,7 @@ fn the_oldest_finished_operations_are_forgotten_and_no_unfinished_one() {
 }
 
 #[tokio::test]
-async fn when_too_many_operations_are_unfinished_a_change_is_refused_by_name() {
+async fn when_too_many_operations_are_unfinished_the_oldest_is_given_up_by_name() {
     let store = TroubledStore::default();
     let mut records = Records::load(&store).unwrap();
     let unfinished = OPERATIONS_UNFINISHED_MAX as u64;
@@ -202,7 +276,14 @@ async fn when_too_many_operations_are_unfinished_a_change_is_refused_by_name() {
         Arc::make_mut(operation).awaiting = vec![("edge-z".parse().unwrap(), model::Generation::new(1))];
     }
     let catalog = Arc::new(Catalog::builtin().unwrap());
-    let (writer, ..) = start(Box::new(store), records, catalog, Arc::default()).unwrap();
-    let refused = writer.change(reference("topology"), String::new()).await;
-    assert!(matches!(refused, Err(ChangeError::TooManyUnfinished)), "{refused:?}");
+    let (writer, decided, _) = start(Box::new(store), records, catalog, Arc::default()).unwrap();
+    let operation = writer.change(reference("topology"), String::new()).await.unwrap().unwrap();
+    let decided = decided.borrow().clone();
+    assert!(decided.operations.contains_key(&operation.id));
+    let oldest = &decided.operations[&OperationId(1)];
+    assert_eq!(oldest.state, OperationState::Failed);
+    let problem = oldest.problem.as_ref().unwrap().to_string();
+    assert!(problem.starts_with("edge-z can't run generation 1: given up"), "{problem}");
+    let others = decided.operations.values().filter(|o| o.state == OperationState::FailedTemp).count();
+    assert_eq!(others, OPERATIONS_UNFINISHED_MAX - 1);
 }

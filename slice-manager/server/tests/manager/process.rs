@@ -25,7 +25,7 @@ fn wrong_arguments_and_missing_files_have_their_exit_codes_and_are_named() {
     let missing = slice_manager().arg("--tls-dir").arg(&tls).arg("--store").arg(folder.path()).output().unwrap();
     assert_eq!(missing.status.code(), Some(1));
     let said = String::from_utf8(missing.stderr).unwrap();
-    let certificate = tls.join("certificate.pem");
+    let certificate = tls.join("ca.pem");
     let start = format!("slice-manager: the manager can't start: {} can't be read", certificate.display());
     assert!(said.starts_with(&start), "{said}");
 }

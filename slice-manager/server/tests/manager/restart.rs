@@ -130,7 +130,7 @@ async fn what_can_not_be_had_is_named() {
     let mut config = world.config();
     config.tls.key = world.tls_dir().join("ca.pem");
     let error = Manager::start(config).await.unwrap_err();
-    assert_eq!(error.to_string(), "the certificates can't be used");
+    assert!(error.to_string().contains("ca.pem holds no certificate, or no key, in PEM"), "{error}");
     let mut config = world.config();
     config.profiles = Some(world.tls_dir().join("none"));
     let error = Manager::start(config).await.unwrap_err();
@@ -142,6 +142,50 @@ async fn what_can_not_be_had_is_named() {
     assert_eq!(error.to_string(), format!("can't listen on {}", taken.local_addr().unwrap()));
     // After all of that the store is free again.
     world.resume().await;
+}
+
+#[tokio::test]
+async fn profiles_that_have_changed_are_planned_with_from_the_next_start_on() {
+    let mut world = World::start().await;
+    world.apply(reference(&["topology", "iot"])).await.unwrap();
+    world.stop().await;
+    let folder = tempfile::tempdir().unwrap();
+    copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles").as_ref(), folder.path());
+    let ceiling = |from: &str, to: &str| {
+        let file = folder.path().join("segments/personal-health.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+    };
+    ceiling("ceiling: 100 %", "ceiling: 90 %");
+    let mut config = world.config();
+    config.profiles = Some(folder.path().to_owned());
+    let manager = Manager::start(config.clone()).await.unwrap();
+    world.at(manager.address());
+    let iot = world.slice("iot").await.unwrap();
+    let health = iot.segments.iter().find(|segment| segment.name == "personal-health").unwrap();
+    assert_eq!(health.limits.unwrap().ceiling_bits_per_second, 90_000_000);
+    manager.shutdown().await;
+    // What is declared names a profile that is there no more.
+    std::fs::remove_file(folder.path().join("segments/personal-health.yaml")).unwrap();
+    let error = Manager::start(config).await.unwrap_err();
+    assert!(matches!(error, StartError::Misfit(_)), "{error}");
+    assert!(error.to_string().contains("personal-health"), "{error}");
+    // With those of before it starts again.
+    world.resume().await;
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -149,6 +149,11 @@ impl World {
         Endpoint::from_shared(format!("https://{address}")).unwrap().tls_config(tls).unwrap()
     }
 
+    /// Where the manager listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.unwrap()
+    }
+
     /// A channel with a certificate of our authority.
     pub(crate) fn channel(&self, role: &str, name: &str) -> Channel {
         let leaf = self.authority.principal(role, name);
