@@ -78,6 +78,7 @@ async fn attach(control: &mut Control, manager: &Manager) -> Result<(), Ended> {
     let (reports, outgoing) = mpsc::channel(REPORTS_MAX);
     // The manager waits for the hello before it answers, so it is on its way first.
     send(&reports, Report::Hello(hello(control))).await?;
+    let mut pulse = control.pulse().await;
     let mut last = report::realised(control).await;
     send(&reports, Report::Realised(last.clone())).await?;
     let mut client = EdgeServiceClient::new(channel).max_decoding_message_size(MESSAGE_OCTETS_MAX);
@@ -90,6 +91,7 @@ async fn attach(control: &mut Control, manager: &Manager) -> Result<(), Ended> {
             command = commands.message() => match command?.ok_or(Ended::Closed)?.command {
                 Some(Command::Program(program)) => {
                     take(control, program).await;
+                    pulse = control.pulse().await;
                     last = report::realised(control).await;
                     send(&reports, Report::Realised(last.clone())).await?;
                 }
@@ -97,10 +99,14 @@ async fn attach(control: &mut Control, manager: &Manager) -> Result<(), Ended> {
                 None => tracing::warn!("the manager sent a command that this build does not know"),
             },
             _ = look.tick() => {
-                let now = report::realised(control).await;
-                if now != last {
-                    last = now;
-                    send(&reports, Report::Realised(last.clone())).await?;
+                let beat = control.pulse().await;
+                if beat != pulse {
+                    pulse = beat;
+                    let now = report::realised(control).await;
+                    if now != last {
+                        last = now;
+                        send(&reports, Report::Realised(last.clone())).await?;
+                    }
                 }
             }
         }

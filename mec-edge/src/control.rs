@@ -4,6 +4,7 @@
 //! realms in line. Until the swap, an error leaves everything as it was; after it, the edge starts from this program
 //! again, whatever happens.
 
+use aaa_server::Readiness;
 use model::program::Program;
 use model::{Generation, NodeName, PortName};
 use transport_dataplane::{CompileError, Compiler};
@@ -23,6 +24,15 @@ pub(crate) struct Control {
     state: StateFolder,
     realms: Realms,
     running: Option<Program>,
+    refused: Option<(Generation, String)>,
+}
+
+/// What changes whenever what the edge would report changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pulse {
+    /// None if the worker has ended.
+    worker: Option<transport_dataplane::Pulse>,
+    realms: Vec<Readiness>,
     refused: Option<(Generation, String)>,
 }
 
@@ -181,6 +191,11 @@ impl Control {
     /// What the dataplane runs and has counted.
     pub(crate) async fn read(&self) -> Result<Box<WorkerReading>, WorkerGone> {
         self.worker.read().await
+    }
+
+    /// By what it is seen whether [`report::realised`](crate::report::realised) would say something else than before.
+    pub(crate) async fn pulse(&self) -> Pulse {
+        Pulse { worker: self.worker.pulse().await.ok(), realms: self.realms.states(), refused: self.refused().cloned() }
     }
 
     /// Ends the realms; their sessions are unbound.

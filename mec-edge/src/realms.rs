@@ -90,6 +90,11 @@ impl Realms {
         }
     }
 
+    /// How every realm is.
+    pub(crate) fn states(&self) -> Vec<Readiness> {
+        self.running.values().map(|realm| realm.host.status().readiness).collect()
+    }
+
     /// What each realm has counted.
     pub(crate) fn counters(&self) -> Vec<(SegmentId, Counters)> {
         self.running.iter().map(|(id, realm)| (id.clone(), realm.host.status().counters)).collect()

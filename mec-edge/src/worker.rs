@@ -18,8 +18,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 use transport_dataplane::{
-    BindError, Binding, Burst, Config, FramePool, Nanos, Outputs, PORTS_MAX, Pipeline, PortIndex, PortSpec, Reading,
-    SessionCounters, SessionKey, Tables,
+    BindError, Binding, Burst, Config, FramePool, Nanos, Outputs, PORTS_MAX, Pipeline, PortIndex, PortSpec, Pulse,
+    Reading, SessionCounters, SessionKey, Tables,
 };
 
 use crate::ports::{EdgePort, Losses};
@@ -58,6 +58,7 @@ enum Command {
     Bind(Binding, oneshot::Sender<Result<SessionKey, BindError>>),
     Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
     Read(oneshot::Sender<Box<WorkerReading>>),
+    Pulse(oneshot::Sender<Pulse>),
     Sessions(Vec<SessionKey>, oneshot::Sender<Vec<Option<SessionCounters>>>),
     Stop,
 }
@@ -87,6 +88,11 @@ impl Worker {
     /// What runs, and what it has counted.
     pub(crate) async fn read(&self) -> Result<Box<WorkerReading>, WorkerGone> {
         self.ask(Command::Read).await
+    }
+
+    /// By what it is seen whether something else runs than before.
+    pub(crate) async fn pulse(&self) -> Result<Pulse, WorkerGone> {
+        self.ask(Command::Pulse).await
     }
 
     /// The counters of sessions, in parts, so that bursts go on in between.
@@ -271,6 +277,7 @@ impl Running {
             }
             Command::Bind(binding, reply) => drop(reply.send(self.pipeline.bind(&binding))),
             Command::Unbind(key, reply) => drop(reply.send(self.pipeline.unbind(&key))),
+            Command::Pulse(reply) => drop(reply.send(self.pipeline.pulse())),
             Command::Read(reply) => {
                 let losses = self.ports.iter_mut().map(|port| port.losses()).collect();
                 drop(reply.send(Box::new(WorkerReading { pipeline: self.pipeline.read(), losses })));

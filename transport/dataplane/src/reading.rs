@@ -117,7 +117,22 @@ impl From<&Circuit> for CircuitReading {
     }
 }
 
+/// By what it is seen whether something else runs than before; a thousandth of a [`Reading`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulse {
+    /// The generation that runs.
+    pub generation: Generation,
+    /// How many sessions each segment has.
+    pub sessions: Vec<u32>,
+}
+
 impl Pipeline {
+    /// Takes the pulse: what an owner may ask for every second, whatever it runs.
+    pub fn pulse(&self) -> Pulse {
+        let sessions = self.tables.segments.iter().map(|segment| segment.members.count).collect();
+        Pulse { generation: self.tables.generation, sessions }
+    }
+
     /// Reads everything. Allocates, so it is for between bursts.
     pub fn read(&self) -> Reading {
         let ports = self.ports.len();
