@@ -130,11 +130,19 @@ pub(crate) enum CertificateCommand {
         /// Where to put ca.pem, certificate.pem and key.pem.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Of a manager: a name or address by which it is reached; may be given several times.
+        #[arg(long = "name", value_name = "HOST")]
+        names: Vec<String>,
+        /// Replace the certificate and the key that are there.
+        #[arg(long)]
+        replace: bool,
     },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum RoleArg {
+    /// Is the manager.
+    Manager,
     /// Declares and removes; reads everything.
     Operator,
     /// As an operator, for an NFV MANO stack.

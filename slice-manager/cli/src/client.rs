@@ -1,5 +1,6 @@
 //! The way to the manager.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,10 +36,10 @@ impl Manager {
             .timeout(ANSWER)
             .http2_keep_alive_interval(PING)
             .keep_alive_timeout(PING);
-        let endpoint = endpoint.tls_config(tls).map_err(|error| self.unreachable(deepest(&error).to_string()))?;
+        let endpoint = endpoint.tls_config(tls).map_err(|error| self.no_way(&error))?;
         // The endpoint's own timeout ends with TCP; a handshake may take for ever, too.
         match tokio::time::timeout(CONNECT, endpoint.connect()).await {
-            Ok(channel) => channel.map_err(|error| self.unreachable(deepest(&error).to_string())),
+            Ok(channel) => channel.map_err(|error| self.no_way(&error)),
             Err(_) => Err(self.unreachable(no_answer(CONNECT))),
         }
     }
@@ -52,6 +53,28 @@ impl Manager {
         Error::Unreachable { manager: self.uri.to_string(), tls_dir: self.tls_dir.clone(), cause }
     }
 
+    /// Why there is no way to the manager: nobody there, or no trust.
+    fn no_way(&self, error: &(dyn std::error::Error + 'static)) -> Error {
+        let chain = || std::iter::successors(Some(error), |error| error.source());
+        if let Some(error) = chain().find_map(of_tls) {
+            let cause = match error {
+                rustls::Error::AlertReceived(alert) => format!("it refuses our certificate: {alert:?}"),
+                error => error.to_string(),
+            };
+            return Error::Tls { manager: self.uri.to_string(), tls_dir: self.tls_dir.clone(), cause };
+        }
+        // One that refuses a certificate may close the connection before its alert is read.
+        let is_closed = |error: &std::io::Error| {
+            matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)
+        };
+        let hint = if chain().filter_map(|error| error.downcast_ref()).any(is_closed) {
+            " (if it refuses our certificate, its log says why)"
+        } else {
+            ""
+        };
+        self.unreachable(format!("{}{hint}", deepest(error)))
+    }
+
     /// A status that is no refusal of a field.
     pub(crate) fn failed(&self, status: &Status) -> Error {
         self.lost(status).unwrap_or_else(|| crate::files::explain(status, |_, _| None))
@@ -62,10 +85,16 @@ impl Manager {
     pub(crate) fn lost(&self, status: &Status) -> Option<Error> {
         match std::error::Error::source(status) {
             Some(source) if deepest(source).is::<TimeoutExpired>() => Some(self.unreachable(no_answer(ANSWER))),
-            Some(source) => Some(self.unreachable(deepest(source).to_string())),
+            Some(source) => Some(self.no_way(source)),
             None => (status.code() == Code::Unavailable).then(|| self.unreachable(visible(status.message()))),
         }
     }
+}
+
+/// An error of TLS, which may be inside one of input and output.
+fn of_tls<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rustls::Error> {
+    let inside = || error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref();
+    error.downcast_ref().or_else(inside)
 }
 
 fn no_answer(time: Duration) -> String {

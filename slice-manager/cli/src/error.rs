@@ -42,6 +42,9 @@ pub(crate) enum Error {
     /// A file that was given can't be read.
     #[error("{file}: {source}")]
     Read { file: String, source: std::io::Error },
+    /// A file that was given is no text.
+    #[error("{file}:{line}:{column}: not UTF-8; expected a text")]
+    NotText { file: String, line: usize, column: usize },
     /// A file that was given is wrong.
     #[error(transparent)]
     File(#[from] FileError),
@@ -57,6 +60,12 @@ pub(crate) enum Error {
     /// The manager can't be reached.
     #[error("can't reach the manager at {manager}: {cause}\n  certificates: {}\n  is it running? --manager and --tls-dir say where", tls_dir.display())]
     Unreachable { manager: String, tls_dir: PathBuf, cause: String },
+    /// There is somebody at the manager's address, and no trust between us.
+    #[error("no TLS with the manager at {manager}: {cause}\n  certificates: {}", tls_dir.display())]
+    Tls { manager: String, tls_dir: PathBuf, cause: String },
+    /// A slice is not as was asked in time.
+    #[error("slice `{slice}` is {state} after {after:?}: {reason}")]
+    NotSettled { slice: String, state: String, after: Duration, reason: String },
     /// A certificate folder can't be read.
     #[error("{}: {source}\n  `slicectl init` makes certificates; --tls-dir says where they are", file.display())]
     Certificates { file: PathBuf, source: std::io::Error },
@@ -86,8 +95,8 @@ pub(crate) enum Error {
 impl Error {
     pub(crate) const fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable { .. } => Exit::Unreachable,
-            Self::TimedOut { .. } => Exit::TimedOut,
+            Self::Unreachable { .. } | Self::Tls { .. } => Exit::Unreachable,
+            Self::TimedOut { .. } | Self::NotSettled { .. } => Exit::TimedOut,
             _ => Exit::Failed,
         }
     }
@@ -100,6 +109,7 @@ impl Error {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::File(error) => format!("{error}\n"),
+            Self::NotText { .. } => format!("{self}\n"),
             Self::Refused(reasons) => {
                 let mut text = String::new();
                 for reason in reasons {

@@ -1,5 +1,7 @@
 //! Files of resources: read together, sent together, and remembered, so that a refusal is shown where it stands.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Read;
 
 use api::v1;
@@ -15,24 +17,29 @@ use crate::table::visible;
 #[derive(Debug)]
 pub(crate) struct Files {
     declared: Vec<Declared>,
+    places: HashMap<ResourceId, usize>,
 }
 
 impl Files {
     /// Reads all of them; a resource that stands in two is refused.
     pub(crate) fn read(names: &[String]) -> Result<Self, Error> {
         let mut declared: Vec<Declared> = Vec::new();
+        let mut places = HashMap::new();
         for name in names {
             let (shown, text) = read(name)?;
             for new in resource::read(&shown, &text)? {
                 let id = new.resource.id();
-                if declared.iter().any(|d| d.resource.id() == id) {
-                    let problem = Problem::Value(format!("{id} stands in another file, too; expected it once"));
-                    return Err(new.document.error("metadata.name", problem).into());
-                }
+                match places.entry(id) {
+                    Entry::Vacant(entry) => entry.insert(declared.len()),
+                    Entry::Occupied(entry) => {
+                        let found = format!("{} stands in another file, too; expected it once", entry.key());
+                        return Err(new.document.error("metadata.name", Problem::Value(found)).into());
+                    }
+                };
                 declared.push(new);
             }
         }
-        if declared.is_empty() { Err(Error::NothingGiven) } else { Ok(Self { declared }) }
+        if declared.is_empty() { Err(Error::NothingGiven) } else { Ok(Self { declared, places }) }
     }
 
     /// As messages.
@@ -50,7 +57,7 @@ impl Files {
         explain(status, |field, description| {
             let (id, path) = field.split_once(':')?;
             let id: ResourceId = id.parse().ok()?;
-            let declared = self.declared.iter().find(|d| d.resource.id() == id)?;
+            let declared = &self.declared[*self.places.get(&id)?];
             Some(declared.document.error(path, Problem::Value(description.to_owned())).to_string())
         })
     }
@@ -75,14 +82,24 @@ pub(crate) fn explain(status: &Status, locate: impl Fn(&str, &str) -> Option<Str
 /// The name that is shown, and the text: of what has no end, no more than shows that it is too long.
 fn read(name: &str) -> Result<(String, String), Error> {
     let shown = if name == "-" { "standard input" } else { name };
-    let mut text = String::new();
-    let bounded = |from: &mut dyn Read, text: &mut String| from.take(FILE_OCTETS_MAX as u64 + 1).read_to_string(text);
+    let mut octets = Vec::new();
+    let bounded = |from: &mut dyn Read, to: &mut Vec<u8>| from.take(FILE_OCTETS_MAX as u64 + 1).read_to_end(to);
     let read = match name {
-        "-" => bounded(&mut std::io::stdin(), &mut text),
-        _ => std::fs::File::open(name).and_then(|mut file| bounded(&mut file, &mut text)),
+        "-" => bounded(&mut std::io::stdin(), &mut octets),
+        _ => std::fs::File::open(name).and_then(|mut file| bounded(&mut file, &mut octets)),
     };
-    match read {
-        Ok(_) => Ok((shown.to_owned(), text)),
-        Err(source) => Err(Error::Read { file: shown.to_owned(), source }),
+    read.map_err(|source| Error::Read { file: shown.to_owned(), source })?;
+    // A file that is too long may have been cut inside a character; that it is too long is what matters.
+    let is_cut = octets.len() > FILE_OCTETS_MAX;
+    match String::from_utf8(octets) {
+        Ok(text) => Ok((shown.to_owned(), text)),
+        Err(error) if is_cut => Ok((shown.to_owned(), String::from_utf8_lossy(error.as_bytes()).into_owned())),
+        Err(error) => {
+            let (whole, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+            let line = whole.split(|octet| *octet == b'\n').count();
+            let begun = whole.rsplit(|octet| *octet == b'\n').next().unwrap_or_default();
+            let column = String::from_utf8_lossy(begun).chars().count() + 1;
+            Err(Error::NotText { file: shown.to_owned(), line, column })
+        }
     }
 }

@@ -22,6 +22,15 @@ pub enum PkiError {
     /// There is an authority already; another one would make its certificates worthless.
     #[error("{} is there already; remove the folder to start anew, or choose another one with --dir", .0.display())]
     Exists(PathBuf),
+    /// There is a certificate already.
+    #[error("{} is there already; choose another folder with --out, or replace it with --replace", .0.display())]
+    IssuedAlready(PathBuf),
+    /// A manager without a name.
+    #[error("a manager's certificate needs the names by which it is reached; give them with --name")]
+    NoName,
+    /// Nobody connects to it.
+    #[error("--name is for a manager's certificate; nobody connects to a {0}")]
+    NameOfNoManager(&'static str),
     /// There is no authority.
     #[error("{} can't be read: {source}; `slicectl init` makes an authority", path.display())]
     NoAuthority {
@@ -46,34 +55,74 @@ pub enum PkiError {
     Certificate(#[from] rcgen::Error),
 }
 
-/// Makes an authority in a folder, a certificate for the manager in `manager/`, and one for an operator in `operator/`.
+/// Makes an authority in a folder, a certificate for the manager in `manager/`, and one for an operator in `operator/`. What
+/// an attempt before this one has left unfinished is finished.
 pub fn init(folder: &Path, manager_names: &[String]) -> Result<(), PkiError> {
     let (certificate, key) = (folder.join(CA), folder.join(CA_KEY));
-    for path in [&certificate, &key] {
-        if path.exists() {
-            return Err(PkiError::Exists(path.clone()));
-        }
+    let has = |name: &str| folder.join(name).join("certificate.pem").exists();
+    if certificate.exists() && has("manager") && has("operator") {
+        return Err(PkiError::Exists(certificate));
+    }
+    // A key whose certificate is gone may have signed many.
+    if key.exists() && !certificate.exists() {
+        return Err(PkiError::Exists(key));
     }
     // Before anything is written: half an authority would be in the way of the next try.
     let names = manager_names.iter().map(|name| alternative(name)).collect::<Result<Vec<_>, _>>()?;
+    if !certificate.exists() {
+        authority(&certificate, &key)?;
+    }
+    if !has("manager") {
+        issue_with(
+            folder,
+            &Principal { role: Role::Manager, name: "manager".to_owned() },
+            names,
+            &folder.join("manager"),
+        )?;
+    }
+    if !has("operator") {
+        let operator = Principal { role: Role::Operator, name: "operator".to_owned() };
+        issue_with(folder, &operator, Vec::new(), &folder.join("operator"))?;
+    }
+    Ok(())
+}
+
+fn authority(certificate: &Path, key: &Path) -> Result<(), PkiError> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.distinguished_name.push(DnType::CommonName, "Microslice authority");
-    validity(&mut params, AUTHORITY_DAYS);
     let pair = KeyPair::generate()?;
+    // A part of the key, so that two authorities are not taken for one.
+    let mark =
+        pair.public_key_raw().iter().rev().take(4).fold(String::new(), |mark, octet| mark + &format!("{octet:02x}"));
+    params.distinguished_name.push(DnType::CommonName, format!("Microslice authority {mark}"));
+    validity(&mut params, AUTHORITY_DAYS);
     let authority = params.self_signed(&pair)?;
-    write(&key, &pair.serialize_pem(), PRIVATE)?;
-    write(&certificate, &authority.pem(), PUBLIC)?;
-    let manager = Principal { role: Role::Manager, name: "manager".to_owned() };
-    issue_with(folder, &manager, names, &folder.join("manager"))?;
-    let operator = Principal { role: Role::Operator, name: "operator".to_owned() };
-    issue(folder, &operator, &folder.join("operator"))
+    write(key, &pair.serialize_pem(), PRIVATE)?;
+    write(certificate, &authority.pem(), PUBLIC)
 }
 
-/// Issues a certificate from the authority in `folder` and puts it, its key and the authority's certificate into `out`.
-pub fn issue(folder: &Path, principal: &Principal, out: &Path) -> Result<(), PkiError> {
-    issue_with(folder, principal, Vec::new(), out)
+/// Issues a certificate from the authority in `folder` and puts it, its key and the authority's certificate into `out`. A
+/// manager's has the names by which it is reached. One that is there already stays, unless it is to be replaced.
+pub fn issue(
+    folder: &Path,
+    principal: &Principal,
+    names: &[String],
+    out: &Path,
+    replace: bool,
+) -> Result<(), PkiError> {
+    for path in [out.join("key.pem"), out.join("certificate.pem")] {
+        if path.exists() && !replace {
+            return Err(PkiError::IssuedAlready(path));
+        }
+    }
+    match (principal.role, names) {
+        (Role::Manager, []) => return Err(PkiError::NoName),
+        (Role::Manager, _) | (_, []) => {}
+        (role, _) => return Err(PkiError::NameOfNoManager(role.as_str())),
+    }
+    let names = names.iter().map(|name| alternative(name)).collect::<Result<Vec<_>, _>>()?;
+    issue_with(folder, principal, names, out)
 }
 
 fn issue_with(folder: &Path, principal: &Principal, names: Vec<SanType>, out: &Path) -> Result<(), PkiError> {
@@ -178,13 +227,38 @@ mod tests {
         let error = init(folder.path(), &[]).unwrap_err().to_string();
         assert!(error.contains("ca.pem is there already"), "{error}");
         assert_eq!(fs::read(folder.path().join("ca.pem")).unwrap(), before);
+        // What is missing is made by the same authority.
+        let operator = fs::read(folder.path().join("operator/key.pem")).unwrap();
+        fs::remove_file(folder.path().join("manager/certificate.pem")).unwrap();
+        init(folder.path(), &["localhost".to_owned()]).unwrap();
+        assert!(folder.path().join("manager/certificate.pem").exists());
+        assert_eq!(fs::read(folder.path().join("operator/key.pem")).unwrap(), operator);
+        assert_eq!(fs::read(folder.path().join("ca.pem")).unwrap(), before);
+    }
+
+    #[test]
+    fn a_certificate_is_replaced_only_if_that_is_asked_and_a_manager_has_names() {
+        let folder = tempfile::tempdir().unwrap();
+        init(folder.path(), &["localhost".to_owned()]).unwrap();
+        let out = folder.path().join("manager");
+        let manager = Principal { role: Role::Manager, name: "manager".to_owned() };
+        let names = ["manager.example".to_owned()];
+        let before = fs::read(out.join("key.pem")).unwrap();
+        let error = issue(folder.path(), &manager, &names, &out, false).unwrap_err().to_string();
+        assert!(error.contains("key.pem is there already"), "{error}");
+        assert_eq!(fs::read(out.join("key.pem")).unwrap(), before);
+        assert!(matches!(issue(folder.path(), &manager, &[], &out, true), Err(PkiError::NoName)));
+        let viewer = Principal { role: Role::Viewer, name: "v".to_owned() };
+        assert!(matches!(issue(folder.path(), &viewer, &names, &out, true), Err(PkiError::NameOfNoManager("viewer"))));
+        issue(folder.path(), &manager, &names, &out, true).unwrap();
+        assert_ne!(fs::read(out.join("key.pem")).unwrap(), before);
     }
 
     #[test]
     fn a_certificate_without_an_authority_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let edge = Principal { role: Role::Edge, name: "edge-a".to_owned() };
-        let error = issue(folder.path(), &edge, &folder.path().join("out")).unwrap_err().to_string();
+        let error = issue(folder.path(), &edge, &[], &folder.path().join("out"), false).unwrap_err().to_string();
         assert!(error.contains("`slicectl init` makes an authority"), "{error}");
     }
 
@@ -194,7 +268,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         init(folder.path(), &["manager.example".to_owned(), "192.0.2.1".to_owned()]).unwrap();
         let edge = Principal { role: Role::Edge, name: "edge-a".to_owned() };
-        issue(folder.path(), &edge, &folder.path().join("edge-a")).unwrap();
+        issue(folder.path(), &edge, &[], &folder.path().join("edge-a"), false).unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let Some(said) =
             openssl(&["verify", "-purpose", "sslclient", "-CAfile", &path("ca.pem"), &path("edge-a/certificate.pem")])

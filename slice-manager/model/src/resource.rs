@@ -8,6 +8,7 @@ mod segment;
 mod slice;
 mod topology;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -128,9 +129,10 @@ pub struct Declared {
 /// Reads the resources of a file. A resource that stands twice is refused.
 pub fn read(file: &str, text: &str) -> Result<Vec<Declared>, FileError> {
     let mut declared: Vec<Declared> = Vec::new();
+    let mut seen = HashSet::new();
     for document in file::parse(file, text)? {
         let resource = read_document(&document)?;
-        if declared.iter().any(|d| d.resource.id() == resource.id()) {
+        if !seen.insert(resource.id()) {
             let problem = Problem::Value(format!("{} stands twice in this file; expected it once", resource.id()));
             return Err(document.error("metadata.name", problem));
         }

@@ -1,58 +1,138 @@
 //! Declaring: apply, plan, diff, delete.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use api::v1;
 use api::v1::intent_service_client::IntentServiceClient;
+use model::SliceName;
 use model::resource::ResourceId;
+use prost::{Message, Name};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
 
+use super::settle::{self, Waiting};
 use super::{Context, operation};
-use crate::args::{ApplyArgs, DeleteArgs, FilesArgs, WaitArgs};
+use crate::args::{ApplyArgs, DeleteArgs, FilesArgs, Form};
 use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
 use crate::files::Files;
 use crate::{output, table};
 
-pub(super) async fn apply(context: Context<'_>, args: &ApplyArgs) -> Result<(), Error> {
+pub(super) async fn apply(mut context: Context<'_>, args: &ApplyArgs) -> Result<(), Error> {
     let files = Files::read(&args.files.files)?;
     let channel = context.manager.connect().await?;
-    let request = v1::ApplyRequest { resources: files.resources() };
-    let answer =
-        IntentServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_OCTETS_MAX).apply(request).await;
-    let answer = answer.map_err(|status| context.refused(&files, &status))?.into_inner();
-    changed(context, channel, answer.operation, &args.wait).await
-}
-
-pub(super) async fn delete(context: Context<'_>, args: &DeleteArgs) -> Result<(), Error> {
-    let files = if args.files.is_empty() { None } else { Some(Files::read(&args.files)?) };
-    let ids: Vec<ResourceId> = args.resources.iter().cloned().chain(files.iter().flat_map(Files::ids)).collect();
-    let channel = context.manager.connect().await?;
-    let resources = ids.iter().map(|id| v1::ResourceRef { id: id.to_string() }).collect();
-    let answer = IntentServiceClient::new(channel.clone())
-        .max_decoding_message_size(ANSWER_OCTETS_MAX)
-        .delete(v1::DeleteRequest { resources })
-        .await;
-    let answer = answer.map_err(|status| match &files {
-        Some(files) => context.refused(files, &status),
-        None => context.manager.failed(&status),
+    let resources = files.resources();
+    let mut client = client(&channel);
+    let answer = loop_while_busy(&mut client, async |client| {
+        client.apply(v1::ApplyRequest { resources: resources.clone() }).await
     });
-    changed(context, channel, answer?.into_inner().operation, &args.wait).await
-}
-
-/// Tells of the operation, and waits for it if that was asked.
-async fn changed(
-    mut context: Context<'_>,
-    channel: tonic::transport::Channel,
-    operation: Option<v1::Operation>,
-    wait: &WaitArgs,
-) -> Result<(), Error> {
-    match operation {
+    let answer = answer.await.map_err(|status| context.refused(&files, &status))?.into_inner();
+    let wait = Waiting::new(&args.wait);
+    match answer.operation {
         None => {
             writeln!(context.err, "nothing changes")?;
-            Ok(())
+            if let Some(wait) = &wait {
+                settle::active(&mut context, &channel, &slices(files.ids()), wait).await?;
+            }
+            nothing(&mut context, &v1::ApplyResponse::default())
         }
-        Some(operation) if wait.wait => operation::wait(&mut context, channel, operation, wait.timeout).await,
-        Some(operation) => output::write(context.out, context.form, &operation, operation::one),
+        Some(operation) => match &wait {
+            None => output::write(context.out, context.form, &operation, operation::one),
+            Some(wait) => {
+                let ended = operation::wait(&mut context, channel.clone(), operation, wait).await?;
+                settle::active(&mut context, &channel, &slices(files.ids()), wait).await?;
+                output::write(context.out, context.form, &ended, operation::one)
+            }
+        },
+    }
+}
+
+pub(super) async fn delete(mut context: Context<'_>, args: &DeleteArgs) -> Result<(), Error> {
+    let files = if args.files.is_empty() { None } else { Some(Files::read(&args.files)?) };
+    let ids: Vec<ResourceId> = args.resources.iter().cloned().chain(files.iter().flat_map(Files::ids)).collect();
+    let gone: BTreeSet<SliceName> =
+        ids.iter().filter_map(|id| if let ResourceId::Slice(name) = id { Some(name.clone()) } else { None }).collect();
+    let channel = context.manager.connect().await?;
+    let resources: Vec<_> = ids.iter().map(|id| v1::ResourceRef { id: id.to_string() }).collect();
+    let wait = Waiting::new(&args.wait);
+    let mut client = client(&channel);
+    let answer = loop_while_busy(&mut client, async |client| {
+        client.delete(v1::DeleteRequest { resources: resources.clone() }).await
+    });
+    let operation = match (answer.await, &wait) {
+        (Ok(answer), _) => answer.into_inner().operation,
+        // Deleted already, and perhaps not gone yet: that is what is waited for.
+        (Err(status), Some(wait)) if status.code() == Code::NotFound && settle::is_leaving(&channel, &gone).await => {
+            writeln!(context.err, "deleted already")?;
+            return settle::gone(&mut context, &channel, &gone, wait).await;
+        }
+        (Err(status), _) => {
+            return Err(match &files {
+                Some(files) => context.refused(files, &status),
+                None => context.manager.failed(&status),
+            });
+        }
+    };
+    match (operation, &wait) {
+        (None, _) => {
+            writeln!(context.err, "nothing changes")?;
+            nothing(&mut context, &v1::DeleteResponse::default())
+        }
+        (Some(operation), None) => output::write(context.out, context.form, &operation, operation::one),
+        (Some(operation), Some(wait)) => {
+            let ended = operation::wait(&mut context, channel.clone(), operation, wait).await?;
+            settle::gone(&mut context, &channel, &gone, wait).await?;
+            output::write(context.out, context.form, &ended, operation::one)
+        }
+    }
+}
+
+/// An answer that says that nothing was done: whoever reads JSON gets some, and people have been told.
+fn nothing<M: Message + Name>(context: &mut Context<'_>, answer: &M) -> Result<(), Error> {
+    if context.form == Form::Table {
+        Ok(())
+    } else {
+        output::write(context.out, context.form, answer, |_| String::new())
+    }
+}
+
+/// The slices that resources belong to.
+fn slices(ids: impl Iterator<Item = ResourceId>) -> BTreeSet<SliceName> {
+    ids.filter_map(|id| match id {
+        ResourceId::Slice(slice) => Some(slice),
+        ResourceId::MicroSegment(id) | ResourceId::Realm(id) => Some(id.slice),
+        ResourceId::Topology(_) => None,
+    })
+    .collect()
+}
+
+fn client(channel: &Channel) -> IntentServiceClient<Channel> {
+    IntentServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_OCTETS_MAX)
+}
+
+/// Asks again, for a while, as long as the manager has too many changes before it or another one came first.
+async fn loop_while_busy<T>(
+    client: &mut IntentServiceClient<Channel>,
+    ask: impl AsyncFn(&mut IntentServiceClient<Channel>) -> Result<T, Status>,
+) -> Result<T, Status> {
+    let until = Instant::now() + BUSY;
+    let mut pause = BUSY_PAUSE_MIN;
+    loop {
+        match ask(client).await {
+            Err(status)
+                if matches!(status.code(), Code::ResourceExhausted | Code::Aborted)
+                    && Instant::now() + pause < until =>
+            {
+                // Those who were turned away together do not come back together.
+                let mut random = [0; 1];
+                let _ = getrandom::fill(&mut random);
+                tokio::time::sleep(pause + pause * u32::from(random[0]) / 255).await;
+                pause = (pause * 2).min(BUSY_PAUSE_MAX);
+            }
+            answer => return answer,
+        }
     }
 }
 
@@ -150,3 +230,8 @@ impl Context<'_> {
         self.manager.lost(status).unwrap_or_else(|| files.explain(status))
     }
 }
+
+/// How long a change is tried again while the manager is busy.
+const BUSY: Duration = Duration::from_secs(30);
+const BUSY_PAUSE_MIN: Duration = Duration::from_millis(100);
+const BUSY_PAUSE_MAX: Duration = Duration::from_secs(2);

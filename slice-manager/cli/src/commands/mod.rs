@@ -5,6 +5,7 @@ mod node;
 mod operation;
 mod readings;
 mod segment;
+mod settle;
 mod slice;
 mod template;
 
@@ -46,9 +47,9 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
             writeln!(context.out, "{folder}/operator/            for you")?;
             Ok(())
         }
-        Command::Certificate(CertificateCommand::Issue { role, name, dir, out: to }) => {
+        Command::Certificate(CertificateCommand::Issue { role, name, dir, out: to, names, replace }) => {
             let principal = Principal { role: role.into(), name: name.to_string() };
-            pki::issue(&dir.unwrap_or_else(pki::default_folder), &principal, &to)?;
+            pki::issue(&dir.unwrap_or_else(pki::default_folder), &principal, &names, &to, replace)?;
             writeln!(context.out, "{}/ ca.pem, certificate.pem, key.pem for {principal}", to.display())?;
             Ok(())
         }
@@ -89,6 +90,7 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
 impl From<RoleArg> for Role {
     fn from(role: RoleArg) -> Self {
         match role {
+            RoleArg::Manager => Self::Manager,
             RoleArg::Operator => Self::Operator,
             RoleArg::Mano => Self::Mano,
             RoleArg::Edge => Self::Edge,

@@ -35,7 +35,7 @@ fn state(realisation: Option<&v1::EdgeRealisation>) -> String {
     match realisation {
         None => "not managed",
         Some(edge) if !edge.connected => "away",
-        Some(edge) if !edge.problem.is_empty() => "refuses",
+        Some(edge) if !edge.problem.is_empty() => "problem",
         Some(edge) if slice::is_realised(edge) || edge.target_generation == 0 => "in sync",
         Some(_) => "behind",
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::time::Duration;
 
 use api::v1;
 use api::v1::operation_service_client::OperationServiceClient;
@@ -10,6 +9,7 @@ use model::operation::OperationId;
 use tonic::transport::Channel;
 
 use super::Context;
+use super::settle::Waiting;
 use crate::args::Form;
 use crate::client::ANSWER_OCTETS_MAX;
 use crate::error::Error;
@@ -67,24 +67,28 @@ pub(super) async fn watch(context: Context<'_>, id: OperationId) -> Result<(), E
     Err(Error::WatchEnded(id.to_string()))
 }
 
-/// Waits until the operation has ended. What happens meanwhile is told on the error output, the operation as it ended on
-/// the output.
+/// Waits until the operation has ended well, and answers it. What happens meanwhile is told on the error output; an operation
+/// that has ended otherwise, on the output.
 pub(super) async fn wait(
     context: &mut Context<'_>,
     channel: Channel,
     operation: v1::Operation,
-    timeout: Duration,
-) -> Result<(), Error> {
+    wait: &Waiting,
+) -> Result<v1::Operation, Error> {
     let mut last = operation;
-    let Ok(ended) = tokio::time::timeout(timeout, follow(context, channel, &mut last)).await else {
+    let timeout = wait.timeout;
+    let Ok(ended) = tokio::time::timeout(wait.left(), follow(context, channel, &mut last)).await else {
         let awaiting: Vec<String> =
             last.awaiting.iter().map(|w| format!("{} (generation {})", w.edge, w.generation)).collect();
         let (state, awaiting) = (last.state().as_str_name(), awaiting.join(", "));
         return Err(Error::TimedOut { id: last.id, state, after: timeout, awaiting });
     };
     ended?;
-    output::write(context.out, context.form, &last, one)?;
-    verdict(&last)
+    if let Err(error) = verdict(&last) {
+        output::write(context.out, context.form, &last, one)?;
+        return Err(error);
+    }
+    Ok(last)
 }
 
 async fn follow(context: &mut Context<'_>, channel: Channel, last: &mut v1::Operation) -> Result<(), Error> {

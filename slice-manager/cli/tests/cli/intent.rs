@@ -166,13 +166,14 @@ fn a_mistake_in_standard_input_is_named_as_such() {
 
 #[test]
 fn an_apply_that_changes_nothing_says_so_and_succeeds() {
-    let manager = Manager::start(Answers::default());
+    let slice = v1::SliceStatus { state: v1::SliceState::Active.into(), ..v1::SliceStatus::default() };
+    let manager = Manager::start(Answers { slice, ..Answers::default() });
     let ended = manager.slicectl(&["apply", "-f", manager.file("iot.yaml", IOT)]);
     assert_eq!((ended.code, ended.out.as_str(), ended.err.as_str()), (0, "", "nothing changes\n"));
-    // With nothing to wait for, nothing is waited for.
+    // That it is so is seen, and not assumed.
     let ended = manager.slicectl(&["apply", "-f", "iot.yaml", "--wait"]);
     assert_eq!((ended.code, ended.err.as_str()), (0, "nothing changes\n"));
-    assert_eq!(manager.asked(), ["Apply", "Apply"]);
+    assert_eq!(manager.asked(), ["Apply", "Apply", "GetSlice"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use api::v1;
@@ -29,6 +30,10 @@ use crate::process::{self, Ended};
 pub(crate) struct Answers {
     /// Instead of any other answer.
     pub(crate) refusal: Option<Status>,
+    /// So many changes are turned away first.
+    pub(crate) busy: usize,
+    /// Instead of the answer to a deletion.
+    pub(crate) delete_refusal: Option<Status>,
     /// Takes every request and answers none.
     pub(crate) silent: bool,
     pub(crate) apply: v1::ApplyResponse,
@@ -37,6 +42,10 @@ pub(crate) struct Answers {
     pub(crate) delete: v1::DeleteResponse,
     pub(crate) slices: v1::ListSlicesResponse,
     pub(crate) slice: v1::SliceStatus,
+    /// What a slice is said to be, one answer after another, before it is `slice`; NOT_FOUND where there is none.
+    pub(crate) slice_before: Vec<Option<v1::SliceStatus>>,
+    /// In the end there is no such slice.
+    pub(crate) slice_is_gone: bool,
     pub(crate) segments: v1::ListSegmentsResponse,
     pub(crate) segment: v1::SegmentStatus,
     pub(crate) nodes: v1::ListNodesResponse,
@@ -80,9 +89,15 @@ pub(crate) struct Manager {
 pub(crate) struct Desk {
     pub(crate) answers: Answers,
     requests: Mutex<Vec<(&'static str, Vec<u8>)>>,
+    pub(crate) slices_told: AtomicUsize,
 }
 
 impl Desk {
+    /// How often a method was asked for.
+    pub(crate) fn asked_for(&self, method: &str) -> usize {
+        self.requests.lock().unwrap().iter().filter(|(asked, _)| *asked == method).count()
+    }
+
     /// Notes a request, and refuses it if all are.
     pub(crate) async fn take<M: Message>(&self, method: &'static str, request: &M) -> Result<(), Status> {
         self.requests.lock().unwrap().push((method, request.encode_to_vec()));
@@ -109,7 +124,7 @@ impl Manager {
         let tls = ServerTlsConfig::new()
             .identity(Identity::from_pem(read(own.join("certificate.pem")), read(own.join("key.pem"))))
             .client_ca_root(Certificate::from_pem(read(ca.to_owned())));
-        let desk = Arc::new(Desk { answers, requests: Mutex::default() });
+        let desk = Arc::new(Desk { answers, requests: Mutex::default(), slices_told: AtomicUsize::new(0) });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,6 +1,7 @@
 //! The services of the canned manager: each notes what it was asked and answers what it was told to.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 
 use api::v1;
 use tokio_stream::{Stream, StreamExt};
@@ -31,16 +32,49 @@ macro_rules! service {
     };
 }
 
-service! { IntentService:
-    apply "Apply" (ApplyRequest) -> ApplyResponse = apply;
-    plan "Plan" (PlanRequest) -> PlanResponse = plan;
-    diff "Diff" (DiffRequest) -> DiffResponse = diff;
-    delete "Delete" (DeleteRequest) -> DeleteResponse = delete;
+#[tonic::async_trait]
+impl IntentService for Desk {
+    async fn apply(&self, request: Request<v1::ApplyRequest>) -> Answer<v1::ApplyResponse> {
+        self.take("Apply", request.get_ref()).await?;
+        if self.asked_for("Apply") <= self.answers.busy {
+            return Err(Status::resource_exhausted("too many changes wait"));
+        }
+        Ok(Response::new(self.answers.apply.clone()))
+    }
+
+    async fn plan(&self, request: Request<v1::PlanRequest>) -> Answer<v1::PlanResponse> {
+        self.take("Plan", request.get_ref()).await?;
+        Ok(Response::new(self.answers.plan.clone()))
+    }
+
+    async fn diff(&self, request: Request<v1::DiffRequest>) -> Answer<v1::DiffResponse> {
+        self.take("Diff", request.get_ref()).await?;
+        Ok(Response::new(self.answers.diff.clone()))
+    }
+
+    async fn delete(&self, request: Request<v1::DeleteRequest>) -> Answer<v1::DeleteResponse> {
+        self.take("Delete", request.get_ref()).await?;
+        match &self.answers.delete_refusal {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(Response::new(self.answers.delete.clone())),
+        }
+    }
 }
 
-service! { SliceService:
-    list_slices "ListSlices" (ListSlicesRequest) -> ListSlicesResponse = slices;
-    get_slice "GetSlice" (GetSliceRequest) -> SliceStatus = slice;
+#[tonic::async_trait]
+impl SliceService for Desk {
+    async fn list_slices(&self, request: Request<v1::ListSlicesRequest>) -> Answer<v1::ListSlicesResponse> {
+        self.take("ListSlices", request.get_ref()).await?;
+        Ok(Response::new(self.answers.slices.clone()))
+    }
+
+    async fn get_slice(&self, request: Request<v1::GetSliceRequest>) -> Answer<v1::SliceStatus> {
+        self.take("GetSlice", request.get_ref()).await?;
+        let at = self.slices_told.fetch_add(1, Ordering::Relaxed);
+        let gone = (!self.answers.slice_is_gone).then(|| self.answers.slice.clone());
+        let status = self.answers.slice_before.get(at).cloned().unwrap_or(gone);
+        status.map(Response::new).ok_or_else(|| Status::not_found("there is no such slice"))
+    }
 }
 
 service! { SegmentService:

@@ -299,7 +299,7 @@ fn nodes_are_listed_with_how_far_they_are() {
         manager.slicectl(&["node", "list"]).quietly(),
         "\
 NODE    ROLE  SITE            STATE        REALISED/TARGET  SEGMENTS  VERSION
-edge-a  edge  smart-city MEC  refuses      4/5              0         0.1.0
+edge-a  edge  smart-city MEC  problem      4/5              0         0.1.0
 core-1  core                  not managed                   0
 gone    core                  away         -/2              0
 slow    core                  behind       1/2              0
@@ -321,7 +321,7 @@ fn a_node_is_shown_with_its_ports() {
 node             edge-a
 role             edge
 site             smart-city MEC
-state            refuses
+state            problem
 problem          no port core1
 realised/target  4/5
 last report      2026-01-02T03:04:05Z

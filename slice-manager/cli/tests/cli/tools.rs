@@ -122,7 +122,10 @@ fn a_certificate_is_issued_for_each_role_and_lets_its_owner_in() {
         // Issued anew, it has a new key; a key that others could read does not stay so.
         let before = fs::read(&key).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-        run(manager.home(), &issue).quietly();
+        let said = run(manager.home(), &issue).refused(1);
+        assert!(said.contains("key.pem is there already"), "{said}");
+        assert_eq!(fs::read(&key).unwrap(), before);
+        run(manager.home(), &[&issue[..], &["--replace"]].concat()).quietly();
         assert_ne!(fs::read(&key).unwrap(), before);
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -132,8 +135,10 @@ fn a_certificate_is_issued_for_each_role_and_lets_its_owner_in() {
 fn a_certificate_that_can_not_be_issued_is_refused_with_its_reason() {
     let home = authority();
     let issue = |arguments: &[&str]| run(home.path(), &[&["certificate", "issue"], arguments].concat());
-    let said = issue(&["manager", "x", "--dir", "pki", "--out", "x"]).refused(2);
-    assert!(said.contains("[possible values: operator, mano, edge, viewer]"), "{said}");
+    let said = issue(&["king", "x", "--dir", "pki", "--out", "x"]).refused(2);
+    assert!(said.contains("[possible values: manager, operator, mano, edge, viewer]"), "{said}");
+    let said = issue(&["manager", "x", "--dir", "pki", "--out", "x"]).refused(1);
+    assert!(said.contains("needs the names by which it is reached; give them with --name"), "{said}");
     for name in ["Edge_A", "", "a b", "../x", &"x".repeat(64)] {
         issue(&["edge", name, "--dir", "pki", "--out", "x"]).refused(2);
     }

@@ -23,6 +23,11 @@ fn troubled(state: v1::OperationState, reason: &str) -> v1::Operation {
     v1::Operation { problem: Some(problem), ..at(state, &["edge-c"]) }
 }
 
+/// The slice in a state, and why.
+fn slice(state: v1::SliceState, reason: &str) -> v1::SliceStatus {
+    v1::SliceStatus { name: text("iot"), state: state.into(), reason: text(reason), ..v1::SliceStatus::default() }
+}
+
 /// A manager whose operation goes through these.
 fn going(steps: Vec<Step>) -> Manager {
     let operation = Some(at(Processing, &["edge-a", "edge-c"]));
@@ -30,6 +35,7 @@ fn going(steps: Vec<Step>) -> Manager {
         apply: v1::ApplyResponse { operation: operation.clone() },
         delete: v1::DeleteResponse { operation },
         watch: steps,
+        slice: slice(v1::SliceState::Active, ""),
         ..Answers::default()
     });
     manager.file("iot.yaml", IOT);
@@ -57,16 +63,94 @@ fn an_operation_that_is_completed_is_success_and_each_edge_is_told_as_it_comes()
     assert_eq!(ended.err, format!("{BEGUN}edge-a runs generation 4\nedge-c runs generation 4\n"));
     let out: Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!((&out["id"], &out["state"]), (&"op-7".into(), &"COMPLETED".into()));
-    assert_eq!(manager.asked(), ["Apply", "WatchOperation"]);
+    assert_eq!(manager.asked(), ["Apply", "WatchOperation", "GetSlice"]);
 }
 
 #[test]
 fn a_deletion_is_waited_for_too() {
-    let manager = completing();
+    let operation = Some(at(Processing, &["edge-a"]));
+    let manager = Manager::start(Answers {
+        delete: v1::DeleteResponse { operation },
+        watch: vec![Step::tell(at(Completed, &[]))],
+        slice_before: vec![Some(slice(v1::SliceState::Terminating, "edge-b is away"))],
+        slice_is_gone: true,
+        ..Answers::default()
+    });
     let ended = manager.slicectl(&["delete", "slice/iot", "--wait"]);
-    assert_eq!(ended.code, 0);
+    assert_eq!(ended.code, 0, "{}", ended.err);
     assert!(ended.out.contains("state        COMPLETED\n"), "{}", ended.out);
-    assert_eq!(manager.asked(), ["Delete", "WatchOperation"]);
+    assert!(ended.err.ends_with("iot is terminating: edge-b is away\n"), "{}", ended.err);
+    assert_eq!(manager.asked(), ["Delete", "WatchOperation", "GetSlice", "GetSlice"]);
+}
+
+#[test]
+fn what_is_deleted_already_is_waited_for_until_it_is_gone() {
+    let manager = Manager::start(Answers {
+        delete_refusal: Some(Status::not_found("slice/iot is not declared")),
+        slice_before: vec![
+            Some(slice(v1::SliceState::Terminating, "edge-b is away")),
+            Some(slice(v1::SliceState::Terminating, "edge-b is away")),
+        ],
+        slice_is_gone: true,
+        ..Answers::default()
+    });
+    let ended = manager.slicectl(&["delete", "slice/iot", "--wait"]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, "deleted already\niot is terminating: edge-b is away\n"));
+    // Of what never was there is nothing to wait for.
+    let never = Manager::start(Answers {
+        delete_refusal: Some(Status::not_found("slice/iot is not declared")),
+        slice_is_gone: true,
+        ..Answers::default()
+    });
+    assert_eq!(never.slicectl(&["delete", "slice/iot", "--wait"]).code, 1);
+}
+
+#[test]
+fn a_slice_that_is_not_active_yet_is_waited_for_though_the_operation_is_completed_or_nothing_changes() {
+    let degraded = || slice(v1::SliceState::Degraded, "the AAA of iot/smart-metering on edge-a is not ready");
+    for operation in [None, Some(at(Processing, &["edge-a"]))] {
+        let answers = || Answers {
+            apply: v1::ApplyResponse { operation: operation.clone() },
+            watch: vec![Step::tell(at(Completed, &[]))],
+            slice_before: vec![Some(degraded()), Some(degraded())],
+            slice: slice(v1::SliceState::Active, ""),
+            ..Answers::default()
+        };
+        let manager = Manager::start(answers());
+        manager.file("iot.yaml", IOT);
+        let ended = manager.slicectl(&APPLY);
+        assert_eq!(ended.code, 0, "{}", ended.err);
+        let why = "iot is degraded: the AAA of iot/smart-metering on edge-a is not ready\n";
+        assert_eq!(ended.err.matches(why).count(), 1, "{}", ended.err);
+        let never = Manager::start(Answers { slice: degraded(), ..answers() });
+        never.file("iot.yaml", IOT);
+        let ended = never.slicectl(&[&APPLY[..], &["--timeout", "2s"]].concat());
+        assert_eq!((ended.code, ended.out.as_str()), (4, ""));
+        let over = "error: slice `iot` is degraded after 2s: the AAA of iot/smart-metering on edge-a is not ready\n";
+        assert!(ended.err.ends_with(over), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_manager_that_is_busy_is_asked_again() {
+    let manager = Manager::start(Answers {
+        busy: 2,
+        apply: v1::ApplyResponse { operation: Some(at(Completed, &[])) },
+        ..Answers::default()
+    });
+    manager.file("iot.yaml", IOT);
+    assert_eq!(manager.slicectl(&["apply", "-f", "iot.yaml"]).code, 0);
+    assert_eq!(manager.asked(), ["Apply"; 3]);
+}
+
+#[test]
+fn where_nothing_changes_json_is_an_empty_answer() {
+    let manager = Manager::start(Answers::default());
+    manager.file("iot.yaml", IOT);
+    let ended = manager.slicectl(&["apply", "-f", "iot.yaml", "-o", "json"]);
+    assert_eq!((ended.code, ended.err.as_str()), (0, "nothing changes\n"));
+    assert_eq!(serde_json::from_str::<Value>(&ended.out).unwrap(), serde_json::json!({}));
+    assert_eq!(manager.slicectl(&["apply", "-f", "iot.yaml"]).out, "");
 }
 
 #[test]
