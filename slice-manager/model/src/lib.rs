@@ -31,7 +31,7 @@ pub use list::{DuplicateName, Named, UniqueList};
 pub use name::{
     ClientName, InvalidName, LinkName, NodeName, PortName, ProfileName, SdpName, SegmentName, SliceName, TopologyName,
 };
-pub use number::{Dscp, Generation, Label, OutOfRange, Pcp, TrafficClass, Vlan, Vni};
+pub use number::{Dscp, Generation, Label, OutOfRange, PathId, Pcp, TrafficClass, Vlan, Vni};
 pub use principal::{InvalidPrincipal, Principal, Role};
 pub use rate::{InvalidLimits, InvalidRate, InvalidShare, Rate, RateLimits, Share};
 pub use snssai::{Sd, Snssai, Sst};

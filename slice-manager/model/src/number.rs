@@ -114,6 +114,11 @@ checked_number! {
     TrafficClass(u8), 0..=7, "an MPLS traffic class"
 }
 checked_number! {
+    /// Names a path among those between two edges; 16 bits, as STAMP's session identifier (RFC 8972, section 3) that
+    /// carries it.
+    PathId(u16), 1..=0xFFFF, "a path id"
+}
+checked_number! {
     /// IEEE 802.1Q priority code point, 3 bits.
     Pcp(u8), 0..=7, "an 802.1p priority"
 }

@@ -1,13 +1,20 @@
-//! What one edge must be doing at a generation. Declarative and whole: an edge can be rebuilt from its program alone.
+//! What one node must be doing at a generation. Declarative and whole: a node can be rebuilt from its program alone.
+//!
+//! ```text
+//!   slices ─ segments ─ remotes ─┬─ tunnel: what the far end knows the segment by (VNI, SIDs, label)
+//!                                └─ working, backup ─▶ paths: first hop, and the SIDs or labels that pin the rest
+//!   transit: what the node does for the packets of others (End, End.X, swap, pop, routes)
+//! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
 use crate::profile::AaaFeatures;
-use crate::resource::{Client, SegmentId};
+use crate::resource::{Client, SegmentId, Service};
 use crate::{
-    Digest, Dscp, Generation, InterfaceAddress, NodeName, PortName, RateLimits, SdpName, SliceName, Snssai, Vlan, Vni,
+    Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, PortName, Prefix, RateLimits, SdpName, Sid,
+    SliceName, Snssai, TrafficClass, Vlan, Vni,
 };
 
 /// The program of one edge.
@@ -26,17 +33,155 @@ impl Program {
     }
 }
 
-/// What an edge must be doing.
+/// What a node must be doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProgramContent {
-    /// The edge.
+    /// The node; an edge, or a core node that runs our dataplane.
     pub edge: NodeName,
-    /// The addresses by which tunnels reach the edge.
+    /// The addresses by which tunnels reach the node.
     pub loopback: Vec<IpAddr>,
     /// Its ports towards the underlay, by name.
     pub core_ports: Vec<CorePort>,
+    /// How its paths are probed; not at all if absent.
+    pub probes: Option<ProbeProgram>,
+    /// The paths to other edges, by edge and id.
+    pub paths: Vec<PathProgram>,
+    /// What it does for the packets of others.
+    pub transit: TransitProgram,
     /// The slices that have an SDP here, by name.
     pub slices: Vec<SliceProgram>,
+}
+
+impl ProgramContent {
+    /// Nothing to do.
+    pub const fn empty(edge: NodeName) -> Self {
+        Self {
+            edge,
+            loopback: Vec::new(),
+            core_ports: Vec::new(),
+            probes: None,
+            paths: Vec::new(),
+            transit: TransitProgram { sids: Vec::new(), labels: Vec::new(), routes: Vec::new() },
+            slices: Vec::new(),
+        }
+    }
+}
+
+/// How the paths of an edge are probed: STAMP test packets (RFC 8762) along each path and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ProbeProgram {
+    /// Nanoseconds from one probe of a path to the next.
+    pub interval_nanos: u64,
+    /// So many in a row without an answer, and the path is down.
+    pub losses_max: u8,
+    /// So many answers in a row, and it is up again.
+    pub answers_min: u8,
+}
+
+/// A path to another edge, in one direction. The other edge has the one that leads back under the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PathProgram {
+    /// Unique among the paths between the two edges; probes carry it.
+    pub id: PathId,
+    /// The other edge.
+    pub to: NodeName,
+    /// This edge's loopback: the source of what the path carries.
+    pub local: IpAddr,
+    /// The other edge's loopback, of the same family.
+    pub remote: IpAddr,
+    /// The port on which it leaves.
+    pub port: PortName,
+    /// The neighbour to whom its packets are handed.
+    pub next_hop: IpAddr,
+    /// The longest layer-3 packet that every port on the way carries, in octets.
+    pub mtu: u16,
+    /// What pins the rest of the way.
+    pub steering: Steering,
+}
+
+/// What keeps packets on a path beyond its first hop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Steering {
+    /// Nothing: the underlay's own routes to the other edge's loopback.
+    Ip,
+    /// SIDs of nodes on the way, first to last (RFC 8754); those of the service come after them.
+    Srv6(Vec<Sid>),
+    /// Labels of nodes on the way, first to last (RFC 8660); those of the service come below them. Without any, the
+    /// other edge is the next hop.
+    Mpls(Vec<Label>),
+}
+
+/// What a node does for packets that are not its own.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct TransitProgram {
+    /// Its SIDs, in order.
+    pub sids: Vec<TransitSid>,
+    /// Its labels, in order.
+    pub labels: Vec<TransitLabel>,
+    /// Its routes to loopbacks and locators, in order. An edge has none: it forwards for nobody.
+    pub routes: Vec<UnderlayRoute>,
+}
+
+/// A SID of a node on the way (RFC 8986, sections 4.1 and 4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransitSid {
+    /// The SID.
+    pub sid: Sid,
+    /// What is done with a packet to it.
+    pub behaviour: TransitBehaviour,
+    /// How it ends a segment list.
+    pub flavours: Flavours,
+}
+
+/// What a node on the way does with a packet to one of its SIDs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransitBehaviour {
+    /// End: on to the next SID, by this node's routes.
+    End,
+    /// End.X: on to the next SID, over this link.
+    EndX(Adjacency),
+}
+
+/// How a SID ends a segment list (RFC 8986, section 4.16).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Flavours {
+    /// Penultimate segment pop of the SRH.
+    pub psp: bool,
+    /// Ultimate segment pop of the SRH.
+    pub usp: bool,
+    /// Ultimate segment decapsulation.
+    pub usd: bool,
+}
+
+/// A label of a node on the way (RFC 3031, section 3.10).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransitLabel {
+    /// The label on top of an arriving packet.
+    pub label: Label,
+    /// What stands there when it leaves; none: it is popped (penultimate hop popping, RFC 3031, section 3.16).
+    pub swap: Option<Label>,
+    /// Where it leaves.
+    pub out: Adjacency,
+}
+
+/// A neighbour of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Adjacency {
+    /// The port on which it is reached.
+    pub port: PortName,
+    /// Its address.
+    pub next_hop: IpAddr,
+}
+
+/// A route of the underlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnderlayRoute {
+    /// To whom.
+    pub prefix: Prefix,
+    /// Over whom.
+    pub via: Adjacency,
 }
 
 /// A port towards the underlay.
@@ -57,14 +202,20 @@ pub struct SliceProgram {
     pub slice: SliceName,
     /// Its S-NSSAI.
     pub snssai: Snssai,
+    /// What its SDPs are to one another.
+    pub service: Service,
     /// What each SDP is promised and may not exceed.
     pub limits: RateLimits,
     /// The longest layer-3 packet of a device, in octets.
     pub packet_octets_max: u16,
-    /// Written into the outer header.
+    /// Written into the outer IP header.
     pub dscp: Dscp,
+    /// Written into the label stack.
+    pub traffic_class: TrafficClass,
     /// Where frames of the slice come from.
     pub circuits: Vec<Circuit>,
+    /// Of an l3 slice: which other edge has which subnet.
+    pub routes: Vec<SliceRoute>,
     /// The micro-segments spawned here, by name.
     pub segments: Vec<SegmentProgram>,
 }
@@ -78,6 +229,19 @@ pub struct Circuit {
     pub port: PortName,
     /// The 802.1Q VLAN; untagged frames if none.
     pub vlan: Option<Vlan>,
+    /// Endpoints of leaf circuits can't reach one another, here or behind other edges (RFC 7796).
+    pub leaf: bool,
+    /// Of an l3 slice: the edge's own addresses there, with the subnets that they are on.
+    pub gateways: Vec<InterfaceAddress>,
+}
+
+/// A subnet of an l3 slice that is at another edge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SliceRoute {
+    /// The subnet.
+    pub prefix: Prefix,
+    /// The edge.
+    pub edge: NodeName,
 }
 
 /// A micro-segment on one edge.
@@ -85,18 +249,49 @@ pub struct Circuit {
 pub struct SegmentProgram {
     /// Its slice and its name.
     pub id: SegmentId,
-    /// Its VXLAN network identifier.
+    /// Its number, which VXLAN carries as the network identifier.
     pub vni: Vni,
     /// What it is promised and may not exceed on this edge.
     pub limits: RateLimits,
     /// How many endpoints may be authenticated here at once.
     pub sessions_max: u32,
-    /// The source of its tunnels.
-    pub local: Option<IpAddr>,
+    /// The SIDs of this edge that lead into the segment, if its tunnels are SRv6.
+    pub sids: Vec<ServiceSid>,
     /// The other edges where it is spawned.
     pub remotes: Vec<Remote>,
     /// Its AAA.
     pub realm: Option<RealmProgram>,
+}
+
+/// A SID that leads into a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceSid {
+    /// Locator and function; the argument, which is the sender's group, is zero here.
+    pub sid: Sid,
+    /// What is done with a packet to it.
+    pub behaviour: ServiceBehaviour,
+}
+
+/// What is done with a packet to a SID that leads into a segment (RFC 8986, sections 4.4 to 4.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceBehaviour {
+    /// End.DX2: an Ethernet frame, for the circuit of a point-to-point slice.
+    Dx2,
+    /// End.DT2U: an Ethernet frame, for whom the MAC table says.
+    Dt2u,
+    /// End.DT2M: an Ethernet frame, for all circuits but those of leaves if it comes from one.
+    Dt2m,
+    /// End.DX4: an IPv4 packet, for the endpoint with this address.
+    Dx4(Ipv4Addr),
+    /// End.DX6: an IPv6 packet, for the endpoint with this address.
+    Dx6(Ipv6Addr),
+    /// End.DT4: an IPv4 packet, for whom the slice's routes say.
+    Dt4,
+    /// End.DT6: an IPv6 packet, for whom the slice's routes say.
+    Dt6,
+    /// End.DT46: either.
+    Dt46,
 }
 
 /// Another edge of a segment, and the way there.
@@ -104,12 +299,34 @@ pub struct SegmentProgram {
 pub struct Remote {
     /// The edge.
     pub edge: NodeName,
-    /// The end of the tunnel.
-    pub address: IpAddr,
-    /// The port on which the path to it leaves.
-    pub port: PortName,
-    /// The neighbour to whom the packet is handed.
-    pub next_hop: IpAddr,
+    /// The path that its packets take.
+    pub working: PathId,
+    /// The path that they take when the working one is down.
+    pub backup: Option<PathId>,
+    /// What it knows the segment by.
+    pub tunnel: Tunnel,
+}
+
+/// What the two ends of a tunnel know a segment by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tunnel {
+    /// A VXLAN network identifier, the same at both ends (RFC 7348).
+    Vxlan(Vni),
+    /// SIDs of the far end, by which packets for one endpoint and for all of them are sent (RFC 8986).
+    Srv6 {
+        /// For one endpoint: End.DX2, End.DT2U, or a layer-3 behaviour.
+        unicast: Sid,
+        /// For all: End.DT2M; the same as `unicast` where the service makes no difference.
+        flood: Sid,
+    },
+    /// Labels, each given out by its receiver (RFC 4448, RFC 4364).
+    Mpls {
+        /// The far end's, for what is sent.
+        to: Label,
+        /// This end's, for what comes from there.
+        from: Label,
+    },
 }
 
 /// The AAA of a segment on one edge. Secrets are not in it: the edge has them.

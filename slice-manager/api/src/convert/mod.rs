@@ -4,6 +4,7 @@ mod operation;
 mod plan;
 mod program;
 mod resource;
+mod transport;
 
 use model::operation::{InvalidOperationId, Timestamp};
 use model::resource::InvalidResourceId;

@@ -1,10 +1,14 @@
 //! Programs, both ways.
 
 use model::profile::{AaaFeature, AaaFeatures};
-use model::program::{Circuit, CorePort, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram};
+use model::program::{
+    Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, ServiceSid,
+    SliceProgram, SliceRoute,
+};
 use model::resource::{Client, SegmentId};
-use model::{Digest, Dscp, Generation, SliceName, Vlan, Vni};
+use model::{Digest, Dscp, Generation, SliceName, TrafficClass, Vlan, Vni};
 
+use super::resource::{service, service_message};
 use super::{At, ConvertError, ConvertProblem, Within, list, narrow16, required, text, texts};
 use crate::v1;
 
@@ -21,6 +25,9 @@ impl TryFrom<v1::Program> for Program {
             edge: message.edge.parse().at("edge")?,
             loopback,
             core_ports: list(message.core_ports, "corePorts", CorePort::try_from)?,
+            probes: message.probes.map(TryInto::try_into).transpose().within("probes")?,
+            paths: list(message.paths, "paths", PathProgram::try_from)?,
+            transit: message.transit.unwrap_or_default().try_into().within("transit")?,
             slices: list(message.slices, "slices", SliceProgram::try_from)?,
         };
         let program = Self { generation: Generation::new(message.generation), content };
@@ -36,6 +43,9 @@ impl From<&Program> for v1::Program {
             edge: content.edge.to_string(),
             loopback: content.loopback.iter().map(ToString::to_string).collect(),
             core_ports: content.core_ports.iter().map(Into::into).collect(),
+            probes: content.probes.map(Into::into),
+            paths: content.paths.iter().map(Into::into).collect(),
+            transit: Some((&content.transit).into()),
             slices: content.slices.iter().map(Into::into).collect(),
             digest: program.digest().as_bytes().to_vec(),
         }
@@ -76,10 +86,13 @@ impl TryFrom<v1::SliceProgram> for SliceProgram {
         let segments = list(message.segments, "segments", |m| segment(&slice, m))?;
         Ok(Self {
             snssai: required(message.snssai, "an S-NSSAI", "snssai")?.try_into().within("snssai")?,
+            service: service(message.service).at("service")?,
             limits: required(message.limits, "the limits", "limits")?.try_into().within("limits")?,
             packet_octets_max: narrow16("a packet length", 1, message.packet_octets_max).at("packetOctetsMax")?,
             dscp: Dscp::try_from(message.dscp).at("dscp")?,
+            traffic_class: TrafficClass::try_from(message.traffic_class).at("trafficClass")?,
             circuits: list(message.circuits, "circuits", Circuit::try_from)?,
+            routes: list(message.routes, "routes", SliceRoute::try_from)?,
             segments,
             slice,
         })
@@ -91,10 +104,13 @@ impl From<&SliceProgram> for v1::SliceProgram {
         Self {
             slice: slice.slice.to_string(),
             snssai: Some(slice.snssai.into()),
+            service: service_message(slice.service).into(),
             limits: Some(slice.limits.into()),
             packet_octets_max: slice.packet_octets_max.into(),
             dscp: slice.dscp.get().into(),
+            traffic_class: slice.traffic_class.get().into(),
             circuits: slice.circuits.iter().map(Into::into).collect(),
+            routes: slice.routes.iter().map(Into::into).collect(),
             segments: slice.segments.iter().map(Into::into).collect(),
         }
     }
@@ -108,6 +124,8 @@ impl TryFrom<v1::Circuit> for Circuit {
             sdp: message.sdp.parse().at("sdp")?,
             port: message.port.parse().at("port")?,
             vlan: message.vlan.map(Vlan::try_from).transpose().at("vlan")?,
+            leaf: message.leaf,
+            gateways: texts(&message.gateways, "gateways")?,
         })
     }
 }
@@ -118,7 +136,23 @@ impl From<&Circuit> for v1::Circuit {
             sdp: circuit.sdp.to_string(),
             port: circuit.port.to_string(),
             vlan: circuit.vlan.map(|v| v.get().into()),
+            leaf: circuit.leaf,
+            gateways: circuit.gateways.iter().map(ToString::to_string).collect(),
         }
+    }
+}
+
+impl TryFrom<v1::SliceRoute> for SliceRoute {
+    type Error = ConvertError;
+
+    fn try_from(message: v1::SliceRoute) -> Result<Self, ConvertError> {
+        Ok(Self { prefix: message.prefix.parse().at("prefix")?, edge: message.edge.parse().at("edge")? })
+    }
+}
+
+impl From<&SliceRoute> for v1::SliceRoute {
+    fn from(route: &SliceRoute) -> Self {
+        Self { prefix: route.prefix.to_string(), edge: route.edge.to_string() }
     }
 }
 
@@ -129,7 +163,7 @@ fn segment(slice: &SliceName, message: v1::SegmentProgram) -> Result<SegmentProg
         vni: Vni::try_from(message.vni).at("vni")?,
         limits: required(message.limits, "the limits", "limits")?.try_into().within("limits")?,
         sessions_max: message.sessions_max,
-        local: message.local.map(|a| text(&a, "an IP address")).transpose().at("local")?,
+        sids: list(message.sids, "sids", ServiceSid::try_from)?,
         remotes: list(message.remotes, "remotes", Remote::try_from)?,
         realm: message.realm.map(RealmProgram::try_from).transpose().within("realm")?,
     })
@@ -142,33 +176,9 @@ impl From<&SegmentProgram> for v1::SegmentProgram {
             vni: segment.vni.get(),
             limits: Some(segment.limits.into()),
             sessions_max: segment.sessions_max,
-            local: segment.local.map(|a| a.to_string()),
+            sids: segment.sids.iter().map(Into::into).collect(),
             remotes: segment.remotes.iter().map(Into::into).collect(),
             realm: segment.realm.as_ref().map(Into::into),
-        }
-    }
-}
-
-impl TryFrom<v1::Remote> for Remote {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::Remote) -> Result<Self, ConvertError> {
-        Ok(Self {
-            edge: message.edge.parse().at("edge")?,
-            address: text(&message.address, "an IP address").at("address")?,
-            port: message.port.parse().at("port")?,
-            next_hop: text(&message.next_hop, "an IP address").at("nextHop")?,
-        })
-    }
-}
-
-impl From<&Remote> for v1::Remote {
-    fn from(remote: &Remote) -> Self {
-        Self {
-            edge: remote.edge.to_string(),
-            address: remote.address.to_string(),
-            port: remote.port.to_string(),
-            next_hop: remote.next_hop.to_string(),
         }
     }
 }

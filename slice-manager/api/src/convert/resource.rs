@@ -197,16 +197,27 @@ impl From<&LinkEnd> for v1::LinkEnd {
     }
 }
 
+pub(super) fn service(found: i32) -> Result<Service, ConvertProblem> {
+    enumeration(found, "Service", |service| match service {
+        v1::Service::Unspecified => None,
+        v1::Service::L2PointToPoint => Some(Service::L2PointToPoint),
+        v1::Service::L2Multipoint => Some(Service::L2Multipoint),
+        v1::Service::L3 => Some(Service::L3),
+    })
+}
+
+pub(super) const fn service_message(service: Service) -> v1::Service {
+    match service {
+        Service::L2PointToPoint => v1::Service::L2PointToPoint,
+        Service::L2Multipoint => v1::Service::L2Multipoint,
+        Service::L3 => v1::Service::L3,
+    }
+}
+
 impl TryFrom<v1::Slice> for Slice {
     type Error = ConvertError;
 
     fn try_from(message: v1::Slice) -> Result<Self, ConvertError> {
-        let service = enumeration(message.service, "Service", |service| match service {
-            v1::Service::Unspecified => None,
-            v1::Service::L2PointToPoint => Some(Service::L2PointToPoint),
-            v1::Service::L2Multipoint => Some(Service::L2Multipoint),
-            v1::Service::L3 => Some(Service::L3),
-        });
         let transport = enumeration(message.transport, "Transport", |transport| match transport {
             v1::Transport::Unspecified => None,
             v1::Transport::Srv6 => Some(Transport::Srv6),
@@ -217,7 +228,7 @@ impl TryFrom<v1::Slice> for Slice {
         let spec = SliceSpec {
             template: message.template.parse().at("template")?,
             snssai: required(message.snssai, "an S-NSSAI", "snssai")?.try_into().within("snssai")?,
-            service: service.at("service")?,
+            service: service(message.service).at("service")?,
             transport: transport.at("transport")?,
             rate: message.rate.map(RateLimits::try_from).transpose().within("rate")?,
             latency,
@@ -230,11 +241,6 @@ impl TryFrom<v1::Slice> for Slice {
 impl From<&Slice> for v1::Slice {
     fn from(slice: &Slice) -> Self {
         let spec = &slice.spec;
-        let service = match spec.service {
-            Service::L2PointToPoint => v1::Service::L2PointToPoint,
-            Service::L2Multipoint => v1::Service::L2Multipoint,
-            Service::L3 => v1::Service::L3,
-        };
         let transport = match spec.transport {
             Transport::Srv6 => v1::Transport::Srv6,
             Transport::Mpls => v1::Transport::Mpls,
@@ -244,7 +250,7 @@ impl From<&Slice> for v1::Slice {
             name: slice.name.to_string(),
             template: spec.template.to_string(),
             snssai: Some(spec.snssai.into()),
-            service: service.into(),
+            service: service_message(spec.service).into(),
             transport: transport.into(),
             rate: spec.rate.map(Into::into),
             latency_max_nanoseconds: spec.latency.map(|l| l.max.as_nanos()),
