@@ -266,7 +266,7 @@ pub struct SegmentProgram {
 /// A SID that leads into a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceSid {
-    /// Locator and function; the argument, which is the sender's group, is zero here.
+    /// Locator and function. The last 16 bits are the argument: zero here, and the sender's group in a packet.
     pub sid: Sid,
     /// What is done with a packet to it.
     pub behaviour: ServiceBehaviour,
@@ -303,6 +303,8 @@ pub struct Remote {
     pub working: PathId,
     /// The path that they take when the working one is down.
     pub backup: Option<PathId>,
+    /// Is the sender's group sent along? One that knows of no groups drops what carries one.
+    pub group: bool,
     /// What it knows the segment by.
     pub tunnel: Tunnel,
 }
@@ -326,6 +328,10 @@ pub enum Tunnel {
         to: Label,
         /// This end's, for what comes from there.
         from: Label,
+        /// Does a control word stand between labels and frame (RFC 4448, section 4.6)? Of layer-2 services only.
+        control_word: bool,
+        /// Is a flow label at the bottom of the stack (RFC 6391)?
+        flow_label: bool,
     },
 }
 

@@ -240,6 +240,7 @@ impl TryFrom<v1::Remote> for Remote {
             edge: message.edge.parse().at("edge")?,
             working: PathId::try_from(message.working).at("working")?,
             backup: message.backup.map(PathId::try_from).transpose().at("backup")?,
+            group: message.group,
             tunnel: required(message.tunnel, "vxlan, srv6 or mpls", "tunnel")?.try_into()?,
         })
     }
@@ -251,6 +252,7 @@ impl From<&Remote> for v1::Remote {
             edge: remote.edge.to_string(),
             working: remote.working.get().into(),
             backup: remote.backup.map(|id| id.get().into()),
+            group: remote.group,
             tunnel: Some(remote.tunnel.into()),
         }
     }
@@ -269,7 +271,8 @@ impl TryFrom<v1::remote::Tunnel> for Tunnel {
             }
             Message::Mpls(m) => {
                 let label = |label, field| Label::try_from(label).at(field).within("mpls");
-                Ok(Self::Mpls { to: label(m.to, "to")?, from: label(m.from, "from")? })
+                let (control_word, flow_label) = (m.control_word, m.flow_label);
+                Ok(Self::Mpls { to: label(m.to, "to")?, from: label(m.from, "from")?, control_word, flow_label })
             }
         }
     }
@@ -282,7 +285,9 @@ impl From<Tunnel> for v1::remote::Tunnel {
             Tunnel::Srv6 { unicast, flood } => {
                 Self::Srv6(v1::Srv6Tunnel { unicast: unicast.to_string(), flood: flood.to_string() })
             }
-            Tunnel::Mpls { to, from } => Self::Mpls(v1::MplsTunnel { to: to.get(), from: from.get() }),
+            Tunnel::Mpls { to, from, control_word, flow_label } => {
+                Self::Mpls(v1::MplsTunnel { to: to.get(), from: from.get(), control_word, flow_label })
+            }
         }
     }
 }
