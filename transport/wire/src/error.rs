@@ -29,6 +29,8 @@ pub enum Layer {
     Icmp,
     Icmpv6,
     Vxlan,
+    Mpls,
+    Pseudowire,
 }
 
 impl Layer {
@@ -46,6 +48,8 @@ impl Layer {
             Self::Icmp => "icmp",
             Self::Icmpv6 => "icmpv6",
             Self::Vxlan => "vxlan",
+            Self::Mpls => "mpls",
+            Self::Pseudowire => "pwethcw",
         }
     }
 }
@@ -94,6 +98,15 @@ pub enum Problem {
         /// How many are read.
         max: usize,
     },
+    /// A label stack of which no entry is the bottom.
+    #[error("no bottom of the label stack in {entries} entries")]
+    NoBottom {
+        /// How many were read.
+        entries: usize,
+    },
+    /// What is no frame, but of a pseudowire's associated channel (RFC 4385, section 5).
+    #[error("of the associated channel; expected a frame")]
+    AssociatedChannel,
     /// A jumbo payload (RFC 2675), which is not carried here.
     #[error("a jumbo payload, which is not carried")]
     Jumbo,
