@@ -31,6 +31,7 @@ pub enum Layer {
     Vxlan,
     Mpls,
     Pseudowire,
+    Stamp,
 }
 
 impl Layer {
@@ -50,6 +51,7 @@ impl Layer {
             Self::Vxlan => "vxlan",
             Self::Mpls => "mpls",
             Self::Pseudowire => "pwethcw",
+            Self::Stamp => "stamp",
         }
     }
 }
