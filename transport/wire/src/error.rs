@@ -31,6 +31,7 @@ pub enum Layer {
     Vxlan,
     Mpls,
     Pseudowire,
+    Gtpu,
     Stamp,
 }
 
@@ -51,6 +52,7 @@ impl Layer {
             Self::Vxlan => "vxlan",
             Self::Mpls => "mpls",
             Self::Pseudowire => "pwethcw",
+            Self::Gtpu => "gtp",
             Self::Stamp => "stamp",
         }
     }
