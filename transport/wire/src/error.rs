@@ -31,6 +31,8 @@ pub enum Layer {
     Vxlan,
     Mpls,
     Pseudowire,
+    Gtpu,
+    Stamp,
 }
 
 impl Layer {
@@ -50,6 +52,8 @@ impl Layer {
             Self::Vxlan => "vxlan",
             Self::Mpls => "mpls",
             Self::Pseudowire => "pwethcw",
+            Self::Gtpu => "gtp",
+            Self::Stamp => "stamp",
         }
     }
 }

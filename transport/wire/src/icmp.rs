@@ -10,6 +10,8 @@
 //! +-------------------------------+-------------------------------+
 //! ```
 
+pub mod error;
+
 use std::net::Ipv6Addr;
 
 use crate::checksum::Sum;

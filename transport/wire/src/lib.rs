@@ -1,5 +1,5 @@
 //! The wire formats of the packet path: Ethernet, 802.1Q, ARP, IPv4, IPv6, segment routing, UDP, TCP, ICMP, neighbour
-//! discovery, and what carries slices: VXLAN, MPLS, pseudowires.
+//! discovery; what carries slices: VXLAN, MPLS, pseudowires, GTP-U; and the probes that measure paths.
 //!
 //! Each protocol has two forms. A *view* lies over octets that someone else owns: its constructor checks once that the
 //! header is there and whole, and from then on every field is read without failing. A *value* holds a header's fields
@@ -7,9 +7,14 @@
 //!
 //! ```text
 //!   frame ─ ethernet::Frame ─┬─ arp::Packet
-//!                            ├─ ipv4::Packet ─┬─ udp::Datagram ─ vxlan::Packet ─ ethernet::Frame …
-//!                            └─ ipv6::Packet ─┼─ tcp::Segment
-//!                                             └─ icmp::Message
+//!                            ├─ ipv4::Packet ─┬─ udp::Datagram ─┬─ vxlan::Packet ─ ethernet::Frame …
+//!                            ├─ ipv6::Packet ─┤                 ├─ gtpu::Packet ─ ipv4::Packet, ipv6::Packet …
+//!                            │   └─ srh::Srh  │                 ├─ mpls::Packet …
+//!                            │                │                 └─ stamp::Probe, stamp::Reply
+//!                            │                ├─ tcp::Segment
+//!                            │                └─ icmp::Message ─┬─ nd::Neighbour
+//!                            │                                  └─ icmp::error::IcmpError ─ ipv4::Packet, ipv6::Packet
+//!                            └─ mpls::Packet ─ ipv4::Packet, ipv6::Packet, pseudowire::Packet ─ ethernet::Frame …
 //! ```
 //!
 //! [`flow::Flow`] reads all of it in one pass, without failing on what an L2 service carries unread. Input is hostile:
@@ -21,6 +26,7 @@ pub mod checksum;
 mod error;
 pub mod ethernet;
 pub mod flow;
+pub mod gtpu;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
@@ -29,6 +35,7 @@ pub mod nd;
 mod octets;
 pub mod pseudowire;
 pub mod srh;
+pub mod stamp;
 pub mod tcp;
 pub mod udp;
 pub mod vxlan;
