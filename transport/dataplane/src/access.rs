@@ -4,12 +4,14 @@ use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
 use model::Mac;
+use model::resource::Service;
 use transport_wire::ethernet::{self, Tci};
 use transport_wire::flow::{Flow, Network};
 use transport_wire::nd::Kind;
 
 use crate::drops::DropReason;
-use crate::forward::{Discovery, Flooded, Way, claimed, discovery, pull_tag};
+use crate::encap::{Group, Inner, Payload};
+use crate::forward::{Discovery, Flooded, Sender, Towards, Way, claimed, discovery, pull_tag};
 use crate::frame::{BURST_FRAMES_MAX, Burst, Frame};
 use crate::pipeline::Pipeline;
 use crate::session::{Seat, Sessions, Slot, session_key};
@@ -133,10 +135,15 @@ impl Pipeline {
         self.tables.segments[segment].from_access.charge(octets);
         self.tables.circuits[there].from_access.charge(octets);
         self.sessions.at_mut(from).from.count(octets);
+        let group = Group::of(self.tables.circuits[there].leaf);
+        let sender = Sender { circuit: Some(circuit), group };
         match destination {
-            Destination::Here(to) => self.deliver(way, segment, to, Some(circuit), frame),
-            Destination::Remote(remote) => self.encapsulate(way, segment, remote, flow, frame),
-            Destination::Flood => self.flood(way, segment, circuit, flow, frame),
+            Destination::Here(to) => self.deliver(way, segment, to, sender, frame),
+            Destination::Remote(remote) => {
+                let inner = Inner::new(flow, Payload::Ethernet, group);
+                self.encapsulate(way, segment, Towards { remote, is_flood: false }, &inner, frame);
+            }
+            Destination::Flood => self.flood(way, segment, circuit, flow, group, frame),
         }
     }
 
@@ -156,6 +163,9 @@ impl Pipeline {
         if !to.is_unicast() {
             return Ok(Destination::Flood);
         }
+        if here.service == Service::L2PointToPoint && !here.remotes.is_empty() {
+            return Ok(Destination::Remote(0));
+        }
         match self.learned(way.now, segment, to) {
             Some(remote) => Ok(Destination::Remote(remote)),
             None if here.remotes.is_empty() => Err(DropReason::NoDestination),
@@ -165,11 +175,20 @@ impl Pipeline {
 
     /// Head-end replication: a copy for each other edge, and for sessions here if the frame is for a group. Each copy to
     /// another edge is charged to the limits, so that a flood takes no more of the underlay than they say.
-    fn flood(&mut self, way: &mut Way<'_>, segment: usize, circuit: CircuitIndex, flow: &Flow, frame: Frame) {
+    fn flood(
+        &mut self,
+        way: &mut Way<'_>,
+        segment: usize,
+        circuit: CircuitIndex,
+        flow: &Flow,
+        group: Group,
+        frame: Frame,
+    ) {
+        let inner = Inner::new(flow, Payload::Ethernet, group);
         let here = if flow.destination.is_unicast() {
             Flooded::Copies(0)
         } else {
-            self.flood_sessions(way, segment, flow, Some(circuit), &frame)
+            self.flood_sessions(way, segment, flow, Sender { circuit: Some(circuit), group }, &frame)
         };
         let remotes = match here {
             Flooded::ToOwner => 0,
@@ -181,12 +200,14 @@ impl Pipeline {
                 break;
             }
             if let Some(copy) = self.copy(way, segment, &frame) {
-                self.encapsulate(way, segment, remote, flow, copy);
+                self.encapsulate(way, segment, Towards { remote, is_flood: true }, &inner, copy);
             }
         }
         match here {
             // The frame itself needs no copy.
-            _ if remotes > 0 => self.encapsulate(way, segment, 0, flow, frame),
+            _ if remotes > 0 => {
+                self.encapsulate(way, segment, Towards { remote: 0, is_flood: true }, &inner, frame);
+            }
             Flooded::Copies(0) => self.drop(way, Some(segment), DropReason::NoDestination, frame),
             Flooded::Copies(_) | Flooded::ToOwner => self.consume(way, frame),
         }

@@ -1,27 +1,28 @@
 //! Compiles a program into tables. All or nothing: an error leaves what runs as it is.
 
 mod error;
+mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::program::{CorePort, Program, ProgramContent, SegmentProgram, SliceProgram};
+use model::program::{Adjacency, CorePort, Program, ProgramContent, SegmentProgram, SliceProgram, Tunnel};
 use model::resource::SegmentId;
-use model::{PortName, SdpName, SliceName, Vlan};
+use model::{PortName, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;
 
 use crate::counters::Traffic;
 use crate::drops::Drops;
-use crate::encap::Header;
 use crate::frame::FRAME_OCTETS_MAX;
 use crate::meter::Nanos;
 use crate::neighbour::Neighbour;
 use crate::port::{PortIndex, PortSpec};
 use crate::session::{FLOOD_COPIES_MAX, Members};
+use crate::sids::Sids;
 use crate::table::Table;
 use crate::tables::{
-    Circuit, CircuitIndex, MeteredTraffic, PortRole, Remote, SdpUid, Segment, SegmentUid, Slice, SliceSlot, Tables,
+    Circuit, CircuitIndex, Hop, MeteredTraffic, PortRole, SdpUid, Segment, SegmentUid, Slice, SliceSlot, Tables,
 };
 
 pub use error::CompileError;
@@ -74,6 +75,8 @@ impl Compiler {
         at_most("slices", content.slices.len(), SLICES_MAX)?;
         at_most("micro-segments", content.slices.iter().map(|s| s.segments.len()).sum(), SEGMENTS_MAX)?;
         at_most("attachment circuits", content.slices.iter().map(|s| s.circuits.len()).sum(), CIRCUITS_MAX)?;
+        at_most("paths", content.paths.len(), PATHS_MAX)?;
+        at_most("SIDs and labels of the way", content.transit.sids.len() + content.transit.labels.len(), TRANSIT_MAX)?;
         let mut core = BTreeSet::new();
         for port in &content.core_ports {
             if !core.insert(&port.port) {
@@ -91,6 +94,13 @@ impl Compiler {
         }
         let mut names = BTreeSet::new();
         let mut segments = BTreeSet::new();
+        let mut vnis: BTreeMap<Vni, &SegmentId> = BTreeMap::new();
+        for segment in content.slices.iter().flat_map(|slice| &slice.segments) {
+            if let Some(first) = vnis.insert(segment.vni, &segment.id).filter(|first| **first != segment.id) {
+                let (first, second) = (first.clone(), segment.id.clone());
+                return Err(CompileError::VniTwice { vni: segment.vni, first, second });
+            }
+        }
         for slice in &content.slices {
             if !names.insert(&slice.slice) {
                 return Err(CompileError::SliceTwice(slice.slice.clone()));
@@ -175,13 +185,27 @@ impl Build<'_> {
         }
         let slots = self.numbers.slots.values().map(|slot| usize::from(slot.0) + 1).max().unwrap_or(0);
         tables.slices.resize_with(slots, || None);
-        tables.by_vni = Table::new(content.slices.iter().map(|slice| slice.segments.len()).sum());
+        self.reserve(&mut tables, content);
+        for path in &content.paths {
+            self.path(&mut tables, path)?;
+        }
+        self.transit(&mut tables, &content.transit)?;
         for slice in &content.slices {
             self.slice(&mut tables, slice)?;
         }
         tables.by_uid.sort_unstable();
         tables.by_sdp.sort_unstable();
         Ok(Box::new(tables))
+    }
+
+    /// Makes room for what is found by number.
+    fn reserve(&self, tables: &mut Tables, content: &ProgramContent) {
+        let segments = || content.slices.iter().flat_map(|slice| &slice.segments);
+        let remotes = || segments().flat_map(|segment| &segment.remotes);
+        let labelled = remotes().filter(|remote| matches!(remote.tunnel, Tunnel::Mpls { .. })).count();
+        tables.by_vni = Table::new(segments().count());
+        tables.by_label = Table::new(labelled + content.transit.labels.len());
+        tables.sids = Sids::new(segments().map(|s| s.sids.len()).sum::<usize>() + content.transit.sids.len());
     }
 
     fn port(&self, name: &PortName) -> Result<PortIndex, CompileError> {
@@ -217,6 +241,7 @@ impl Build<'_> {
                 port,
                 vlan,
                 slice: slot,
+                leaf: circuit.leaf,
                 packet_octets_max: slice.packet_octets_max,
                 from_access: metered,
                 to_access: metered,
@@ -243,19 +268,21 @@ impl Build<'_> {
         slot: SliceSlot,
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
-        let remotes = self.remotes(tables, slice, segment)?;
         let at = place(tables.segments.len());
-        let vni = segment.vni.get();
-        if let Ok(Some(before)) = tables.by_vni.insert(u64::from(vni), at) {
-            let first = SegmentId::clone(&tables.segments[usize::from(before)].id);
-            return Err(CompileError::VniTwice { vni: segment.vni, first, second: segment.id.clone() });
+        let remotes = self.remotes(tables, slice, segment, at)?;
+        if segment.remotes.iter().any(|remote| matches!(remote.tunnel, Tunnel::Vxlan(_))) {
+            // That it is there once was checked.
+            let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);
         }
         tables.by_uid.push((uid, at));
         let metered = MeteredTraffic::new(segment.limits, slice.packet_octets_max, self.now);
         tables.segments.push(Segment {
             uid,
             slice: slot,
-            vni,
+            service: slice.service,
+            vni: segment.vni.get(),
+            traffic_class: slice.traffic_class,
+            learned: 0,
             epoch: 0,
             from_access: metered,
             to_access: metered,
@@ -267,45 +294,20 @@ impl Build<'_> {
             drops: Box::new([Drops::default(); PORTS_MAX]),
             id: Arc::new(segment.id.clone()),
             limits: segment.limits,
-            local: segment.local,
         });
         Ok(())
     }
+}
 
-    fn remotes(
-        &self,
-        tables: &mut Tables,
-        slice: &SliceProgram,
-        segment: &SegmentProgram,
-    ) -> Result<Vec<Remote>, CompileError> {
-        at_most("other edges of a segment", segment.remotes.len(), REMOTES_MAX)?;
-        let mut remotes: Vec<Remote> = Vec::with_capacity(segment.remotes.len());
-        for remote in &segment.remotes {
-            let port = self.port(&remote.port)?;
-            let table = &tables.ports[port.get()];
-            if table.role != PortRole::Core {
-                return Err(CompileError::NotCore { segment: segment.id.clone(), port: remote.port.clone() });
-            }
-            let mtu = table.mtu;
-            let mac = self.ports[port.get()].mac;
-            let local = segment.local.filter(|local| tables.loopbacks.contains(local));
-            let header = local
-                .and_then(|local| Header::new(mac, local, remote.address, segment.vni, slice.dscp))
-                .ok_or_else(|| CompileError::Tunnel {
-                    segment: segment.id.clone(),
-                    local: segment.local,
-                    remote: remote.address,
-                })?;
-            let neighbour = neighbour(tables, port, &remote.port, remote.next_hop)?;
-            let overhead = place(header.len() - ethernet::HEADER_OCTETS);
-            let frame_octets_max = mtu.saturating_sub(overhead);
-            remotes.push(Remote { address: remote.address, port, neighbour, frame_octets_max, header });
+impl Build<'_> {
+    /// Where a packet of others leaves.
+    fn hop(&self, tables: &mut Tables, to: &Adjacency) -> Result<Hop, CompileError> {
+        let port = self.port(&to.port)?;
+        if tables.ports[port.get()].role != PortRole::Core {
+            return Err(CompileError::NotCore { port: to.port.clone() });
         }
-        remotes.sort_by_key(|remote| remote.address);
-        match remotes.windows(2).find(|pair| pair[0].address == pair[1].address) {
-            Some(pair) => Err(CompileError::RemoteTwice { segment: segment.id.clone(), remote: pair[0].address }),
-            None => Ok(remotes),
-        }
+        let neighbour = neighbour(tables, port, &to.port, to.next_hop)?;
+        Ok(Hop { port, neighbour })
     }
 }
 
@@ -349,6 +351,10 @@ const CIRCUITS_MAX: usize = 8_192;
 /// As many as a flood reaches.
 const REMOTES_MAX: usize = FLOOD_COPIES_MAX;
 const NEIGHBOURS_MAX: usize = 256;
+/// The most paths to other edges.
+pub const PATHS_MAX: usize = 8_192;
+/// The most SIDs and labels that a node on the way has.
+const TRANSIT_MAX: usize = 16_384;
 /// Ethernet header and tag.
 const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS;
 
@@ -356,5 +362,5 @@ const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS;
 const _: () = assert!(SLICES_MAX < SLOTS as usize && SLOTS <= 1 << 15);
 const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize);
 const _: () = assert!(CIRCUITS_MAX <= u16::MAX as usize);
-const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize);
+const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize && PATHS_MAX <= u16::MAX as usize);
 const _: () = assert!(PORTS_MAX <= u8::MAX as usize);

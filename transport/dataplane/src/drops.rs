@@ -60,6 +60,8 @@ drop_reasons! {
     CrossSegment = "cross-segment",
     /// The destination is on the attachment circuit that the frame came from.
     Hairpin = "hairpin",
+    /// Sender and destination are on leaf circuits, which can't reach one another.
+    LeafToLeaf = "leaf-to-leaf",
     /// The destination is nobody that the segment knows here.
     NoDestination = "no-destination",
     /// The destination's attachment circuit is not known yet: it has a choice of several and has not spoken.
@@ -84,6 +86,18 @@ drop_reasons! {
     Checksum = "checksum",
     /// No segment here has that VNI.
     UnknownVni = "unknown-vni",
+    /// The top label is none that this node has given out.
+    UnknownLabel = "unknown-label",
+    /// The top label is one of 0 to 15 that means nothing here (RFC 3032, section 2.1).
+    ReservedLabel = "reserved-label",
+    /// Segments are left where the path should end (RFC 8986, section 4.4), or none where it should go on.
+    SegmentsLeft = "segments-left",
+    /// What is in the packet is not what its SID, label or control word says.
+    InnerProtocol = "inner-protocol",
+    /// The hop limit or time to live has run out, as it does in a loop.
+    HopLimit = "hop-limit",
+    /// No route of this node leads to the destination.
+    NoRoute = "no-route",
     /// The tunnel comes from an address that is no edge of the segment.
     UnknownRemote = "unknown-remote",
     /// The inner source, or the address that it sends from, is that of a device of this edge.

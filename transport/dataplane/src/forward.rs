@@ -11,6 +11,7 @@ use transport_wire::nd::{self, Kind, Neighbour};
 use transport_wire::{Layer, Protocol, ipv6};
 
 use crate::drops::DropReason;
+use crate::encap::{Group, Inner};
 use crate::frame::{Frame, FramePool};
 use crate::meter::Nanos;
 use crate::pipeline::Pipeline;
@@ -25,6 +26,14 @@ pub(crate) struct Way<'a> {
     pub(crate) port: PortIndex,
     pub(crate) pool: &'a mut FramePool,
     pub(crate) out: &'a mut Outputs,
+}
+
+/// Who sends a frame of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender {
+    /// The circuit that it came in by, if it came from a device.
+    pub(crate) circuit: Option<CircuitIndex>,
+    pub(crate) group: Group,
 }
 
 /// What became of a flood towards sessions.
@@ -86,15 +95,14 @@ impl Pipeline {
         Some(copy)
     }
 
-    /// An untagged frame of a segment goes to a session of the same segment on this edge. `from` is the circuit that it
-    /// came in by, if it came from a device.
+    /// An untagged frame of a segment goes to a session of the same segment on this edge.
     #[inline]
     pub(crate) fn deliver(
         &mut self,
         way: &mut Way<'_>,
         segment: usize,
         to: Slot,
-        from: Option<CircuitIndex>,
+        from: Sender,
         mut frame: Frame,
     ) {
         let tables = &mut *self.tables;
@@ -103,11 +111,14 @@ impl Pipeline {
         let Some(at) = tables.circuit_of(slice, self.sessions.at(to).seat) else {
             return self.drop(way, Some(segment), DropReason::CircuitUnknown, frame);
         };
-        if from == Some(at) {
+        if from.circuit == Some(at) {
             return self.drop(way, Some(segment), DropReason::Hairpin, frame);
         }
         let octets = frame.len();
         let circuit = &mut tables.circuits[usize::from(at.0)];
+        if circuit.leaf && from.group == Group::LEAF {
+            return self.drop(way, Some(segment), DropReason::LeafToLeaf, frame);
+        }
         if octets - ethernet::HEADER_OCTETS > usize::from(circuit.packet_octets_max) {
             return self.drop(way, Some(segment), DropReason::TooBig, frame);
         }
@@ -137,7 +148,7 @@ impl Pipeline {
         way: &mut Way<'_>,
         segment: usize,
         flow: &Flow,
-        from: Option<CircuitIndex>,
+        from: Sender,
         frame: &Frame,
     ) -> Flooded {
         let here = &self.tables.segments[segment];
@@ -150,7 +161,7 @@ impl Pipeline {
             return Flooded::ToOwner;
         }
         // Where all sessions share the circuit that the frame came from, the access network has shown it to all of them.
-        if from.is_some() && self.tables.circuits_of(slice).len() == 1 {
+        if from.circuit.is_some() && self.tables.circuits_of(slice).len() == 1 {
             return Flooded::Copies(0);
         }
         let (mut copies, mut seen, mut at) = (0, 0, None);
@@ -168,7 +179,8 @@ impl Pipeline {
                 break;
             }
             let can_have_it = !matches!(asked, Some(IpAddr::V6(_))) || session.is_open() || session.has_ipv6();
-            let has_seen_it = from.is_some() && self.tables.circuit_of(slice, session.seat) == from;
+            let seat = self.tables.circuit_of(slice, session.seat);
+            let has_seen_it = from.circuit.is_some() && seat == from.circuit;
             if can_have_it && !has_seen_it && session.mac() != flow.source {
                 copies += 1;
                 self.flood_copy(way, segment, slot, from, frame);
@@ -177,7 +189,7 @@ impl Pipeline {
         Flooded::Copies(copies)
     }
 
-    fn flood_copy(&mut self, way: &mut Way<'_>, segment: usize, to: Slot, from: Option<CircuitIndex>, frame: &Frame) {
+    fn flood_copy(&mut self, way: &mut Way<'_>, segment: usize, to: Slot, from: Sender, frame: &Frame) {
         if let Some(mut copy) = self.copy(way, segment, frame) {
             let mac = self.sessions.at(to).mac();
             copy.octets_mut()[..mac.0.len()].copy_from_slice(&mac.0);
@@ -185,30 +197,41 @@ impl Pipeline {
         }
     }
 
-    /// A frame without tag goes into the tunnel to another edge of its segment.
+    /// What a segment sends goes into the tunnel to another of its edges: a frame without tag, or an IP packet.
     #[inline]
     pub(crate) fn encapsulate(
         &mut self,
         way: &mut Way<'_>,
         segment: usize,
-        remote: usize,
-        flow: &Flow,
+        to: Towards,
+        inner: &Inner,
         mut frame: Frame,
     ) {
         let tables = &mut *self.tables;
         let here = &mut tables.segments[segment];
-        let remote = &here.remotes[remote];
-        let Some(next_hop) = tables.neighbours[usize::from(remote.neighbour)].mac else {
+        let lane = here.remotes[to.remote].lane(&tables.paths);
+        let path = &tables.paths[usize::from(lane.path)];
+        let Some(next_hop) = tables.neighbours[usize::from(path.neighbour)].mac else {
             return self.drop(way, Some(segment), DropReason::NeighbourUnresolved, frame);
         };
-        if frame.len() > usize::from(remote.frame_octets_max) {
+        if frame.len() > usize::from(lane.octets_max) {
             return self.drop(way, Some(segment), DropReason::TooBig, frame);
         }
         here.to_tunnels.count(frame.len());
-        remote.header.push(&mut frame, next_hop, flow);
-        let port = remote.port;
+        let encap = lane.encap(to.is_flood);
+        encap.push(&mut frame, inner);
+        path.link.push(&mut frame, next_hop, encap.outer.ethertype(), here.traffic_class);
+        let port = path.port;
         self.send(way, port, Some(segment), frame);
     }
+}
+
+/// To which other edge of a segment, by its place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Towards {
+    pub(crate) remote: usize,
+    /// For all endpoints there, or for one of whom it is not known where it is.
+    pub(crate) is_flood: bool,
 }
 
 /// The address that an ARP request or a neighbour solicitation asks for.

@@ -139,5 +139,5 @@ impl FramePool {
 pub const BURST_FRAMES_MAX: usize = 64;
 /// The longest frame: a payload of 9,198 octets, the usual jumbo frame, with header and tag.
 pub const FRAME_OCTETS_MAX: usize = 9_216;
-/// Room in front of a received frame. VXLAN over IPv6 needs 70 octets.
-pub const HEADROOM_OCTETS: usize = 128;
+/// Room in front of a received frame, for the longest path of any transport.
+pub const HEADROOM_OCTETS: usize = 256;

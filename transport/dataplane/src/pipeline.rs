@@ -38,7 +38,7 @@ pub struct Pipeline {
     /// Remote devices that were not remembered for want of room.
     pub(crate) unlearned: u64,
     /// Where forgetting remote devices goes on.
-    swept: usize,
+    pub(crate) swept: usize,
 }
 
 /// What a port has seen.
@@ -100,7 +100,7 @@ impl Pipeline {
     /// Does what is due without a packet: asks for next hops, and forgets a part of the remote devices that have long
     /// been silent. To be called about ten times a second.
     pub fn tick(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
-        self.swept = self.remote_macs.sweep(self.swept, SWEEP_SLOTS, |device| device.is_fresh(now));
+        self.forget(now);
         for at in 0..self.tables.neighbours.len() {
             let neighbour = &mut self.tables.neighbours[at];
             if !neighbour.is_due(now) {
@@ -173,6 +173,3 @@ impl Pipeline {
         self.sessions.leave(slot, members);
     }
 }
-
-/// Slots of the table of remote devices that one tick looks at: all of them in 13 s.
-const SWEEP_SLOTS: usize = 1_024;

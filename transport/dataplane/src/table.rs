@@ -64,9 +64,18 @@ impl<V: Copy + Default> Table<V> {
         Ok(None)
     }
 
+    /// Replaces the value of a key that is there; answers what was there.
+    #[inline]
+    pub(crate) fn replace(&mut self, key: u64, value: V) -> Result<Option<V>, Full> {
+        match self.find(key) {
+            Some(at) => Ok(Some(std::mem::replace(&mut self.slots[at].value, value))),
+            None => Err(Full),
+        }
+    }
+
     /// Looks at slots from `from` on, wrapping at the end, and takes out those whose value is not to be kept, in `count`
     /// steps. Answers where to go on the next time.
-    pub(crate) fn sweep(&mut self, from: usize, count: usize, keep: impl Fn(&V) -> bool) -> usize {
+    pub(crate) fn sweep(&mut self, from: usize, count: usize, mut keep: impl FnMut(&V) -> bool) -> usize {
         let mut at = from & self.mask;
         for _ in 0..count {
             let slot = &self.slots[at];

@@ -8,17 +8,20 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use model::resource::SegmentId;
-use model::{Digest, Generation, InterfaceAddress, RateLimits, SdpName, SliceName};
+use model::resource::{SegmentId, Service};
+use model::{Digest, Generation, InterfaceAddress, RateLimits, SdpName, SliceName, TrafficClass};
 
 use crate::compile::{ADDRESSES_MAX, LOOPBACKS_MAX, PORTS_MAX};
 use crate::counters::Traffic;
 use crate::drops::{DropReason, Drops};
-use crate::encap::Header;
+use crate::labels::LabelEntry;
 use crate::meter::{Meter, Nanos};
 use crate::neighbour::Neighbour;
+use crate::path::{Path, Remote};
 use crate::port::PortIndex;
+use crate::route::Routes;
 use crate::session::{Members, Seat};
+use crate::sids::Sids;
 use crate::table::Table;
 
 /// Names a segment on this edge; never used twice, so that a session can't end up in a segment that came later.
@@ -49,6 +52,14 @@ pub struct Tables {
     pub(crate) segments: Vec<Segment>,
     /// Places in `segments` by VNI.
     pub(crate) by_vni: Table<u16>,
+    /// What is done with packets to this node's SIDs.
+    pub(crate) sids: Sids,
+    /// What is done with packets by their top label.
+    pub(crate) by_label: Table<LabelEntry>,
+    /// To other edges.
+    pub(crate) paths: Vec<Path>,
+    /// To loopbacks and locators, for the packets of others.
+    pub(crate) routes: Routes<Hop>,
     /// Places in `segments` by uid, sorted.
     pub(crate) by_uid: Vec<(SegmentUid, u16)>,
     /// Places in `circuits` by uid, sorted.
@@ -66,6 +77,14 @@ pub(crate) enum PortRole {
     Access,
     /// The underlay.
     Core,
+}
+
+/// Where a packet of others leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) port: PortIndex,
+    /// The place of the next hop in `neighbours`.
+    pub(crate) neighbour: u16,
 }
 
 /// A port.
@@ -89,6 +108,8 @@ pub(crate) struct Circuit {
     /// 0: untagged.
     pub(crate) vlan: u16,
     pub(crate) slice: SliceSlot,
+    /// Its endpoints can't reach those of other leaves.
+    pub(crate) leaf: bool,
     /// The longest layer-3 packet of a device.
     pub(crate) packet_octets_max: u16,
     pub(crate) from_access: MeteredTraffic,
@@ -109,7 +130,11 @@ pub(crate) struct Slice {
 pub(crate) struct Segment {
     pub(crate) uid: SegmentUid,
     pub(crate) slice: SliceSlot,
+    pub(crate) service: Service,
     pub(crate) vni: u32,
+    pub(crate) traffic_class: TrafficClass,
+    /// Devices behind other edges that are remembered.
+    pub(crate) learned: u32,
     /// Counts the changes of `remotes`, so that what was learned about their places is not believed after one.
     pub(crate) epoch: u32,
     pub(crate) from_access: MeteredTraffic,
@@ -124,7 +149,6 @@ pub(crate) struct Segment {
     pub(crate) drops: Box<[Drops; PORTS_MAX]>,
     pub(crate) id: Arc<SegmentId>,
     pub(crate) limits: RateLimits,
-    pub(crate) local: Option<IpAddr>,
 }
 
 /// A rate limit and what it let pass.
@@ -133,18 +157,6 @@ pub(crate) struct MeteredTraffic {
     pub(crate) meter: Meter,
     pub(crate) passed: Traffic,
     pub(crate) dropped: u64,
-}
-
-/// Another edge of a segment.
-#[derive(Debug, Clone)]
-pub(crate) struct Remote {
-    pub(crate) address: IpAddr,
-    pub(crate) port: PortIndex,
-    /// The place of the next hop in `neighbours`.
-    pub(crate) neighbour: u16,
-    /// The longest frame that fits the port once the outer headers are in front of it.
-    pub(crate) frame_octets_max: u16,
-    pub(crate) header: Header,
 }
 
 impl MeteredTraffic {
@@ -187,6 +199,10 @@ impl Tables {
             slices: Vec::new(),
             segments: Vec::new(),
             by_vni: Table::new(0),
+            sids: Sids::default(),
+            by_label: Table::new(0),
+            paths: Vec::new(),
+            routes: Routes::default(),
             by_uid: Vec::new(),
             by_sdp: Vec::new(),
             loopbacks: ArrayVec::new(),
@@ -281,6 +297,11 @@ impl Tables {
                 circuit.to_access.carry_over(&before.to_access);
             }
         }
+        for path in &mut self.paths {
+            if let Some(before) = old.paths.iter().find(|before| before.program == path.program) {
+                path.is_down = before.is_down;
+            }
+        }
         for neighbour in &mut self.neighbours {
             if let Some(before) = old.neighbours.iter().find(|before| before.is_same_as(neighbour)) {
                 *neighbour = *before;
@@ -296,6 +317,7 @@ impl Segment {
         self.to_tunnels = before.to_tunnels;
         self.from_tunnels = before.from_tunnels;
         self.members = before.members;
+        self.learned = before.learned;
         std::mem::swap(&mut self.drops, &mut before.drops);
         let same =
             self.remotes.iter().map(|remote| remote.address).eq(before.remotes.iter().map(|remote| remote.address));

@@ -1,19 +1,26 @@
-//! Tunnels towards this edge: VXLAN packets of its segments.
+//! Tunnels towards this edge: VXLAN and labels in UDP, labels, and SRv6 packets to a segment's SID.
+//!
+//! Whatever the transport, an opened tunnel says in which segment a packet is, which edge sent it, and in which group its
+//! sender is; what is inside is then looked at in the same way.
 
 use std::net::IpAddr;
 
 use model::Mac;
+use model::program::ServiceBehaviour;
+use model::resource::Service;
 use transport_wire::ethernet;
-use transport_wire::flow::{Flow, Upper};
+use transport_wire::flow::{Flow, Network, Upper};
 use transport_wire::nd::{Kind, Neighbour};
-use transport_wire::{udp, vxlan};
+use transport_wire::{Protocol, mpls, pseudowire, udp, vxlan};
 
 use crate::drops::DropReason;
-use crate::encap;
-use crate::forward::{Discovery, Way, claimed, discovery};
+use crate::encap::{self, GROUP_LABELS, Group, Payload};
+use crate::forward::{Discovery, Sender, Way, claimed, discovery};
 use crate::frame::Frame;
+use crate::labels::{LabelEntry, Wire};
 use crate::pipeline::Pipeline;
 use crate::session::{Slot, session_key};
+use crate::sids;
 use crate::tables::SliceSlot;
 
 /// A frame out of a tunnel.
@@ -26,6 +33,8 @@ pub(crate) struct Opened {
     segment: u16,
     /// The place of the edge that sent it.
     remote: u16,
+    /// Of its sender.
+    group: Group,
     /// The address that it is sent from, or that it answers for.
     claims: Option<IpAddr>,
     /// The session here that has the source address, or the claimed one, which none should.
@@ -34,14 +43,27 @@ pub(crate) struct Opened {
     to: Option<Slot>,
 }
 
+/// What a tunnel says of the packet in it.
+#[derive(Debug, Clone, Copy)]
+struct Inside {
+    /// The place of its segment.
+    segment: usize,
+    /// The place of the edge that sent it.
+    remote: u16,
+    group: Group,
+    /// Where it begins, from the start of the frame, and how long it is at most.
+    at: usize,
+    octets_max: usize,
+    payload: Payload,
+}
+
 /// Why a packet of a tunnel goes no further, and the place of its segment if that is known.
 type Refused = (Option<usize>, DropReason);
 
 impl Pipeline {
-    /// Takes the outer headers off a packet to the VXLAN port of this edge, whose outer addresses are checked to be its
-    /// own, and looks at the inner frame.
+    /// Opens a packet to a UDP port of this edge that is a tunnel's, whose outer addresses are checked to be its own.
     #[inline]
-    pub(crate) fn open(
+    pub(crate) fn open_udp(
         &mut self,
         frame: &mut Frame,
         outer: &Flow,
@@ -51,17 +73,116 @@ impl Pipeline {
         let at = usize::from(upper.at);
         let octets = frame.octets().get(at..).unwrap_or_default();
         let payload_octets = udp_holds(octets, ends).map_err(|reason| (None, reason))?;
+        let payload_at = at + udp::HEADER_OCTETS;
         let payload = octets.get(udp::HEADER_OCTETS..udp::HEADER_OCTETS + payload_octets).unwrap_or_default();
-        let packet = vxlan::Packet::new(payload).map_err(|_| (None, DropReason::Malformed))?;
+        let inside = if upper.ports.1 == vxlan::PORT {
+            self.vxlan(payload, payload_at, ends.0)?
+        } else {
+            let inside = self.labelled(payload, payload_at)?;
+            let here = &self.tables.segments[inside.segment];
+            // Over IP the sender has an address, and it must be that of the edge which the label was given to.
+            if here.remotes[usize::from(inside.remote)].address != ends.0 {
+                return Err((Some(inside.segment), DropReason::UnknownRemote));
+            }
+            inside
+        };
+        self.inspect(frame, inside, outer.traffic_class().unwrap_or(0) & 3)
+    }
+
+    /// Opens a packet whose top label stands for a segment.
+    #[inline]
+    pub(crate) fn open_labels(&mut self, frame: &mut Frame) -> Result<Opened, Refused> {
+        let octets = frame.octets().get(ethernet::HEADER_OCTETS..).unwrap_or_default();
+        let inside = self.labelled(octets, ethernet::HEADER_OCTETS)?;
+        self.inspect(frame, inside, 0)
+    }
+
+    /// Opens a packet to a SID of a segment: the last of its path, with the right thing in it.
+    #[inline]
+    pub(crate) fn open_srv6(
+        &mut self,
+        frame: &mut Frame,
+        outer: &Flow,
+        segment: u16,
+        behaviour: ServiceBehaviour,
+    ) -> Result<Opened, Refused> {
+        let segment = usize::from(segment);
+        let refused = |reason| (Some(segment), reason);
+        let Network::Ipv6 { source, destination, octets, srh_at, upper, .. } = outer.network else {
+            return Err(refused(DropReason::Malformed));
+        };
+        if crate::transit::segments_left(frame, srh_at) != 0 {
+            return Err(refused(DropReason::SegmentsLeft));
+        }
+        let payload = match (behaviour, upper.protocol) {
+            _ if upper.is_fragment => None,
+            (ServiceBehaviour::Dx2 | ServiceBehaviour::Dt2u | ServiceBehaviour::Dt2m, Protocol::ETHERNET) => {
+                Some(Payload::Ethernet)
+            }
+            (ServiceBehaviour::Dx4(_) | ServiceBehaviour::Dt4 | ServiceBehaviour::Dt46, Protocol::IPV4) => {
+                Some(Payload::Ipv4)
+            }
+            (ServiceBehaviour::Dx6(_) | ServiceBehaviour::Dt6 | ServiceBehaviour::Dt46, Protocol::IPV6) => {
+                Some(Payload::Ipv6)
+            }
+            _ => None,
+        };
+        let payload = payload.ok_or(refused(DropReason::InnerProtocol))?;
+        let remote = self.tables.segments[segment].remote_at(source.into());
+        let remote = remote.ok_or(refused(DropReason::UnknownRemote))?;
+        let at = usize::from(upper.at);
+        let octets_max = (usize::from(outer.network_at) + usize::from(octets)).saturating_sub(at);
+        let group = Group(sids::argument(destination));
+        let inside = Inside { segment, remote, group, at, octets_max, payload };
+        self.inspect(frame, inside, outer.traffic_class().unwrap_or(0) & 3)
+    }
+
+    #[inline]
+    fn vxlan(&self, octets: &[u8], at: usize, from: IpAddr) -> Result<Inside, Refused> {
+        let packet = vxlan::Packet::new(octets).map_err(|_| (None, DropReason::Malformed))?;
         let segment = self.tables.segment_of_vni(packet.vni()).ok_or((None, DropReason::UnknownVni))?;
+        let here = &self.tables.segments[segment];
+        let remote = here.remote_at(from).ok_or((Some(segment), DropReason::UnknownRemote))?;
+        let group = packet.group().map_or(Group::ROOT, |group| Group(group.id));
+        let (at, octets_max) = (at + vxlan::HEADER_OCTETS, octets.len() - vxlan::HEADER_OCTETS);
+        Ok(Inside { segment, remote, group, at, octets_max, payload: Payload::Ethernet })
+    }
+
+    /// A stack of labels that ends in a segment: the service's, and below it the group's and the flow's.
+    #[inline]
+    fn labelled(&self, octets: &[u8], at: usize) -> Result<Inside, Refused> {
+        let stack = mpls::Packet::new(octets).map_err(|_| (None, DropReason::Malformed))?;
+        let top = stack.top().label();
+        let Some(LabelEntry::Segment(wire)) = self.tables.by_label.get(top.into()) else {
+            let reserved = mpls::is_reserved(top);
+            return Err((None, if reserved { DropReason::ReservedLabel } else { DropReason::UnknownLabel }));
+        };
+        let segment = usize::from(wire.segment);
+        let refused = |reason| (Some(segment), reason);
+        let group = group_of(&stack, *wire).ok_or(refused(DropReason::Malformed))?;
+        let (at, payload) = (at + stack.stack_octets(), stack.payload());
+        let is_layer_3 = self.tables.segments[segment].service == Service::L3;
+        let (payload, skip) = match (is_layer_3, payload.first().map_or(0, |octet| octet >> 4)) {
+            (true, 4) => (Payload::Ipv4, 0),
+            (true, 6) => (Payload::Ipv6, 0),
+            (true, _) => return Err(refused(DropReason::InnerProtocol)),
+            (false, _) if wire.control_word => {
+                pseudowire::Packet::new(payload).map_err(|_| refused(DropReason::InnerProtocol))?;
+                (Payload::Ethernet, pseudowire::CONTROL_WORD_OCTETS)
+            }
+            (false, _) => (Payload::Ethernet, 0),
+        };
+        Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max: usize::MAX, payload })
+    }
+
+    /// Takes everything off that is in front of the inner packet, and looks at that.
+    #[inline]
+    fn inspect(&mut self, frame: &mut Frame, inside: Inside, outer_ecn: u8) -> Result<Opened, Refused> {
+        let Inside { segment, remote, group, at, octets_max, .. } = inside;
         let here = &mut self.tables.segments[segment];
         let refused = |reason| (Some(segment), reason);
-        if here.local != Some(ends.1) {
-            return Err(refused(DropReason::NotForUs));
-        }
-        let remote = here.remote_at(ends.0).ok_or(refused(DropReason::UnknownRemote))?;
-        frame.pull_front(at + udp::HEADER_OCTETS + vxlan::HEADER_OCTETS);
-        frame.truncate(payload_octets - vxlan::HEADER_OCTETS);
+        frame.pull_front(at);
+        frame.truncate(octets_max);
         here.from_tunnels.count(frame.len());
         let flow = Flow::parse(frame.octets()).map_err(|_| refused(DropReason::Malformed))?;
         if usize::from(flow.network_at) != ethernet::HEADER_OCTETS {
@@ -75,12 +196,12 @@ impl Pipeline {
             Discovery::Neighbour(Neighbour { kind: Kind::Advertisement { .. }, target, .. }) => Some(target.into()),
             _ => claimed(&flow),
         };
-        if !encap::propagate_congestion(frame, &flow, outer.traffic_class().unwrap_or(0) & 3) {
+        if !encap::propagate_congestion(frame, &flow, outer_ecn) {
             return Err(refused(DropReason::Congestion));
         }
         #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
         let segment = segment as u16;
-        Ok(Opened { source, destination, slice, segment, remote, claims, from: None, to: None })
+        Ok(Opened { source, destination, slice, segment, remote, group, claims, from: None, to: None })
     }
 
     /// Reads where [`Pipeline::find_ends`] and what comes after it will look, so that it is in the cache by then.
@@ -111,17 +232,20 @@ impl Pipeline {
         if opened.from.is_some() {
             return self.drop(way, of_here, DropReason::SourceIsLocal, frame);
         }
-        self.learn(way.now, segment, opened.source, opened.remote);
+        if self.tables.segments[segment].service == Service::L2Multipoint {
+            self.learn(way.now, segment, opened.source, opened.remote);
+        }
         match opened.to {
             Some(to) if self.sessions.at(to).segment == self.tables.segments[segment].uid => {
-                self.deliver(way, segment, to, None, frame);
+                self.deliver(way, segment, to, Sender { circuit: None, group: opened.group }, frame);
             }
             Some(_) => self.drop(way, of_here, DropReason::CrossSegment, frame),
             None if opened.destination.is_unicast() => self.drop(way, of_here, DropReason::NoDestination, frame),
             None => {
                 // A tunnel never leads into a tunnel: the frame ends with its copies. It was parsed before.
                 if let Ok(flow) = Flow::parse(frame.octets()) {
-                    self.flood_sessions(way, segment, &flow, None, &frame);
+                    let from = Sender { circuit: None, group: opened.group };
+                    self.flood_sessions(way, segment, &flow, from, &frame);
                 }
                 self.consume(way, frame);
             }
@@ -138,4 +262,16 @@ fn udp_holds(octets: &[u8], ends: (IpAddr, IpAddr)) -> Result<usize, DropReason>
         return Err(DropReason::Checksum);
     }
     Ok(datagram.payload().len())
+}
+
+/// The group that a label below the service's stands for. `None`: the stack is not as it was agreed.
+#[inline]
+fn group_of(stack: &mpls::Packet<'_>, wire: Wire) -> Option<Group> {
+    let mut below = stack.entries().skip(1);
+    let group = match wire.group.then(|| below.next()) {
+        None => Group::ROOT,
+        Some(entry) => Group(u16::try_from(entry?.label().checked_sub(GROUP_LABELS)?).ok()?),
+    };
+    let flows = below.count();
+    (flows == usize::from(wire.flow)).then_some(group)
 }

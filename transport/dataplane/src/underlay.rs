@@ -8,7 +8,7 @@ use transport_wire::checksum;
 use transport_wire::flow::{Flow, Network, Upper};
 use transport_wire::icmp::{self, Message};
 use transport_wire::nd::{Kind, Neighbour};
-use transport_wire::{Layer, Protocol, arp, ipv4, vxlan};
+use transport_wire::{EtherType, Layer, Protocol, arp, ipv4, mpls, vxlan};
 
 use crate::drops::DropReason;
 use crate::forward::Way;
@@ -17,7 +17,9 @@ use crate::meter::Nanos;
 use crate::neighbour::{self, BROADCAST};
 use crate::pipeline::Pipeline;
 use crate::session::mac_bits;
+use crate::sids::SidAction;
 use crate::tables::SegmentUid;
+use crate::transit::{self, Step};
 use crate::tunnel::Opened;
 
 /// Behind which edge of its segment a MAC address was last seen.
@@ -43,8 +45,20 @@ enum Arrival {
     Tunnel(Opened),
     /// Anything else that is for us.
     Plain,
+    /// For others: where it goes, once it has been changed as it must.
+    Transit(Step),
     /// Why it goes no further, and the place of its segment if that is known.
     Refused(Option<usize>, DropReason),
+}
+
+impl From<Result<Opened, (Option<usize>, DropReason)>> for Arrival {
+    #[inline]
+    fn from(opened: Result<Opened, (Option<usize>, DropReason)>) -> Self {
+        match opened {
+            Ok(opened) => Self::Tunnel(opened),
+            Err((segment, reason)) => Self::Refused(segment, reason),
+        }
+    }
 }
 
 /// A message of neighbour discovery, and what it came with.
@@ -78,6 +92,7 @@ impl Pipeline {
             match arrival {
                 Arrival::Tunnel(opened) => self.arrive(way, opened, frame),
                 Arrival::Plain => self.receive(way, frame),
+                Arrival::Transit(step) => self.pass_on(way, *step, frame),
                 Arrival::Refused(segment, reason) => self.drop(way, *segment, *reason, frame),
             }
         }
@@ -89,6 +104,9 @@ impl Pipeline {
         let Ok(flow) = Flow::parse(frame.octets()) else {
             return Arrival::Refused(None, DropReason::Malformed);
         };
+        if flow.ethertype == EtherType::MPLS {
+            return self.look_labels(way, frame, &flow);
+        }
         let to = flow.destination;
         let is_for_us = to == self.ports[way.port.get()].mac || to == BROADCAST || to.0[..2] == GROUP_IPV6;
         if !is_for_us || flow.tag.is_some() {
@@ -102,19 +120,50 @@ impl Pipeline {
             return Arrival::Plain;
         }
         if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
-            return Arrival::Refused(None, DropReason::NotForUs);
+            return self.look_further(frame, &flow);
+        }
+        if let Network::Ipv6 { srh_at: Some(at), .. } = flow.network
+            && transit::segments_left(frame, Some(at)) != 0
+        {
+            // The address is no SID (RFC 8754, section 4.3.3).
+            return Arrival::Refused(None, DropReason::SegmentsLeft);
         }
         if ends.0.is_ipv4()
             && !ipv4::Packet::new(&frame.octets()[usize::from(flow.network_at)..]).is_ok_and(|p| p.checksum_holds())
         {
             return Arrival::Refused(None, DropReason::Checksum);
         }
-        if upper.protocol != Protocol::UDP || upper.ports.1 != vxlan::PORT || upper.is_fragment {
+        let is_tunnel = matches!(upper.ports.1, vxlan::PORT | mpls::UDP_PORT) && !upper.is_fragment;
+        if upper.protocol != Protocol::UDP || !is_tunnel {
             return Arrival::Plain;
         }
-        match self.open(frame, &flow, ends, upper) {
-            Ok(opened) => Arrival::Tunnel(opened),
-            Err((segment, reason)) => Arrival::Refused(segment, reason),
+        self.open_udp(frame, &flow, ends, upper).into()
+    }
+
+    /// Labels: those of a segment end here, others are for us to switch.
+    #[inline]
+    fn look_labels(&mut self, way: &Way<'_>, frame: &mut Frame, flow: &Flow) -> Arrival {
+        if flow.destination != self.ports[way.port.get()].mac || flow.tag.is_some() {
+            return Arrival::Refused(None, DropReason::NotForUs);
+        }
+        match transit::switched(&self.tables, frame) {
+            Some(Ok(switch)) => Arrival::Transit(switch),
+            Some(Err(reason)) => Arrival::Refused(None, reason),
+            None => self.open_labels(frame).into(),
+        }
+    }
+
+    /// A packet to none of our addresses: to one of our SIDs, or for us to pass on.
+    #[inline]
+    fn look_further(&mut self, frame: &mut Frame, flow: &Flow) -> Arrival {
+        if let Network::Ipv6 { destination, .. } = flow.network
+            && let Some(SidAction::Segment(segment, behaviour)) = self.tables.sids.get(destination)
+        {
+            return self.open_srv6(frame, flow, segment, behaviour).into();
+        }
+        match transit::routed(&self.tables, frame, flow) {
+            Ok(step) => Arrival::Transit(step),
+            Err(reason) => Arrival::Refused(None, reason),
         }
     }
 
@@ -236,14 +285,37 @@ impl Pipeline {
         self.send(way, port, None, frame);
     }
 
-    /// Learns behind which edge a device is. A full table learns nothing new; the device is then reached by flooding.
+    /// Learns behind which edge a device is. Beyond the limits of the segment and of the edge nothing new is learned; the
+    /// device is then reached by flooding.
     #[inline]
     pub(crate) fn learn(&mut self, now: Nanos, segment: usize, mac: Mac, remote: u16) {
-        let here = &self.tables.segments[segment];
+        let here = &mut self.tables.segments[segment];
         let entry = RemoteMac { segment: here.uid, epoch: here.epoch, remote, seen: now };
-        if self.remote_macs.insert(remote_key(here.uid, mac), entry).is_err() {
-            self.unlearned += 1;
+        let key = remote_key(here.uid, mac);
+        let learned = if here.learned < REMOTE_MACS_PER_SEGMENT_MAX {
+            self.remote_macs.insert(key, entry)
+        } else {
+            self.remote_macs.replace(key, entry)
+        };
+        match learned {
+            Ok(Some(before)) if before.segment == here.uid => {}
+            Ok(_) => here.learned += 1,
+            Err(_) => self.unlearned += 1,
         }
+    }
+
+    /// Forgets a part of the devices that have long been silent, and those of segments that have gone.
+    pub(crate) fn forget(&mut self, now: Nanos) {
+        let Self { tables, remote_macs, swept, .. } = self;
+        *swept = remote_macs.sweep(*swept, SWEEP_SLOTS, |device| {
+            let segment = tables.segment_of_uid(device.segment);
+            let stays = segment.is_some() && device.is_fresh(now);
+            if let Some(segment) = segment.filter(|_| !stays) {
+                let learned = &mut tables.segments[segment].learned;
+                *learned = learned.saturating_sub(1);
+            }
+            stays
+        });
     }
 
     /// Behind which edge a device is, if that was learned and is not too old.
@@ -286,6 +358,10 @@ const GROUP_IPV6: [u8; 2] = [0x33, 0x33];
 
 /// How many devices behind other edges are remembered.
 pub const REMOTE_MACS_MAX: usize = 65_536;
+/// How many of them in one segment, so that none can take the room of all.
+pub const REMOTE_MACS_PER_SEGMENT_MAX: u32 = 16_384;
+/// Slots of the table of remote devices that one tick looks at: all of them in 13 s.
+const SWEEP_SLOTS: usize = 1_024;
 /// For how long.
 pub const REMOTE_MAC_AGE: Nanos = Nanos(300_000_000_000);
 /// Where the hop limit stands in an IPv6 header.

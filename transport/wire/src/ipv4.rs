@@ -267,12 +267,13 @@ impl Header {
 pub const HEADER_OCTETS: usize = 20;
 /// Where the total length stands.
 pub const TOTAL_LENGTH: usize = 2;
+/// Where the time to live stands.
+pub const TTL: usize = 8;
 /// Where the header's checksum stands.
 pub const CHECKSUM: usize = 10;
 
 const IDENTIFICATION: usize = 4;
 const FRAGMENT: usize = 6;
-const TTL: usize = 8;
 const PROTOCOL: usize = 9;
 const SOURCE: usize = 12;
 const DESTINATION: usize = 16;

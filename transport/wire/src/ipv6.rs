@@ -306,13 +306,16 @@ pub const fn first_word(traffic_class: u8, flow_label: u32) -> [u8; 4] {
 pub const HEADER_OCTETS: usize = 40;
 /// Where the payload length stands.
 pub const PAYLOAD_LENGTH: usize = 4;
+/// Where the next header stands.
+pub const NEXT_HEADER: usize = 6;
+/// Where the hop limit stands.
+pub const HOP_LIMIT: usize = 7;
+/// Where the destination stands.
+pub const DESTINATION: usize = 24;
 /// How many extension headers are read.
 pub const EXTENSIONS_MAX: usize = 8;
 
-const NEXT_HEADER: usize = 6;
-const HOP_LIMIT: usize = 7;
 const SOURCE: usize = 8;
-const DESTINATION: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -94,6 +94,8 @@ pub fn emit(vni: u32, group: Option<Group>, out: &mut [u8; HEADER_OCTETS]) {
 
 /// The length of a header.
 pub const HEADER_OCTETS: usize = 8;
+/// Where the group stands.
+pub const GROUP: usize = 2;
 /// The UDP port (RFC 7348, section 8).
 pub const PORT: u16 = 4789;
 /// The least source port that a sender should use (RFC 7348, section 5).
@@ -104,7 +106,6 @@ const FLAG_GROUP: u8 = 0x80;
 const FLAG_DONT_LEARN: u8 = 0x40;
 const FLAG_APPLIED: u8 = 0x08;
 const GROUP_FLAGS: usize = 1;
-const GROUP: usize = 2;
 const VNI: usize = 4;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use model::resource::SegmentId;
-use model::{PortName, SdpName, SliceName, Vlan, Vni};
+use model::{Label, NodeName, PathId, PortName, SdpName, Sid, SliceName, Vlan, Vni};
 
 /// A program that these ports can't run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,16 +64,66 @@ pub enum CompileError {
         /// Who would have it, too.
         second: SegmentId,
     },
-    /// A segment has tunnels and no source for them, or one that is not of this edge or of another family than a remote.
-    #[error("{segment}: no tunnel from {} to {remote}", .local.map_or_else(|| "nowhere".to_owned(), |a| a.to_string()))]
-    Tunnel {
-        /// The segment.
-        segment: SegmentId,
-        /// The source.
-        local: Option<IpAddr>,
-        /// The other end.
+    /// Two paths to an edge have one id.
+    #[error("two paths to {to} have the id {id}")]
+    PathTwice {
+        /// Where they lead.
+        to: NodeName,
+        /// The id.
+        id: PathId,
+    },
+    /// The ends of a path are not a loopback of this edge and one of the other, of one family.
+    #[error("path {id} to {to} leads from {local} to {remote}; expected a loopback of this edge and one of the same family")]
+    PathEnds {
+        /// Where it leads.
+        to: NodeName,
+        /// Its id.
+        id: PathId,
+        /// One end.
+        local: IpAddr,
+        /// The other.
         remote: IpAddr,
     },
+    /// A path needs more SIDs or labels than are put in front of a packet.
+    #[error("path {id} to {to} needs {count} SIDs or labels; this edge writes {max} at most")]
+    PathTooLong {
+        /// Where it leads.
+        to: NodeName,
+        /// Its id.
+        id: PathId,
+        /// How many it needs.
+        count: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// A segment takes a path that is not there.
+    #[error("{segment}: there is no path {id} to {to}")]
+    UnknownPath {
+        /// The segment.
+        segment: SegmentId,
+        /// The other end.
+        to: NodeName,
+        /// The path.
+        id: PathId,
+    },
+    /// A segment's packets can't take a path: SRv6 over labels, say.
+    #[error("{segment}: {tunnel} does not go over path {id} to {to}")]
+    TunnelOverPath {
+        /// The segment.
+        segment: SegmentId,
+        /// How its packets are wrapped.
+        tunnel: &'static str,
+        /// The other end.
+        to: NodeName,
+        /// The path.
+        id: PathId,
+    },
+    /// A SID stands for two things.
+    #[error("SID {0} is listed twice")]
+    SidTwice(Sid),
+    /// A label stands for two things.
+    #[error("label {0} is listed twice")]
+    LabelTwice(Label),
     /// A segment has two tunnels to one place.
     #[error("{segment}: two tunnels lead to {remote}")]
     RemoteTwice {
@@ -82,11 +132,17 @@ pub enum CompileError {
         /// The other end.
         remote: IpAddr,
     },
-    /// A remote is reached over a port that does not face the underlay.
-    #[error("{segment}: port {port} does not face the underlay")]
-    NotCore {
+    /// A point-to-point slice's segment is on more than two edges.
+    #[error("{segment} is point-to-point and has {count} other edges; expected one at most")]
+    NotPointToPoint {
         /// The segment.
         segment: SegmentId,
+        /// How many other edges it has.
+        count: usize,
+    },
+    /// A path or a route leaves by a port that does not face the underlay.
+    #[error("port {port} does not face the underlay")]
+    NotCore {
         /// The port.
         port: PortName,
     },

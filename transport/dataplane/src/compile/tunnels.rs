@@ -1,0 +1,172 @@
+//! Paths, the tunnels over them, and what a node does for the packets of others.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use model::program::{
+    PathProgram, Remote as RemoteProgram, SegmentProgram, SliceProgram, Steering, TransitBehaviour, TransitProgram,
+    Tunnel,
+};
+use model::resource::Service;
+use model::{Label, PathId, Sid};
+use transport_wire::{mpls, vxlan};
+
+use super::{Build, CompileError, PATHS_MAX, REMOTES_MAX, at_most, neighbour, place};
+use crate::encap::{Encap, Labelled, Link, Outer, PATH_LABELS_MAX, SIDS_MAX, Shim};
+use crate::labels::{LabelEntry, Wire};
+use crate::path::{Lane, Path, Remote};
+use crate::sids::SidAction;
+use crate::tables::{PortRole, Tables};
+
+impl Build<'_> {
+    pub(super) fn path(&self, tables: &mut Tables, path: &PathProgram) -> Result<(), CompileError> {
+        let (to, id) = (path.to.clone(), path.id);
+        let PathProgram { local, remote, .. } = *path;
+        if tables.paths.iter().any(|other| other.program.to == to && other.program.id == id) {
+            return Err(CompileError::PathTwice { to, id });
+        }
+        let needs_ipv6 = matches!(path.steering, Steering::Srv6(_));
+        let is_family = local.is_ipv4() == remote.is_ipv4() && (local.is_ipv6() || !needs_ipv6);
+        if !is_family || !tables.loopbacks.contains(&local) {
+            return Err(CompileError::PathEnds { to, id, local, remote });
+        }
+        let (count, max) = match &path.steering {
+            Steering::Ip => (0, 0),
+            // One more stands for the segment.
+            Steering::Srv6(sids) => (sids.len(), SIDS_MAX - 1),
+            Steering::Mpls(labels) => (labels.len(), PATH_LABELS_MAX),
+        };
+        let too_long = || CompileError::PathTooLong { to: to.clone(), id, count, max };
+        if count > max {
+            return Err(too_long());
+        }
+        let port = self.port(&path.port)?;
+        if tables.ports[port.get()].role != PortRole::Core {
+            return Err(CompileError::NotCore { port: path.port.clone() });
+        }
+        let labels: &[Label] = if let Steering::Mpls(labels) = &path.steering { labels } else { &[] };
+        let link = Link::new(self.ports[port.get()].mac, labels).ok_or_else(too_long)?;
+        let neighbour = neighbour(tables, port, &path.port, path.next_hop)?;
+        let program = Arc::new(path.clone());
+        tables.paths.push(Path { port, neighbour, is_down: false, link, program });
+        Ok(())
+    }
+
+    pub(super) fn transit(&self, tables: &mut Tables, transit: &TransitProgram) -> Result<(), CompileError> {
+        for sid in &transit.sids {
+            let action = match &sid.behaviour {
+                TransitBehaviour::End => SidAction::End(sid.flavours),
+                TransitBehaviour::EndX(to) => SidAction::EndX(sid.flavours, self.hop(tables, to)?),
+            };
+            add_sid(tables, sid.sid, action)?;
+        }
+        for entry in &transit.labels {
+            let (swap, out) = (entry.swap.map(Label::get), self.hop(tables, &entry.out)?);
+            add_label(tables, entry.label, LabelEntry::Switch { swap, out })?;
+        }
+        Ok(())
+    }
+
+    /// The other edges of a segment, and what leads from them into it.
+    pub(super) fn remotes(
+        &self,
+        tables: &mut Tables,
+        slice: &SliceProgram,
+        segment: &SegmentProgram,
+        at: u16,
+    ) -> Result<Vec<Remote>, CompileError> {
+        let count = segment.remotes.len();
+        at_most("other edges of a segment", count, REMOTES_MAX)?;
+        if slice.service == Service::L2PointToPoint && count > 1 {
+            return Err(CompileError::NotPointToPoint { segment: segment.id.clone(), count });
+        }
+        for sid in &segment.sids {
+            add_sid(tables, sid.sid, SidAction::Segment(at, sid.behaviour))?;
+        }
+        let mut found: Vec<(&RemoteProgram, Remote)> = Vec::with_capacity(count);
+        for remote in &segment.remotes {
+            let working = lane(tables, slice, segment, remote, remote.working)?;
+            let backup = remote.backup.map(|id| lane(tables, slice, segment, remote, id)).transpose()?;
+            let address = tables.paths[usize::from(working.path)].program.remote;
+            found.push((remote, Remote { address, working, backup }));
+        }
+        found.sort_by_key(|(_, remote)| remote.address);
+        let mut addresses = BTreeSet::new();
+        if let Some((_, twice)) = found.iter().find(|(_, remote)| !addresses.insert(remote.address)) {
+            return Err(CompileError::RemoteTwice { segment: segment.id.clone(), remote: twice.address });
+        }
+        for (index, (remote, _)) in found.iter().enumerate() {
+            if let Tunnel::Mpls { from, control_word, flow_label, .. } = remote.tunnel {
+                let (group, flow) = (remote.group, flow_label);
+                let wire = Wire { segment: at, remote: place(index), group, flow, control_word };
+                add_label(tables, from, LabelEntry::Segment(wire))?;
+            }
+        }
+        Ok(found.into_iter().map(|(_, remote)| remote).collect())
+    }
+}
+
+/// A tunnel to another edge of a segment over one of the paths there.
+fn lane(
+    tables: &Tables,
+    slice: &SliceProgram,
+    segment: &SegmentProgram,
+    remote: &RemoteProgram,
+    id: PathId,
+) -> Result<Lane, CompileError> {
+    let (to, in_segment) = (&remote.edge, || segment.id.clone());
+    let at = tables.paths.iter().position(|path| path.program.to == *to && path.program.id == id);
+    let at = at.ok_or_else(|| CompileError::UnknownPath { segment: in_segment(), to: to.clone(), id })?;
+    let path = &tables.paths[at];
+    let (local, far, dscp) = (path.program.local, path.program.remote, slice.dscp);
+    let udp = |shim: Shim, port| Outer::udp(local, far, port, dscp).map(|outer| (Encap { shim, outer }, None));
+    let found = match (remote.tunnel, &path.program.steering) {
+        (Tunnel::Vxlan(vni), Steering::Ip | Steering::Mpls(_)) => udp(Shim::vxlan(vni, remote.group), vxlan::PORT),
+        (Tunnel::Srv6 { unicast, flood }, Steering::Srv6(sids)) => match local {
+            IpAddr::V6(local) => {
+                let to_sid = |sid: Sid| {
+                    let outer = Outer::srv6(local, sids, sid, remote.group, dscp)?;
+                    Some(Encap { shim: Shim::None, outer })
+                };
+                let to_all = (flood != unicast).then(|| to_sid(flood).map(Box::new));
+                to_sid(unicast).map(|encap| (encap, to_all.flatten()))
+            }
+            IpAddr::V4(_) => None,
+        },
+        (Tunnel::Mpls { to, control_word, flow_label, .. }, steering) => {
+            let traffic_class = slice.traffic_class;
+            let labelled = Labelled { service: to, group: remote.group, flow: flow_label, control_word, traffic_class };
+            match steering {
+                Steering::Mpls(_) => Some((Encap { shim: Shim::labels(labelled), outer: Outer::None }, None)),
+                Steering::Ip => udp(Shim::labels(labelled), mpls::UDP_PORT),
+                Steering::Srv6(_) => None,
+            }
+        }
+        _ => None,
+    };
+    let (encap, flood) = found.ok_or_else(|| {
+        let tunnel = match remote.tunnel {
+            Tunnel::Vxlan(_) => "VXLAN",
+            Tunnel::Srv6 { .. } => "SRv6",
+            Tunnel::Mpls { .. } => "MPLS",
+        };
+        CompileError::TunnelOverPath { segment: in_segment(), tunnel, to: to.clone(), id }
+    })?;
+    let mtu = tables.ports[path.port.get()].mtu.min(path.program.mtu);
+    let octets_max = mtu.saturating_sub(place(encap.len() + path.link.label_octets()));
+    Ok(Lane { path: place(at), octets_max, encap, flood })
+}
+
+fn add_sid(tables: &mut Tables, sid: Sid, action: SidAction) -> Result<(), CompileError> {
+    if tables.sids.add(sid.get(), action) { Ok(()) } else { Err(CompileError::SidTwice(sid)) }
+}
+
+fn add_label(tables: &mut Tables, label: Label, entry: LabelEntry) -> Result<(), CompileError> {
+    match tables.by_label.insert(label.get().into(), entry) {
+        Ok(None) => Ok(()),
+        _ => Err(CompileError::LabelTwice(label)),
+    }
+}
+
+const _: () = assert!(PATHS_MAX <= u16::MAX as usize);

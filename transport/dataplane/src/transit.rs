@@ -1,0 +1,239 @@
+//! What a node does for the packets of others: End and End.X (RFC 8986, sections 4.1, 4.2 and 4.16), label switching
+//! (RFC 3031, section 3.10), and plain forwarding by its routes to loopbacks and locators.
+//!
+//! An edge has no such routes, so it passes nothing on; a core node has nothing else to do.
+
+use std::net::Ipv6Addr;
+
+use model::program::Flavours;
+use transport_wire::ethernet::{self, EtherType};
+use transport_wire::flow::{Flow, Network};
+use transport_wire::{Problem, Protocol, checksum, ipv4, ipv6, mpls, srh};
+
+use crate::drops::DropReason;
+use crate::forward::Way;
+use crate::frame::Frame;
+use crate::labels::LabelEntry;
+use crate::pipeline::Pipeline;
+use crate::sids::SidAction;
+use crate::tables::{Hop, Tables};
+
+/// The way on of a packet that has been changed as it must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    out: Hop,
+    ethertype: EtherType,
+}
+
+impl Pipeline {
+    /// Hands a packet to the next hop.
+    #[inline]
+    pub(crate) fn pass_on(&mut self, way: &mut Way<'_>, step: Step, mut frame: Frame) {
+        let Hop { port, neighbour } = step.out;
+        let Some(next_hop) = self.tables.neighbours[usize::from(neighbour)].mac else {
+            return self.drop(way, None, DropReason::NeighbourUnresolved, frame);
+        };
+        if frame.len() - ethernet::HEADER_OCTETS > usize::from(self.tables.ports[port.get()].mtu) {
+            return self.drop(way, None, DropReason::TooBig, frame);
+        }
+        let source = self.ports[port.get()].mac;
+        if let Some(header) = frame.octets_mut().first_chunk_mut() {
+            ethernet::Header { destination: next_hop, source, ethertype: step.ethertype }.emit(header);
+        }
+        self.send(way, port, None, frame);
+    }
+}
+
+/// Does what this node's label on top of a packet says. `None`: it is not one that is switched.
+#[inline]
+pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step, DropReason>> {
+    let octets = frame.octets().get(ethernet::HEADER_OCTETS..).unwrap_or_default();
+    let Ok(stack) = mpls::Packet::new(octets) else { return Some(Err(DropReason::Malformed)) };
+    let top = stack.top();
+    let Some(LabelEntry::Switch { swap, out }) = tables.by_label.get(top.label().into()).copied() else { return None };
+    if top.ttl() <= 1 {
+        return Some(Err(DropReason::HopLimit));
+    }
+    let ttl = top.ttl() - 1;
+    let ethertype = match swap {
+        Some(label) => {
+            let entry = top.with_label(label).with_ttl(ttl);
+            frame.octets_mut()[ethernet::HEADER_OCTETS..][..mpls::ENTRY_OCTETS].copy_from_slice(&entry.octets());
+            EtherType::MPLS
+        }
+        None => {
+            // What is below keeps its own time to live: the short pipe of RFC 3443, section 3.2.
+            let below = match stack.payload().first() {
+                _ if !top.is_bottom() => EtherType::MPLS,
+                Some(octet) if octet >> 4 == 4 => EtherType::IPV4,
+                Some(octet) if octet >> 4 == 6 => EtherType::IPV6,
+                _ => return Some(Err(DropReason::InnerProtocol)),
+            };
+            frame.pull_front(mpls::ENTRY_OCTETS);
+            below
+        }
+    };
+    Some(Ok(Step { out, ethertype }))
+}
+
+/// Takes a packet one hop further: by this node's SID if it is to one, else by its routes.
+#[inline]
+pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<Step, DropReason> {
+    if tables.routes.is_empty() {
+        return Err(DropReason::NotForUs);
+    }
+    match flow.network {
+        Network::Ipv4 { destination, .. } => {
+            let out = tables.routes.lookup_ipv4(destination).ok_or(DropReason::NoRoute)?;
+            age_ipv4(&mut frame.octets_mut()[usize::from(flow.network_at)..])?;
+            Ok(Step { out, ethertype: EtherType::IPV4 })
+        }
+        Network::Ipv6 { destination, srh_at, .. } => match tables.sids.get(destination) {
+            None => {
+                let out = tables.routes.lookup_ipv6(destination).ok_or(DropReason::NoRoute)?;
+                age_ipv6(&mut frame.octets_mut()[usize::from(flow.network_at)..])?;
+                Ok(Step { out, ethertype: EtherType::IPV6 })
+            }
+            Some(action) => End { tables, network_at: usize::from(flow.network_at), srh_at }.run(frame, action),
+        },
+        Network::Arp { .. } | Network::Other => Err(DropReason::NotForUs),
+    }
+}
+
+/// How many segments are left of a packet whose segment routing header begins there; none without one.
+#[inline]
+pub(crate) fn segments_left(frame: &Frame, srh_at: Option<u16>) -> u8 {
+    srh_at.and_then(|at| frame.octets().get(usize::from(at) + srh::SEGMENTS_LEFT).copied()).unwrap_or(0)
+}
+
+/// A packet to a SID of this node on the way.
+struct End<'a> {
+    tables: &'a Tables,
+    network_at: usize,
+    srh_at: Option<u16>,
+}
+
+impl End<'_> {
+    /// RFC 8986, section 4.1, S01 to S16, with 4.2 for End.X.
+    fn run(&self, frame: &mut Frame, mut action: SidAction) -> Result<Step, DropReason> {
+        // Several SIDs of this node may stand one after another, each a step in the list.
+        for _ in 0..=u8::MAX {
+            let (flavours, link) = match action {
+                SidAction::End(flavours) => (flavours, None),
+                SidAction::EndX(flavours, out) => (flavours, Some(out)),
+                SidAction::Segment(..) => return Err(DropReason::NotServed),
+            };
+            if segments_left(frame, self.srh_at) == 0 {
+                return self.ultimate(frame, flavours, link);
+            }
+            let next = self.advance(frame)?;
+            if flavours.psp && segments_left(frame, self.srh_at) == 0 {
+                self.pop(frame)?;
+            }
+            if let Some(out) = link {
+                return Ok(Step { out, ethertype: EtherType::IPV6 });
+            }
+            match self.tables.sids.get(next) {
+                Some(own) => action = own,
+                None => {
+                    let out = self.tables.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
+                    return Ok(Step { out, ethertype: EtherType::IPV6 });
+                }
+            }
+        }
+        Err(DropReason::HopLimit)
+    }
+
+    /// On to the next segment; answers it.
+    fn advance(&self, frame: &mut Frame) -> Result<Ipv6Addr, DropReason> {
+        let at = usize::from(self.srh_at.unwrap_or_default());
+        srh::Srh::new(&frame.octets()[at..]).map_err(|error| match error.problem {
+            Problem::Length { .. } if error.offset == srh::SEGMENTS_LEFT => DropReason::SegmentsLeft,
+            _ => DropReason::Malformed,
+        })?;
+        let octets = frame.octets_mut();
+        age_ipv6(&mut octets[self.network_at..])?;
+        let next = srh::advance(&mut octets[at..]).ok_or(DropReason::SegmentsLeft)?;
+        let destination = self.network_at + ipv6::DESTINATION;
+        octets[destination..destination + 16].copy_from_slice(&next.octets());
+        Ok(next)
+    }
+
+    /// The segment list ends at this node's SID: what is inside goes on if the SID decapsulates (USD); a header that is
+    /// only used up (USP) leaves a packet for this node itself, which serves none here.
+    fn ultimate(&self, frame: &mut Frame, flavours: Flavours, link: Option<Hop>) -> Result<Step, DropReason> {
+        if !flavours.usd {
+            return Err(if flavours.usp { DropReason::NotServed } else { DropReason::SegmentsLeft });
+        }
+        let packet = ipv6::Packet::new(&frame.octets()[self.network_at..]).map_err(|_| DropReason::Malformed)?;
+        let upper = packet.upper_layer().map_err(|_| DropReason::Malformed)?;
+        let (inner_octets, protocol) = (upper.payload.len(), upper.protocol);
+        let end = self.network_at + ipv6::HEADER_OCTETS + packet.payload().len();
+        frame.truncate(end);
+        frame.pull_front(end - inner_octets - ethernet::HEADER_OCTETS);
+        let inner = &mut frame.octets_mut()[ethernet::HEADER_OCTETS..];
+        let (to, ethertype) = match protocol {
+            Protocol::IPV6 => {
+                let to = ipv6::Packet::new(inner).map_err(|_| DropReason::Malformed)?.destination();
+                age_ipv6(inner)?;
+                (self.tables.routes.lookup_ipv6(to), EtherType::IPV6)
+            }
+            Protocol::IPV4 => {
+                let to = ipv4::Packet::new(inner).map_err(|_| DropReason::Malformed)?.destination();
+                age_ipv4(inner)?;
+                (self.tables.routes.lookup_ipv4(to), EtherType::IPV4)
+            }
+            _ => return Err(DropReason::InnerProtocol),
+        };
+        Ok(Step { out: link.or(to).ok_or(DropReason::NoRoute)?, ethertype })
+    }
+
+    /// Takes the segment routing header out, which stands right behind the IPv6 header.
+    fn pop(&self, frame: &mut Frame) -> Result<(), DropReason> {
+        let ipv6_end = self.network_at + ipv6::HEADER_OCTETS;
+        if self.srh_at.map(usize::from) != Some(ipv6_end) {
+            return Err(DropReason::Malformed);
+        }
+        let octets = frame.octets_mut();
+        let header = srh::Srh::new(&octets[ipv6_end..]).map_err(|_| DropReason::Malformed)?;
+        let (next, length) = (header.next_header().0, header.header_octets());
+        let payload_at = self.network_at + ipv6::PAYLOAD_LENGTH;
+        let payload = u16::from_be_bytes([octets[payload_at], octets[payload_at + 1]]);
+        let payload = usize::from(payload).checked_sub(length).and_then(|octets| u16::try_from(octets).ok());
+        octets[payload_at..payload_at + 2].copy_from_slice(&payload.ok_or(DropReason::Malformed)?.to_be_bytes());
+        octets[self.network_at + ipv6::NEXT_HEADER] = next;
+        octets.copy_within(..ipv6_end, length);
+        frame.pull_front(length);
+        Ok(())
+    }
+}
+
+/// Takes one from the hop limit of a packet that is passed on.
+#[inline]
+pub(crate) fn age_ipv6(packet: &mut [u8]) -> Result<(), DropReason> {
+    match packet.get_mut(ipv6::HOP_LIMIT) {
+        Some(hops) if *hops > 1 => {
+            *hops -= 1;
+            Ok(())
+        }
+        _ => Err(DropReason::HopLimit),
+    }
+}
+
+/// Takes one from the time to live of a packet that is passed on (RFC 1812, section 5.3.1), whose checksum must hold.
+#[inline]
+pub(crate) fn age_ipv4(packet: &mut [u8]) -> Result<(), DropReason> {
+    if !ipv4::Packet::new(packet).is_ok_and(|packet| packet.checksum_holds()) {
+        return Err(DropReason::Checksum);
+    }
+    let (ttl, protocol) = (packet[ipv4::TTL], packet[ipv4::TTL + 1]);
+    if ttl <= 1 {
+        return Err(DropReason::HopLimit);
+    }
+    let written = u16::from_be_bytes([packet[ipv4::CHECKSUM], packet[ipv4::CHECKSUM + 1]]);
+    let word = |ttl| u16::from_be_bytes([ttl, protocol]);
+    let sum = checksum::update(written, word(ttl), word(ttl - 1));
+    packet[ipv4::TTL] = ttl - 1;
+    packet[ipv4::CHECKSUM..ipv4::CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
+    Ok(())
+}
