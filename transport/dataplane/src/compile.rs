@@ -270,7 +270,7 @@ impl Build<'_> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
         let remotes = self.remotes(tables, slice, segment, at)?;
-        if segment.remotes.iter().any(|remote| matches!(remote.tunnel, Tunnel::Vxlan(_))) {
+        if segment.remotes.iter().all(|remote| matches!(remote.tunnel, Tunnel::Vxlan(_))) {
             // That it is there once was checked.
             let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);
         }

@@ -97,14 +97,7 @@ impl Pipeline {
 
     /// An untagged frame of a segment goes to a session of the same segment on this edge.
     #[inline]
-    pub(crate) fn deliver(
-        &mut self,
-        way: &mut Way<'_>,
-        segment: usize,
-        to: Slot,
-        from: Sender,
-        mut frame: Frame,
-    ) {
+    pub(crate) fn deliver(&mut self, way: &mut Way<'_>, segment: usize, to: Slot, from: Sender, mut frame: Frame) {
         let tables = &mut *self.tables;
         let here = &mut tables.segments[segment];
         let slice = here.slice;

@@ -28,6 +28,7 @@ mod path;
 mod pipeline;
 mod port;
 mod reading;
+mod route;
 mod session;
 mod sids;
 mod table;

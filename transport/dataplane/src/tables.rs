@@ -59,7 +59,7 @@ pub struct Tables {
     /// To other edges.
     pub(crate) paths: Vec<Path>,
     /// To loopbacks and locators, for the packets of others.
-    pub(crate) routes: Routes<Hop>,
+    pub(crate) routes: Option<Routes<Hop>>,
     /// Places in `segments` by uid, sorted.
     pub(crate) by_uid: Vec<(SegmentUid, u16)>,
     /// Places in `circuits` by uid, sorted.
@@ -202,7 +202,7 @@ impl Tables {
             sids: Sids::default(),
             by_label: Table::new(0),
             paths: Vec::new(),
-            routes: Routes::default(),
+            routes: None,
             by_uid: Vec::new(),
             by_sdp: Vec::new(),
             loopbacks: ArrayVec::new(),

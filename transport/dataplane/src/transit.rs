@@ -15,6 +15,7 @@ use crate::forward::Way;
 use crate::frame::Frame;
 use crate::labels::LabelEntry;
 use crate::pipeline::Pipeline;
+use crate::route::Routes;
 use crate::sids::SidAction;
 use crate::tables::{Hop, Tables};
 
@@ -79,22 +80,20 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
 /// Takes a packet one hop further: by this node's SID if it is to one, else by its routes.
 #[inline]
 pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<Step, DropReason> {
-    if tables.routes.is_empty() {
-        return Err(DropReason::NotForUs);
-    }
+    let Some(routes) = &tables.routes else { return Err(DropReason::NotForUs) };
     match flow.network {
         Network::Ipv4 { destination, .. } => {
-            let out = tables.routes.lookup_ipv4(destination).ok_or(DropReason::NoRoute)?;
+            let out = routes.lookup_ipv4(destination).ok_or(DropReason::NoRoute)?;
             age_ipv4(&mut frame.octets_mut()[usize::from(flow.network_at)..])?;
             Ok(Step { out, ethertype: EtherType::IPV4 })
         }
         Network::Ipv6 { destination, srh_at, .. } => match tables.sids.get(destination) {
             None => {
-                let out = tables.routes.lookup_ipv6(destination).ok_or(DropReason::NoRoute)?;
+                let out = routes.lookup_ipv6(destination).ok_or(DropReason::NoRoute)?;
                 age_ipv6(&mut frame.octets_mut()[usize::from(flow.network_at)..])?;
                 Ok(Step { out, ethertype: EtherType::IPV6 })
             }
-            Some(action) => End { tables, network_at: usize::from(flow.network_at), srh_at }.run(frame, action),
+            Some(action) => End { tables, routes, network_at: usize::from(flow.network_at), srh_at }.run(frame, action),
         },
         Network::Arp { .. } | Network::Other => Err(DropReason::NotForUs),
     }
@@ -109,6 +108,7 @@ pub(crate) fn segments_left(frame: &Frame, srh_at: Option<u16>) -> u8 {
 /// A packet to a SID of this node on the way.
 struct End<'a> {
     tables: &'a Tables,
+    routes: &'a Routes<Hop>,
     network_at: usize,
     srh_at: Option<u16>,
 }
@@ -136,7 +136,7 @@ impl End<'_> {
             match self.tables.sids.get(next) {
                 Some(own) => action = own,
                 None => {
-                    let out = self.tables.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
+                    let out = self.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
                     return Ok(Step { out, ethertype: EtherType::IPV6 });
                 }
             }
@@ -176,12 +176,12 @@ impl End<'_> {
             Protocol::IPV6 => {
                 let to = ipv6::Packet::new(inner).map_err(|_| DropReason::Malformed)?.destination();
                 age_ipv6(inner)?;
-                (self.tables.routes.lookup_ipv6(to), EtherType::IPV6)
+                (self.routes.lookup_ipv6(to), EtherType::IPV6)
             }
             Protocol::IPV4 => {
                 let to = ipv4::Packet::new(inner).map_err(|_| DropReason::Malformed)?.destination();
                 age_ipv4(inner)?;
-                (self.tables.routes.lookup_ipv4(to), EtherType::IPV4)
+                (self.routes.lookup_ipv4(to), EtherType::IPV4)
             }
             _ => return Err(DropReason::InnerProtocol),
         };

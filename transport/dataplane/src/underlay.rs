@@ -119,7 +119,8 @@ impl Pipeline {
         if upper.protocol == Protocol::ICMPV6 {
             return Arrival::Plain;
         }
-        if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
+        let is_loopback = self.tables.loopbacks.contains(&ends.1);
+        if !is_loopback && !self.is_of_port(way, ends.1) {
             return self.look_further(frame, &flow);
         }
         if let Network::Ipv6 { srh_at: Some(at), .. } = flow.network
@@ -133,7 +134,7 @@ impl Pipeline {
         {
             return Arrival::Refused(None, DropReason::Checksum);
         }
-        let is_tunnel = matches!(upper.ports.1, vxlan::PORT | mpls::UDP_PORT) && !upper.is_fragment;
+        let is_tunnel = matches!(upper.ports.1, vxlan::PORT | mpls::UDP_PORT) && is_loopback && !upper.is_fragment;
         if upper.protocol != Protocol::UDP || !is_tunnel {
             return Arrival::Plain;
         }

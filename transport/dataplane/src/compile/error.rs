@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use model::resource::SegmentId;
 use model::{Label, NodeName, PathId, PortName, SdpName, Sid, SliceName, Vlan, Vni};
 
+use crate::route::RoutesError;
+
 /// A program that these ports can't run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
@@ -73,7 +75,9 @@ pub enum CompileError {
         id: PathId,
     },
     /// The ends of a path are not a loopback of this edge and one of the other, of one family.
-    #[error("path {id} to {to} leads from {local} to {remote}; expected a loopback of this edge and one of the same family")]
+    #[error(
+        "path {id} to {to} leads from {local} to {remote}; expected a loopback of this edge and one of the same family"
+    )]
     PathEnds {
         /// Where it leads.
         to: NodeName,
@@ -118,6 +122,9 @@ pub enum CompileError {
         /// The path.
         id: PathId,
     },
+    /// A table of routes contradicts itself or is too long.
+    #[error(transparent)]
+    Routes(#[from] RoutesError),
     /// A SID stands for two things.
     #[error("SID {0} is listed twice")]
     SidTwice(Sid),

@@ -16,6 +16,7 @@ use super::{Build, CompileError, PATHS_MAX, REMOTES_MAX, at_most, neighbour, pla
 use crate::encap::{Encap, Labelled, Link, Outer, PATH_LABELS_MAX, SIDS_MAX, Shim};
 use crate::labels::{LabelEntry, Wire};
 use crate::path::{Lane, Path, Remote};
+use crate::route::Routes;
 use crate::sids::SidAction;
 use crate::tables::{PortRole, Tables};
 
@@ -65,6 +66,9 @@ impl Build<'_> {
             let (swap, out) = (entry.swap.map(Label::get), self.hop(tables, &entry.out)?);
             add_label(tables, entry.label, LabelEntry::Switch { swap, out })?;
         }
+        let routes = transit.routes.iter().map(|route| Ok((route.prefix, self.hop(tables, &route.via)?)));
+        let routes = routes.collect::<Result<Vec<_>, CompileError>>()?;
+        tables.routes = if routes.is_empty() { None } else { Some(Routes::new(routes)?) };
         Ok(())
     }
 

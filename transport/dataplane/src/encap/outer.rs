@@ -72,8 +72,7 @@ impl Outer {
     /// From one end along a path to an address at its end.
     pub(crate) fn along(local: Ipv6Addr, path: &[Ipv6Addr], dscp: Dscp, group: bool) -> Option<Self> {
         let first = *path.first().filter(|_| path.len() <= SIDS_MAX)?;
-        let header =
-            srh::Header { next_header: Protocol(0), flags: 0, tag: 0, path, is_reduced: true, tlvs: &[] };
+        let header = srh::Header { next_header: Protocol(0), flags: 0, tag: 0, path, is_reduced: true, tlvs: &[] };
         // One segment needs no header of its own (RFC 8986, section 5.2).
         let srh_octets = if path.len() > 1 { header.octets()? } else { 0 };
         let mut octets = vec![0; ipv6::HEADER_OCTETS + srh_octets];

@@ -138,7 +138,7 @@ fn sessions_meters_and_counters_of_what_stays_are_kept_over_a_swap() {
     program.generation = Generation::new(2);
     // A slice before it has gone, and so have a segment before it and a circuit.
     program.content.slices.remove(0);
-    program.content.slices[0].segments.insert(0, segment("iot", "another", 5_009, None, vec![]));
+    program.content.slices[0].segments.insert(0, segment("iot", "another", 5_009, vec![]));
     program.content.slices[0].circuits.remove(1);
     rig.run(program);
     let after = rig.segment("metering");

@@ -51,6 +51,13 @@ fn fragment_of(number: u8, message: &[u8]) -> Vec<u8> {
     tagged(Mac([0x33, 0x33, 0, 0, 0, 1]), from.mac, 0x86dd, &packet)
 }
 
+/// The packet to another IPv6 address, without UDP checksum.
+fn to_address(mut octets: Vec<u8>, to: Ipv6Addr) -> Vec<u8> {
+    octets[38..54].copy_from_slice(&to.octets());
+    octets[60..62].fill(0);
+    octets
+}
+
 /// A neighbour advertisement by which somebody says to be device `number`.
 fn advertisement_of(number: u8, by: Device, to: Device) -> Vec<u8> {
     let message = frames::neighbour(136, device(number).ipv6, Some(by.mac));
@@ -149,8 +156,10 @@ fn cases() -> Vec<Case> {
             ),
         ),
         Case(NotForUs, CORE0, frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &elsewhere)),
-        // Its own address, but not the one of the segment's tunnels.
-        Case(NotForUs, CORE0, in_tunnel(EDGE_D, 5_001, &inner())),
+        // A loopback of the other family than the segment's tunnels.
+        Case(UnknownRemote, CORE0, in_tunnel(EDGE_D, 5_001, &inner())),
+        // An address of its own, but no loopback.
+        Case(NotServed, CORE0, to_address(in_tunnel(EDGE_B, 5_001, &inner()), CORE_V6)),
         Case(NotServed, CORE0, frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &tcp_to_us)),
         Case(NotServed, CORE0, frames::ethernet(CORE_MAC, ROUTER, None, 0x88cc, &[0; 30])),
         Case(Checksum, CORE0, mangled),

@@ -113,8 +113,8 @@ fn program(shape: &Shape, segments: u16, generation: u64) -> Program {
         let segments = wanted.iter().enumerate().filter(|(at, _)| segments >> (3 * number + at) & 1 == 1);
         let segments = segments.map(|(at, edges)| {
             let remotes: Vec<Remote> =
-                edges.iter().map(|edge| remote("edge-x", EDGES[*edge], ROUTER_V6.into())).collect();
-            segment(&name, &format!("segment{at}"), vni(number, at).into(), Some(LOOPBACK_V6.into()), remotes)
+                edges.iter().map(|edge| remote(["edge-b", "edge-c"][*edge], vni(number, at).into())).collect();
+            segment(&name, &format!("segment{at}"), vni(number, at).into(), remotes)
         });
         let segments = segments.collect();
         program.content.slices.push(slice(&name, circuits, segments));

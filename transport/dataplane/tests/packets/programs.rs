@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use model::Generation;
-use model::program::{CorePort, Program};
+use model::program::{CorePort, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel};
+use model::resource::Service;
+use model::{Generation, Label, PathId};
 use transport_dataplane::{CompileError, Compiler, FRAME_OCTETS_MAX, PORTS_MAX, PortSpec, SEGMENTS_MAX};
 
 use crate::rig::*;
@@ -81,28 +82,68 @@ fn each_contradiction_is_refused_by_name() {
             "slice iot has packets of up to 9199 octets; this edge takes 9198 at most",
         ),
         (
-            Box::new(|p| p.content.slices[1].segments.push(segment("iot", "new", 6_001, None, vec![]))),
+            Box::new(|p| p.content.slices[1].segments.push(segment("iot", "new", 6_001, vec![]))),
             "iot/new has VNI 6001, which embb/office has already",
         ),
         (
-            Box::new(|p| p.content.slices[1].segments[0].local = None),
-            "iot/metering: no tunnel from nowhere to 2001:db8::b",
+            Box::new(|p| p.content.paths[0].local = LOOPBACK_V4.into()),
+            "path 1 to edge-b leads from 192.0.2.1 to 2001:db8::b; expected a loopback of this edge and one of the same family",
         ),
         (
-            Box::new(|p| p.content.slices[1].segments[0].local = Some(LOOPBACK_V4.into())),
-            "iot/metering: no tunnel from 192.0.2.1 to 2001:db8::b",
+            Box::new(|p| p.content.paths[0].local = CORE_V6.into()),
+            "path 1 to edge-b leads from 2001:db8:1::a to 2001:db8::b; expected a loopback of this edge and one of the same family",
         ),
         (
-            Box::new(|p| p.content.slices[1].segments[0].local = Some(CORE_V6.into())),
-            "iot/metering: no tunnel from 2001:db8:1::a to 2001:db8::b",
+            Box::new(|p| p.content.paths[2].steering = Steering::Srv6(vec![])),
+            "path 1 to edge-d leads from 192.0.2.1 to 192.0.2.4; expected a loopback of this edge and one of the same family",
         ),
         (
-            Box::new(|p| p.content.slices[1].segments[0].remotes[1].address = EDGE_B),
-            "iot/metering: two tunnels lead to 2001:db8::b",
+            Box::new(|p| {
+                let again = p.content.paths[0].clone();
+                p.content.paths.push(again);
+            }),
+            "two paths to edge-b have the id 1",
         ),
         (
-            Box::new(|p| p.content.slices[1].segments[0].remotes[0].port = "spare0".parse().unwrap()),
-            "iot/metering: port spare0 does not face the underlay",
+            Box::new(|p| p.content.paths[0].steering = Steering::Srv6(vec!["fd00::1".parse().unwrap(); 9])),
+            "path 1 to edge-b needs 9 SIDs or labels; this edge writes 8 at most",
+        ),
+        (
+            Box::new(|p| p.content.paths[0].steering = Steering::Mpls(vec![Label::MIN; 11])),
+            "path 1 to edge-b needs 11 SIDs or labels; this edge writes 10 at most",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments[0].remotes[1].working = PathId::new(2).unwrap()),
+            "iot/metering: there is no path 2 to edge-c",
+        ),
+        (
+            Box::new(|p| p.content.slices[1].segments[0].remotes[1].backup = Some(PathId::new(3).unwrap())),
+            "iot/metering: there is no path 3 to edge-c",
+        ),
+        (
+            Box::new(|p| p.content.paths[0].steering = Steering::Srv6(vec!["fd00::1".parse().unwrap()])),
+            "iot/metering: VXLAN does not go over path 1 to edge-b",
+        ),
+        (Box::new(|p| p.content.paths[1].remote = EDGE_B), "iot/metering: two tunnels lead to 2001:db8::b"),
+        (
+            Box::new(|p| p.content.slices[1].service = Service::L2PointToPoint),
+            "iot/metering is point-to-point and has 2 other edges; expected one at most",
+        ),
+        (Box::new(|p| p.content.paths[0].port = "spare0".parse().unwrap()), "port spare0 does not face the underlay"),
+        (
+            Box::new(|p| {
+                let sid = ServiceSid { sid: "fd00:a::1:0".parse().unwrap(), behaviour: ServiceBehaviour::Dt2u };
+                let again = ServiceSid { sid: "fd00:a::1:7".parse().unwrap(), ..sid.clone() };
+                p.content.slices[1].segments[0].sids = vec![sid, again];
+            }),
+            "SID fd00:a::1:7 is listed twice",
+        ),
+        (
+            Box::new(|p| {
+                let tunnel = Tunnel::Mpls { to: Label::MIN, from: Label::MIN, control_word: true, flow_label: true };
+                p.content.slices[1].segments[0].remotes.iter_mut().for_each(|remote| remote.tunnel = tunnel);
+            }),
+            "label 16 is listed twice",
         ),
         (
             Box::new(|p| p.content.core_ports[0].addresses.retain(|address| address.address().is_ipv4())),
@@ -124,14 +165,13 @@ fn each_contradiction_is_refused_by_name() {
             Box::new(|p| {
                 let segments = 1..=SEGMENTS_MAX as u64;
                 p.content.slices[1].segments =
-                    segments.map(|n| segment("iot", &format!("s{n}"), 10_000 + n, None, vec![])).collect();
+                    segments.map(|n| segment("iot", &format!("s{n}"), 10_000 + n, vec![])).collect();
             }),
             "4097 micro-segments; this edge runs 4096 at most",
         ),
         (
             Box::new(|p| {
-                let remotes = (0..65_u8).map(|n| remote("edge-x", IpAddr::from([203, 0, 113, n]), ROUTER_V4.into()));
-                p.content.slices[0].segments[0].remotes = remotes.collect();
+                p.content.slices[0].segments[0].remotes = vec![remote("edge-x", 7); 65];
             }),
             "65 other edges of a segment; this edge runs 64 at most",
         ),

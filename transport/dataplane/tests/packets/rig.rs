@@ -11,9 +11,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::program::{Circuit, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram};
-use model::resource::SegmentId;
-use model::{Dscp, Generation, InterfaceAddress, Mac, Rate, RateLimits, Snssai, Sst, Vlan, Vni};
+use model::program::{
+    Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering, Tunnel,
+};
+use model::resource::{SegmentId, Service};
+use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
 use transport_dataplane::{
     Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec, Reading,
     SegmentReading, SessionKey,
@@ -188,33 +190,31 @@ pub(crate) fn limits(ceiling: u64) -> RateLimits {
 }
 
 pub(crate) fn reference() -> Program {
-    let to_b = remote("edge-b", EDGE_B, ROUTER_V6.into());
-    let to_c = remote("edge-c", EDGE_C, ROUTER_V6.into());
-    let to_d = remote("edge-d", EDGE_D, ROUTER_V4.into());
     let iot = slice(
         "iot",
         vec![circuit("city", "access0", Some(110)), circuit("depot", "access1", None)],
         vec![
-            segment("iot", "metering", 5_001, Some(LOOPBACK_V6.into()), vec![to_b.clone(), to_c]),
-            segment("iot", "health", 5_002, Some(LOOPBACK_V6.into()), vec![to_b]),
-            segment("iot", "alone", 5_003, None, vec![]),
+            segment("iot", "metering", 5_001, vec![remote("edge-b", 5_001), remote("edge-c", 5_001)]),
+            segment("iot", "health", 5_002, vec![remote("edge-b", 5_002)]),
+            segment("iot", "alone", 5_003, vec![]),
         ],
     );
     let embb = slice(
         "embb",
         vec![circuit("city", "access0", Some(120))],
-        vec![segment("embb", "office", 6_001, Some(LOOPBACK_V4.into()), vec![to_d])],
+        vec![segment("embb", "office", 6_001, vec![remote("edge-d", 6_001)])],
     );
     let address = |address: IpAddr, length| InterfaceAddress::new(address, length).unwrap();
     let content = ProgramContent {
-        edge: "edge-a".parse().unwrap(),
         loopback: vec![LOOPBACK_V6.into(), LOOPBACK_V4.into()],
         core_ports: vec![CorePort {
             port: "core0".parse().unwrap(),
             addresses: vec![address(CORE_V6.into(), 64), address(CORE_V4.into(), 24)],
             mtu: 1_600,
         }],
+        paths: vec![path("edge-b", EDGE_B), path("edge-c", EDGE_C), path("edge-d", EDGE_D)],
         slices: vec![embb, iot],
+        ..ProgramContent::empty("edge-a".parse().unwrap())
     };
     Program { generation: Generation::new(1), content }
 }
@@ -223,38 +223,59 @@ pub(crate) fn slice(name: &str, circuits: Vec<Circuit>, segments: Vec<SegmentPro
     SliceProgram {
         slice: name.parse().unwrap(),
         snssai: Snssai { sst: Sst::new(3).unwrap(), sd: None },
+        service: Service::L2Multipoint,
         limits: limits(1_000_000_000),
         packet_octets_max: 1_500,
         dscp: Dscp::new(10).unwrap(),
+        traffic_class: TrafficClass::new(3).unwrap(),
         circuits,
+        routes: vec![],
         segments,
     }
 }
 
 pub(crate) fn circuit(sdp: &str, port: &str, vlan: Option<u64>) -> Circuit {
-    Circuit { sdp: sdp.parse().unwrap(), port: port.parse().unwrap(), vlan: vlan.map(|vlan| Vlan::new(vlan).unwrap()) }
+    Circuit {
+        sdp: sdp.parse().unwrap(),
+        port: port.parse().unwrap(),
+        vlan: vlan.map(|vlan| Vlan::new(vlan).unwrap()),
+        leaf: false,
+        gateways: vec![],
+    }
 }
 
-pub(crate) fn segment(
-    slice: &str,
-    name: &str,
-    vni: u64,
-    local: Option<IpAddr>,
-    remotes: Vec<Remote>,
-) -> SegmentProgram {
+pub(crate) fn segment(slice: &str, name: &str, vni: u64, remotes: Vec<Remote>) -> SegmentProgram {
     SegmentProgram {
         id: id(slice, name),
         vni: Vni::new(vni).unwrap(),
         limits: limits(1_000_000_000),
         sessions_max: 100,
-        local,
+        sids: vec![],
         remotes,
         realm: None,
     }
 }
 
-pub(crate) fn remote(edge: &str, address: IpAddr, next_hop: IpAddr) -> Remote {
-    Remote { edge: edge.parse().unwrap(), address, port: "core0".parse().unwrap(), next_hop }
+/// Another edge, in VXLAN over its path 1.
+pub(crate) fn remote(edge: &str, vni: u64) -> Remote {
+    let tunnel = Tunnel::Vxlan(Vni::new(vni).unwrap());
+    Remote { edge: edge.parse().unwrap(), working: PathId::MIN, backup: None, group: false, tunnel }
+}
+
+/// Path 1 to an edge, by the router and its routes.
+pub(crate) fn path(to: &str, remote: IpAddr) -> PathProgram {
+    let (local, next_hop) =
+        if remote.is_ipv6() { (LOOPBACK_V6.into(), ROUTER_V6.into()) } else { (LOOPBACK_V4.into(), ROUTER_V4.into()) };
+    PathProgram {
+        id: PathId::MIN,
+        to: to.parse().unwrap(),
+        local,
+        remote,
+        port: "core0".parse().unwrap(),
+        next_hop,
+        mtu: 9_500,
+        steering: Steering::Ip,
+    }
 }
 
 const PORTS: [(&str, Mac); 4] = [

@@ -20,7 +20,8 @@ fn next_hops_are_asked_for_until_they_answer_and_again_from_time_to_time() {
     let solicitation = frames::neighbour(135, ROUTER_V6, Some(CORE_MAC));
     let solicitation = frames::icmpv6(CORE_V6, ROUTER_GROUP, 255, solicitation);
     let solicitation = frames::ethernet(ROUTER_GROUP_MAC, CORE_MAC, None, 0x86dd, &solicitation);
-    let asked = [(CORE0, arp.clone()), (CORE0, solicitation)];
+    // In the order of the program's paths.
+    let asked = [(CORE0, solicitation), (CORE0, arp.clone())];
     assert_eq!(rig.tick(), asked);
     assert_eq!(rig.tick(), [], "not again at once");
     rig.now.0 += 1_000_000_000;
