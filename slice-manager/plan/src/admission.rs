@@ -186,7 +186,7 @@ pub(crate) fn walk(
     slice: &SliceWish<'_>,
     underlay: &Underlay<'_>,
     routes: &Routes<'_>,
-    families: &BTreeMap<&model::resource::SegmentId, Family>,
+    families: &BTreeMap<(&NodeName, &NodeName), Family>,
     refusals: &mut Vec<Refusal>,
 ) {
     let mut tightest: Option<TightPort<'_>> = access_ports(slice, underlay).min();
@@ -203,20 +203,19 @@ pub(crate) fn walk(
             refusals.push(slice.refusal(slice.latency_path(), reason));
         }
     }
-    for segment in &slice.segments {
-        let Some(family) = families.get(segment.id) else { continue };
-        let before = refusals.len();
-        for (from, to) in segment.edges.iter().flat_map(|a| segment.edges.iter().map(move |b| (*a, *b))) {
-            let Some(route) = routes.get(&(from, to)) else { continue };
+    for ((from, to), segment) in slice.pairs() {
+        let Some(family) = families.get(&(from, to)) else { continue };
+        for ends in [(from, to), (to, from)] {
+            let Some(route) = routes.get(&ends) else { continue };
             if let Some(hop) = route.hops.first()
                 && crate::underlay::address_of(hop.far, *family).is_none()
             {
-                let (link, node, segment) = (hop.link.name.clone(), hop.far.node.clone(), segment.id.clone());
+                let (link, node, segment) = (hop.link.name.clone(), hop.far.node.clone(), segment.clone());
                 let resource = ResourceId::MicroSegment(segment.clone());
                 let reason = RefusalReason::NoNextHop { link, node, family: *family, segment };
                 let refusal = Refusal { resource, path: "spec.at".to_owned(), reason };
-                // Every tunnel over the link says the same.
-                if !refusals[before..].contains(&refusal) {
+                // Every path over the link says the same.
+                if !refusals.contains(&refusal) {
                     refusals.push(refusal);
                 }
             }

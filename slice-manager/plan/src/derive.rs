@@ -9,7 +9,7 @@ use std::fmt;
 
 use model::profile::{Attributes, Catalog, ClassRow, FiveQi, GstValue, Template};
 use model::resource::{LatencyObjective, ResourceId, Service, SliceSpec, Transport};
-use model::{Dscp, Latency, Rate, RateLimits, SliceName};
+use model::{Dscp, Latency, Rate, RateLimits, SliceName, TrafficClass};
 
 use crate::refusal::{PACKET_OCTETS_MAX, Refusal, RefusalReason};
 
@@ -28,6 +28,8 @@ pub struct SliceDerivation {
     pub classes: BTreeMap<FiveQi, ClassRow>,
     /// Written into the outer header of traffic that no rule classifies.
     pub default_dscp: Dscp,
+    /// Written into the label stack of the same traffic.
+    pub default_traffic_class: TrafficClass,
     /// Must every segment have a realm?
     pub aaa_required: bool,
     /// Line by line, where all of this comes from.
@@ -87,14 +89,15 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
     if packet_octets_max.is_none() {
         refuse("spec.template", RefusalReason::PacketSize { found: parts.packet_octets });
     }
-    let default = parts.classes.get(&template.spec.default_five_qi).map(|class| class.dscp);
+    let default = parts.classes.get(&template.spec.default_five_qi);
     match (limits, packet_octets_max) {
         (Some(limits), Some(packet_octets_max)) if refusals.is_empty() => Ok(SliceDerivation {
             limits,
             latency: parts.latency,
             packet_octets_max,
             sessions_max: parts.sessions_max,
-            default_dscp: default.unwrap_or(Dscp::MIN),
+            default_dscp: default.map_or(Dscp::MIN, |class| class.dscp),
+            default_traffic_class: default.map_or(TrafficClass::MIN, |class| class.traffic_class),
             classes: parts.classes,
             aaa_required: parts.aaa_required,
             lines: parts.lines,

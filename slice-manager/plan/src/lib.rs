@@ -107,26 +107,26 @@ fn topology<'a>(intents: &'a Intents, parent: &Plan, refusals: &mut Vec<Refusal>
     Some(Underlay::new(topology))
 }
 
-/// The address family of each segment's tunnels: IPv6 if every edge has an IPv6 loopback, else IPv4 if every edge has
-/// one. A segment on one edge has no tunnels and no family.
+/// The address family of what two edges send each other: IPv6 if both have an IPv6 loopback, else IPv4 if both have one.
+/// By pairs, the smaller name first.
 fn families<'a>(
     slices: &[SliceWish<'a>],
     underlay: &Underlay<'_>,
     refusals: &mut Vec<Refusal>,
-) -> BTreeMap<&'a SegmentId, Family> {
+) -> BTreeMap<(&'a NodeName, &'a NodeName), Family> {
     let mut families = BTreeMap::new();
-    for segment in slices.iter().flat_map(|slice| &slice.segments).filter(|segment| segment.edges.len() > 1) {
+    for ((from, to), segment) in slices.iter().flat_map(SliceWish::pairs) {
         let has = |family| {
-            segment.edges.iter().all(|edge| underlay.node(edge).is_some_and(|node| node.loopback(family).is_some()))
+            [from, to].iter().all(|edge| underlay.node(edge).is_some_and(|node| node.loopback(family).is_some()))
         };
         match [Family::Ipv6, Family::Ipv4].into_iter().find(|family| has(*family)) {
             Some(family) => {
-                families.insert(segment.id, family);
+                families.insert((from, to), family);
             }
             None => refusals.push(Refusal {
-                resource: ResourceId::MicroSegment(segment.id.clone()),
+                resource: ResourceId::MicroSegment(segment.clone()),
                 path: "spec.at".to_owned(),
-                reason: RefusalReason::NoCommonFamily { edges: segment.edges.iter().map(|e| (*e).clone()).collect() },
+                reason: RefusalReason::NoCommonFamily { edges: vec![from.clone(), to.clone()] },
             }),
         }
     }

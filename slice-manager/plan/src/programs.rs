@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use model::plan::{Allocation, Plan};
-use model::program::{Circuit, CorePort, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram};
+use model::program::{
+    Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram,
+    Steering, TransitProgram, Tunnel,
+};
 use model::resource::SegmentId;
-use model::{Generation, NodeName};
+use model::{Generation, NodeName, PathId};
 
 use crate::path::Routes;
 use crate::refusal::Family;
@@ -17,7 +20,7 @@ pub(crate) struct Decided<'a> {
     pub(crate) underlay: &'a Underlay<'a>,
     pub(crate) slices: &'a [SliceWish<'a>],
     pub(crate) routes: &'a Routes<'a>,
-    pub(crate) families: &'a BTreeMap<&'a SegmentId, Family>,
+    pub(crate) families: &'a BTreeMap<(&'a NodeName, &'a NodeName), Family>,
     pub(crate) allocations: &'a BTreeMap<SegmentId, Allocation>,
 }
 
@@ -59,28 +62,61 @@ impl Decided<'_> {
             edge: edge.clone(),
             loopback: node.map_or_else(Vec::new, |node| node.node.loopback.addresses().collect()),
             core_ports: node.map_or_else(Vec::new, core_ports),
+            probes: None,
+            paths: node.map_or_else(Vec::new, |_| self.paths(edge)),
+            transit: TransitProgram::default(),
             slices: Vec::new(),
         }
     }
 
+    fn paths(&self, edge: &NodeName) -> Vec<PathProgram> {
+        let ends = self.routes.keys().filter(|(from, _)| *from == edge);
+        ends.filter_map(|(_, to)| self.path(edge, to)).collect()
+    }
+
+    fn path(&self, edge: &NodeName, to: &NodeName) -> Option<PathProgram> {
+        let family = *self.families.get(&(edge.min(to), edge.max(to)))?;
+        let route = self.routes.get(&(edge, to))?;
+        let hop = route.hops.first()?;
+        let ends = route.hops.iter().flat_map(|hop| [hop.near, hop.far]);
+        let mtus = ends.filter_map(|end| Some(self.underlay.port(&end.node, &end.port)?.port.mtu));
+        Some(PathProgram {
+            id: PathId::MIN,
+            to: to.clone(),
+            local: self.underlay.node(edge)?.loopback(family)?,
+            remote: self.underlay.node(to)?.loopback(family)?,
+            port: hop.near.port.clone(),
+            next_hop: address_of(hop.far, family)?,
+            mtu: mtus.min()?,
+            steering: Steering::Ip,
+        })
+    }
+
     fn slice(&self, slice: &SliceWish<'_>, edge: &NodeName) -> Option<SliceProgram> {
-        let circuit =
-            |sdp: &&model::resource::Sdp| Circuit { sdp: sdp.name.clone(), port: sdp.port.clone(), vlan: sdp.vlan };
+        let circuit = |sdp: &&model::resource::Sdp| Circuit {
+            sdp: sdp.name.clone(),
+            port: sdp.port.clone(),
+            vlan: sdp.vlan,
+            leaf: false,
+            gateways: Vec::new(),
+        };
         let segments = slice.segments.iter().filter(|segment| segment.edges.contains(edge));
         Some(SliceProgram {
             slice: slice.name.clone(),
             snssai: slice.spec.snssai,
+            service: slice.spec.service,
             limits: slice.derived.limits,
             packet_octets_max: slice.derived.packet_octets_max,
             dscp: slice.derived.default_dscp,
+            traffic_class: slice.derived.default_traffic_class,
             circuits: slice.sdps.get(edge)?.iter().map(circuit).collect(),
+            routes: Vec::new(),
             segments: segments.filter_map(|segment| self.segment(segment, edge)).collect(),
         })
     }
 
     fn segment(&self, segment: &SegmentWish<'_>, edge: &NodeName) -> Option<SegmentProgram> {
         let allocation = self.allocations.get(segment.id)?;
-        let family = self.families.get(segment.id).copied();
         let others = segment.edges.iter().filter(|other| **other != edge);
         let realm = segment.realm.as_ref().map(|realm| RealmProgram {
             access_port: allocation.access_port,
@@ -92,21 +128,15 @@ impl Decided<'_> {
             vni: allocation.vni,
             limits: segment.limits,
             sessions_max: segment.sessions_max,
-            local: family.and_then(|family| self.underlay.node(edge)?.loopback(family)),
-            remotes: others.filter_map(|other| self.remote(edge, other, family?)).collect(),
+            sids: Vec::new(),
+            remotes: others.map(|other| remote(other, *allocation)).collect(),
             realm,
         })
     }
+}
 
-    fn remote(&self, edge: &NodeName, other: &NodeName, family: Family) -> Option<Remote> {
-        let hop = self.routes.get(&(edge, other))?.hops.first()?;
-        Some(Remote {
-            edge: other.clone(),
-            address: self.underlay.node(other)?.loopback(family)?,
-            port: hop.near.port.clone(),
-            next_hop: address_of(hop.far, family)?,
-        })
-    }
+fn remote(other: &NodeName, allocation: Allocation) -> Remote {
+    Remote { edge: other.clone(), working: PathId::MIN, backup: None, tunnel: Tunnel::Vxlan(allocation.vni) }
 }
 
 fn core_ports(node: &NodeView<'_>) -> Vec<CorePort> {

@@ -66,8 +66,7 @@ fn a_refusal_names_the_field_and_what_was_expected() {
 
 #[test]
 fn a_program_that_was_changed_on_its_way_is_refused() {
-    let content =
-        ProgramContent { edge: "edge-a".parse().unwrap(), loopback: vec![], core_ports: vec![], slices: vec![] };
+    let content = ProgramContent::empty("edge-a".parse().unwrap());
     let program = Program { generation: Generation::new(7), content };
     let message = v1::Program::from(&program);
     assert_eq!(Program::try_from(message.clone()).unwrap(), program);

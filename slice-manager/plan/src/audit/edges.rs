@@ -44,13 +44,15 @@ impl<'a> Audit<'a> {
     fn slice(&mut self, name: &SliceName, spec: &SliceSpec, edge: &NodeName, program: &SliceProgram) {
         let template = self.template(spec);
         let attribute = template.and_then(|t| t.spec.attributes.whole("Maximum supported packet size"));
-        let dscp = template.and_then(|t| self.catalog.classes().get(t.spec.default_five_qi)).map(|row| row.dscp);
+        let class = template.and_then(|t| self.catalog.classes().get(t.spec.default_five_qi));
         let limits = (program.limits.guaranteed(), program.limits.ceiling());
         let differs = [
             ("S-NSSAI", program.snssai != spec.snssai),
             ("rate", self.rates(spec) != Some(limits)),
             ("packet size", u64::from(program.packet_octets_max) != attribute.unwrap_or(1500)),
-            ("DSCP", Some(program.dscp) != dscp),
+            ("DSCP", Some(program.dscp) != class.map(|row| row.dscp)),
+            ("traffic class", Some(program.traffic_class) != class.map(|row| row.traffic_class)),
+            ("service", program.service != spec.service),
         ];
         for (what, _) in differs.into_iter().filter(|(_, differs)| *differs) {
             self.error(Finding::SliceDiffers { slice: name.clone(), edge: edge.clone(), what });

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use model::plan::LinkDirection;
 use model::resource::SegmentId;
-use model::{Generation, Latency, LinkName, NodeName, PortName, Rate, SdpName, SliceName, Snssai, Vni};
+use model::{Generation, Latency, LinkName, NodeName, PathId, PortName, Rate, SdpName, SliceName, Snssai, Vni};
 
 use crate::refusal::Pool;
 
@@ -276,13 +276,27 @@ pub enum Finding {
     },
 
     // Tunnels and paths.
-    /// A segment's tunnels do not start at the edge's own loopback.
-    #[error("tunnels of {segment} on {edge} do not start at a loopback address of it")]
-    LocalNotLoopback {
+    /// A path does not lead from a loopback of one end to one of the other, all of one family.
+    #[error("path {path} from {edge} to {to} does not lead from a loopback of one to one of the other")]
+    PathEnds {
+        /// One end.
+        edge: NodeName,
+        /// The other.
+        to: NodeName,
+        /// The path.
+        path: PathId,
+    },
+    /// A remote names a path that its edge has not.
+    #[error("{edge} sends {segment} for {remote} on path {path}, which it has not")]
+    NoSuchPath {
         /// The segment.
         segment: SegmentId,
-        /// The edge.
+        /// The sender.
         edge: NodeName,
+        /// The receiver.
+        remote: NodeName,
+        /// The path.
+        path: PathId,
     },
     /// A segment's remotes are not its other edges.
     #[error("the remotes of {segment} on {edge} are not its other edges")]
@@ -292,8 +306,8 @@ pub enum Finding {
         /// The edge.
         edge: NodeName,
     },
-    /// One end sends where the other does not listen.
-    #[error("{edge} sends {segment} for {remote} to {address}, where {remote} does not take it")]
+    /// The two ends know a segment by different numbers, or send it on different paths.
+    #[error("{edge} sends {segment} for {remote} otherwise than {remote} takes it")]
     TunnelAsymmetric {
         /// The segment.
         segment: SegmentId,
@@ -301,16 +315,14 @@ pub enum Finding {
         edge: NodeName,
         /// The receiver.
         remote: NodeName,
-        /// Where it is sent.
-        address: IpAddr,
     },
     /// A next hop that is no neighbour on the port.
-    #[error("{edge} sends {segment} to {next_hop} on port {port}, where there is no such neighbour on the path")]
+    #[error("{edge} sends for {to} to {next_hop} on port {port}, where there is no such neighbour on the path")]
     NotANeighbour {
-        /// The segment.
-        segment: SegmentId,
         /// The edge.
         edge: NodeName,
+        /// For whom.
+        to: NodeName,
         /// The port.
         port: PortName,
         /// The next hop.

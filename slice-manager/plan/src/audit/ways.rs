@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use model::plan::{LinkDirection, Path};
-use model::program::{Remote, SegmentProgram};
+use model::program::{PathProgram, Remote, SegmentProgram, Tunnel};
 use model::resource::{LinkEnd, NodeRole, SegmentId};
 use model::{Latency, LinkName, NodeName, PortName, Rate, SliceName};
 
@@ -22,19 +22,21 @@ impl<'a> Audit<'a> {
                 if remotes != others {
                     found.push(Finding::RemotesDiffer { segment: (*id).clone(), edge: (*edge).clone() });
                 }
-                let own = self.plan.programs.get(*edge).map_or(&[][..], |program| &program.content.loopback);
-                if program.local.map_or(!others.is_empty(), |local| !own.contains(&local)) {
-                    found.push(Finding::LocalNotLoopback { segment: (*id).clone(), edge: (*edge).clone() });
-                }
                 for remote in &program.remotes {
                     let far = edges.get(&remote.edge).copied();
                     found.extend(self.tunnel(id, edge, program, remote, far));
                 }
             }
         }
+        for (edge, program) in &self.plan.programs {
+            for path in &program.content.paths {
+                found.extend(self.path_program(edge, &program.content.loopback, path));
+            }
+        }
         self.errors(found);
     }
 
+    /// Both ends must know the segment by the same, and have the paths that they name.
     fn tunnel(
         &self,
         id: &SegmentId,
@@ -44,25 +46,50 @@ impl<'a> Audit<'a> {
         far: Option<&SegmentProgram>,
     ) -> Vec<Finding> {
         let mut found = Vec::new();
-        let answers = far.is_some_and(|far| {
-            far.local == Some(remote.address)
-                && far.remotes.iter().any(|back| back.edge == *edge && Some(back.address) == program.local)
+        let back = far.and_then(|far| far.remotes.iter().find(|back| back.edge == *edge));
+        let answers = back.is_some_and(|back| {
+            let same = back.working == remote.working && back.backup == remote.backup;
+            let tunnels = match (remote.tunnel, back.tunnel) {
+                (Tunnel::Vxlan(one), Tunnel::Vxlan(other)) => one == program.vni && one == other,
+                _ => false,
+            };
+            same && tunnels
         });
         if !answers {
-            let (segment, edge, remote, address) = (id.clone(), edge.clone(), remote.edge.clone(), remote.address);
-            found.push(Finding::TunnelAsymmetric { segment, edge, remote, address });
+            let (segment, edge, remote) = (id.clone(), edge.clone(), remote.edge.clone());
+            found.push(Finding::TunnelAsymmetric { segment, edge, remote });
         }
-        let path = self.plan.paths.get(&(edge.clone(), remote.edge.clone()));
+        let paths = self.plan.programs.get(edge).map_or(&[][..], |program| &program.content.paths);
+        for path in std::iter::once(remote.working).chain(remote.backup) {
+            if !paths.iter().any(|program| program.id == path && program.to == remote.edge) {
+                let (segment, edge, remote) = (id.clone(), edge.clone(), remote.edge.clone());
+                found.push(Finding::NoSuchPath { segment, edge, remote, path });
+            }
+        }
+        found
+    }
+
+    /// From one loopback to another, over a neighbour on the path.
+    fn path_program(&self, edge: &NodeName, own: &[IpAddr], program: &PathProgram) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let PathProgram { id, to, local, remote, port, next_hop, .. } = program;
+        let is_loopback = |node: &NodeName, address: &IpAddr| {
+            self.nodes.get(node).is_some_and(|node| node.loopback.addresses().any(|own| own == *address))
+        };
+        let family = local.is_ipv6() == remote.is_ipv6() && local.is_ipv6() == next_hop.is_ipv6();
+        if !own.contains(local) || !is_loopback(edge, local) || !is_loopback(to, remote) || !family {
+            found.push(Finding::PathEnds { edge: edge.clone(), to: to.clone(), path: *id });
+        }
+        let path = self.plan.paths.get(&(edge.clone(), to.clone()));
         let first = path.and_then(|path| self.links.get(path.links.first()?));
         let is_neighbour = first.is_some_and(|link| {
-            let is_near = |end: &LinkEnd| end.node == *edge && end.port == remote.port;
+            let is_near = |end: &LinkEnd| end.node == *edge && end.port == *port;
             let far = if is_near(&link.a) { Some(&link.b) } else { is_near(&link.b).then_some(&link.a) };
-            far.is_some_and(|far| far.addresses.iter().any(|address| address.address() == remote.next_hop))
+            far.is_some_and(|far| far.addresses.iter().any(|address| address.address() == *next_hop))
         });
-        if !is_neighbour || remote.next_hop.is_ipv6() != remote.address.is_ipv6() {
-            let (segment, edge) = (id.clone(), edge.clone());
-            let (port, next_hop) = (remote.port.clone(), remote.next_hop);
-            found.push(Finding::NotANeighbour { segment, edge, port, next_hop });
+        if !is_neighbour {
+            let (edge, to, port, next_hop) = (edge.clone(), to.clone(), port.clone(), *next_hop);
+            found.push(Finding::NotANeighbour { edge, to, port, next_hop });
         }
         found
     }
@@ -205,7 +232,9 @@ impl<'a> Audit<'a> {
             for (edge, program) in edges {
                 let octets = self.slices.get(&(&id.slice, *edge)).map_or(0, |s| u32::from(s.packet_octets_max));
                 for remote in &program.remotes {
-                    let outer = if matches!(remote.address, IpAddr::V6(_)) { 40 } else { 20 };
+                    let paths = self.plan.programs.get(*edge).map_or(&[][..], |program| &program.content.paths);
+                    let path = paths.iter().find(|path| path.to == remote.edge && path.id == remote.working);
+                    let outer = if path.is_some_and(|path| path.remote.is_ipv4()) { 20 } else { 40 };
                     let needed = octets + outer + 8 + 8 + 14;
                     for (link, _) in self.directions(edge, &remote.edge) {
                         let ends = self.links.get(link).into_iter().flat_map(|link| [&link.a, &link.b]);

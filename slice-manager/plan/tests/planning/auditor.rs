@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::plan::{Allocation, LinkDirection, Plan, Quarantined};
-use model::program::{Program, RealmProgram, SegmentProgram, SliceProgram};
-use model::{Generation, Latency, NodeName, Rate, RateLimits, Vni};
+use model::program::{PathProgram, Program, RealmProgram, SegmentProgram, SliceProgram, Tunnel};
+use model::{Generation, Latency, NodeName, PathId, Rate, RateLimits, Vni};
 use plan::{Intents, Severity, audit};
 
 use crate::world::{CATALOG, Manager, REFERENCE, assert_clean, read, reference, segment};
@@ -43,6 +43,10 @@ fn slice<'a>(plan: &'a mut Plan, edge: &str, name: &str) -> &'a mut SliceProgram
 
 fn at<'a>(plan: &'a mut Plan, edge: &str, name: &str) -> &'a mut SegmentProgram {
     slice(plan, edge, "iot").segments.iter_mut().find(|s| s.id == segment(name)).unwrap()
+}
+
+fn path<'a>(plan: &'a mut Plan, edge: &str, to: &str) -> &'a mut PathProgram {
+    program(plan, edge).content.paths.iter_mut().find(|path| path.to == node(to)).unwrap()
 }
 
 fn realm<'a>(plan: &'a mut Plan, edge: &str, name: &str) -> &'a mut RealmProgram {
@@ -304,14 +308,6 @@ fn wrong_segments_are_named() {
 fn tunnels_that_lead_nowhere_are_named() {
     named(&[
         (
-            |plan| at(plan, "edge-a", METERS).local = Some("fd00:0:b::1".parse().unwrap()),
-            "tunnels of iot/smart-metering on edge-a do not start at a loopback address of it",
-        ),
-        (
-            |plan| at(plan, "edge-a", METERS).local = None,
-            "tunnels of iot/smart-metering on edge-a do not start at a loopback address of it",
-        ),
-        (
             |plan| at(plan, "edge-a", METERS).remotes.clear(),
             "the remotes of iot/smart-metering on edge-a are not its other edges",
         ),
@@ -323,25 +319,33 @@ fn tunnels_that_lead_nowhere_are_named() {
             "the remotes of iot/smart-metering on edge-a are not its other edges",
         ),
         (
-            |plan| at(plan, "edge-a", METERS).remotes[0].address = "fd00:0:c::2".parse().unwrap(),
-            "edge-a sends iot/smart-metering for edge-c to fd00:0:c::2, where edge-c does not take it",
+            |plan| at(plan, "edge-a", METERS).remotes[0].tunnel = Tunnel::Vxlan(vni(10_900)),
+            "edge-a sends iot/smart-metering for edge-c otherwise than edge-c takes it",
         ),
         (
-            // The other family: edge-c listens on IPv6.
-            |plan| at(plan, "edge-a", METERS).remotes[0].address = "10.255.0.3".parse().unwrap(),
-            "edge-a sends iot/smart-metering for edge-c to 10.255.0.3, where edge-c does not take it",
+            |plan| at(plan, "edge-a", METERS).remotes[0].working = PathId::MAX,
+            "edge-a sends iot/smart-metering for edge-c on path 65535, which it has not",
         ),
         (
-            |plan| at(plan, "edge-a", METERS).remotes[0].next_hop = "fd00:2:a::1".parse().unwrap(),
-            "edge-a sends iot/smart-metering to fd00:2:a::1 on port core0, where there is no such neighbour on the path",
+            |plan| path(plan, "edge-a", "edge-c").local = "fd00:0:b::1".parse().unwrap(),
+            "path 1 from edge-a to edge-c does not lead from a loopback of one to one of the other",
         ),
         (
-            |plan| at(plan, "edge-a", METERS).remotes[0].port = "core1".parse().unwrap(),
-            "edge-a sends iot/smart-metering to fd00:1:a::1 on port core1, where there is no such neighbour on the path",
+            |plan| path(plan, "edge-a", "edge-c").remote = "fd00:0:c::2".parse().unwrap(),
+            "path 1 from edge-a to edge-c does not lead from a loopback of one to one of the other",
         ),
         (
-            |plan| at(plan, "edge-a", METERS).remotes[0].next_hop = "10.1.1.1".parse().unwrap(),
-            "edge-a sends iot/smart-metering to 10.1.1.1 on port core0, where there is no such neighbour on the path",
+            // The other family.
+            |plan| path(plan, "edge-a", "edge-c").remote = "10.255.0.3".parse().unwrap(),
+            "path 1 from edge-a to edge-c does not lead from a loopback of one to one of the other",
+        ),
+        (
+            |plan| path(plan, "edge-a", "edge-c").next_hop = "fd00:2:a::1".parse().unwrap(),
+            "edge-a sends for edge-c to fd00:2:a::1 on port core0, where there is no such neighbour on the path",
+        ),
+        (
+            |plan| path(plan, "edge-a", "edge-c").port = "core1".parse().unwrap(),
+            "edge-a sends for edge-c to fd00:1:a::1 on port core1, where there is no such neighbour on the path",
         ),
     ]);
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::plan::Plan;
+use model::program::Tunnel;
 use model::resource::{
     Client, LatencyObjective, Link, LinkEnd, Loopback, MicroSegment, Node, NodeRole, Pools, Port, RadiusPortPool,
     Realm, RealmSpec, Resource, ResourceId, Sdp, SegmentId, SegmentSpec, Service, Slice, SliceSpec, Topology,
@@ -511,6 +512,7 @@ proptest! {
             let mut contents: Vec<_> = plan.programs.values().map(|program| program.content.clone()).collect();
             for segment in contents.iter_mut().flat_map(|c| &mut c.slices).flat_map(|slice| &mut slice.segments) {
                 segment.vni = Vni::MIN;
+                segment.remotes.iter_mut().for_each(|remote| remote.tunnel = Tunnel::Vxlan(Vni::MIN));
                 if let Some(realm) = &mut segment.realm {
                     realm.access_port = 0;
                 }

@@ -3,7 +3,7 @@
 
 use crate::world::{CATALOG, Manager, assert_clean, reference, segment, small};
 use model::plan::LinkDirection;
-use model::program::{SegmentProgram, SliceProgram};
+use model::program::{SegmentProgram, SliceProgram, Steering, Tunnel};
 use model::{Latency, NodeName, Rate};
 use plan::{Finding, Severity, audit, headroom};
 
@@ -78,12 +78,16 @@ fn a_segment_is_where_it_is_asked_for_with_its_share() {
 fn tunnels_go_over_core_1_and_ipv6() {
     let manager = Manager::new(reference());
     let meters = segment_at(&manager, "edge-a", "iot/smart-metering");
-    assert_eq!(meters.local, Some("fd00:0:a::1".parse().unwrap()));
     let [remote] = meters.remotes.as_slice() else { panic!("one other edge") };
-    assert_eq!(remote.edge, node("edge-c"));
-    assert_eq!(remote.address, "fd00:0:c::1".parse::<std::net::IpAddr>().unwrap());
+    assert_eq!((&remote.edge, remote.backup), (&node("edge-c"), None));
+    assert_eq!(remote.tunnel, Tunnel::Vxlan(meters.vni));
+    let paths = &manager.plan.programs[&node("edge-a")].content.paths;
+    let path = paths.iter().find(|path| path.to == node("edge-c") && path.id == remote.working).unwrap();
+    let address = |text: &str| -> std::net::IpAddr { text.parse().unwrap() };
+    assert_eq!((path.local, path.remote), (address("fd00:0:a::1"), address("fd00:0:c::1")));
     // core0 leads to core-1, whose address on that link this is.
-    assert_eq!((remote.port.as_str(), remote.next_hop), ("core0", "fd00:1:a::1".parse().unwrap()));
+    assert_eq!((path.port.as_str(), path.next_hop), ("core0", address("fd00:1:a::1")));
+    assert_eq!((path.mtu, &path.steering), (1600, &Steering::Ip));
     let path = &manager.plan.paths[&(node("edge-a"), node("edge-c"))];
     assert_eq!(
         path.links.iter().map(model::LinkName::as_str).collect::<Vec<_>>(),

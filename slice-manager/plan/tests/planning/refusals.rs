@@ -331,22 +331,23 @@ fn edges_that_share_a_segment_are_connected() {
 
 #[test]
 fn tunnels_have_one_address_family_all_the_way() {
-    // One edge without IPv6: the whole segment falls back to IPv4; the other keeps IPv6.
+    // One edge without IPv6: what goes there goes over IPv4; the rest keeps IPv6.
     let text = REFERENCE[0].1.replace("{ ipv6: \"fd00:0:b::1\", ipv4: 10.255.0.2 }", "{ ipv4: 10.255.0.2 }");
     let intents: Intents =
         [("topology.yaml", text.as_str()), REFERENCE[1]].into_iter().flat_map(|(f, t)| read(f, t)).collect();
     let manager = Manager::new(intents);
-    let locals: Vec<String> = manager.plan.programs.values().next().unwrap().content.slices[0]
-        .segments
-        .iter()
-        .map(|segment| segment.local.unwrap().to_string())
-        .collect();
-    assert_eq!(locals, ["10.255.0.1", "fd00:0:a::1"], "personal-health, smart-metering");
+    let paths = &manager.plan.programs.values().next().unwrap().content.paths;
+    let locals: Vec<String> = paths.iter().map(|path| format!("{} {}", path.to, path.local)).collect();
+    assert_eq!(locals, ["edge-b 10.255.0.1", "edge-c fd00:0:a::1"]);
     // Without any, there is no tunnel.
     assert_eq!(
         topology("{ ipv6: \"fd00:0:b::1\", ipv4: 10.255.0.2 }", "{}"),
-        ["microsegment/iot/personal-health: spec.at: edges edge-a, edge-b, edge-c have neither an IPv6 nor an IPv4 \
-          loopback address each"]
+        [
+            "microsegment/iot/personal-health: spec.at: edges edge-a, edge-b have neither an IPv6 nor an IPv4 loopback \
+          address each",
+            "microsegment/iot/personal-health: spec.at: edges edge-b, edge-c have neither an IPv6 nor an IPv4 loopback \
+          address each"
+        ]
     );
     // Loopbacks without addresses on the links between them do not help.
     let bare = "a: { node: core-1, port: to-edge-b, addresses: [\"fd00:1:b::1/64\", 10.1.2.1/24] }\n      \
