@@ -130,7 +130,7 @@ fn emit_ends<const N: usize>(out: &mut [u8; N], source: Mac, ethertype: EtherTyp
     ethernet::Header { destination: Mac([0; 6]), source, ethertype }.emit(out.first_chunk_mut()?);
     let udp = udp::Header { source_port: 0, destination_port: vxlan::PORT, length: 0, checksum: 0 };
     udp.emit(out[N - vxlan::HEADER_OCTETS - udp::HEADER_OCTETS..].first_chunk_mut()?);
-    vxlan::emit(vni.get(), out[N - vxlan::HEADER_OCTETS..].first_chunk_mut()?);
+    vxlan::emit(vni.get(), None, out[N - vxlan::HEADER_OCTETS..].first_chunk_mut()?);
     Some(())
 }
 

@@ -23,11 +23,15 @@ pub enum Layer {
     Arp,
     Ipv4,
     Ipv6,
+    Srh,
     Udp,
     Tcp,
     Icmp,
     Icmpv6,
     Vxlan,
+    Mpls,
+    Pseudowire,
+    Stamp,
 }
 
 impl Layer {
@@ -39,11 +43,15 @@ impl Layer {
             Self::Arp => "arp",
             Self::Ipv4 => "ip",
             Self::Ipv6 => "ipv6",
+            Self::Srh => "ipv6.routing",
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Icmp => "icmp",
             Self::Icmpv6 => "icmpv6",
             Self::Vxlan => "vxlan",
+            Self::Mpls => "mpls",
+            Self::Pseudowire => "pwethcw",
+            Self::Stamp => "stamp",
         }
     }
 }
@@ -92,6 +100,15 @@ pub enum Problem {
         /// How many are read.
         max: usize,
     },
+    /// A label stack of which no entry is the bottom.
+    #[error("no bottom of the label stack in {entries} entries")]
+    NoBottom {
+        /// How many were read.
+        entries: usize,
+    },
+    /// What is no frame, but of a pseudowire's associated channel (RFC 4385, section 5).
+    #[error("of the associated channel; expected a frame")]
+    AssociatedChannel,
     /// A jumbo payload (RFC 2675), which is not carried here.
     #[error("a jumbo payload, which is not carried")]
     Jumbo,

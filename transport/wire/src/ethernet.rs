@@ -32,6 +32,10 @@ impl EtherType {
     pub const SERVICE_VLAN: Self = Self(0x88a8);
     /// IPv6.
     pub const IPV6: Self = Self(0x86dd);
+    /// MPLS (RFC 5332: unicast, or multicast with a label of the receiver's).
+    pub const MPLS: Self = Self(0x8847);
+    /// MPLS multicast, with a label that the sender has chosen (RFC 5332).
+    pub const MPLS_MULTICAST: Self = Self(0x8848);
     /// EAP over LAN (IEEE 802.1X).
     pub const EAPOL: Self = Self(0x888e);
 

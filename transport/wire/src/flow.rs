@@ -65,6 +65,8 @@ pub enum Network {
         traffic_class: u8,
         /// Length of header and payload, in octets.
         octets: u16,
+        /// Where the segment routing header begins, from the start of the frame.
+        srh_at: Option<u16>,
         /// What it carries.
         upper: Upper,
     },
@@ -150,6 +152,9 @@ impl Flow {
             if let Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. } = &mut self.network {
                 upper.at -= TAG_OCTETS;
             }
+            if let Network::Ipv6 { srh_at: Some(at), .. } = &mut self.network {
+                *at -= TAG_OCTETS;
+            }
         }
     }
 
@@ -207,6 +212,8 @@ impl Network {
             traffic_class: packet.traffic_class(),
             #[allow(clippy::cast_possible_truncation, reason = "only a jumbogram is longer, and it was refused")]
             octets: packet.payload_octets().saturating_add(ipv6::HEADER_OCTETS as u16),
+            #[allow(clippy::cast_possible_truncation, reason = "at most 14 + 2 * 4")]
+            srh_at: upper.srh_at.map(|srh_at| srh_at.saturating_add(at as u16)),
             upper: Upper::new(upper.protocol, upper.payload, upper_at, upper.is_fragment),
         })
     }
@@ -303,6 +310,24 @@ mod tests {
         };
         assert_eq!((source, traffic_class, octets), (Ipv4Addr::new(192, 0, 2, 1), 0xb8, 28));
         assert_eq!(upper, Upper { protocol: Protocol::UDP, at: 38, ports: (1000, 2000), is_fragment: false });
+    }
+
+    #[test]
+    fn a_segment_routing_header_is_found_from_the_start_of_the_frame() {
+        // tcpdump, tests/ipv6-srh-ipproto-ether.pcap, up to the inner Ethernet header; tagged with VLAN 110.
+        let outer = [
+            0xd6, 0x67, 0x19, 0x4e, 0x0f, 0x4f, 0xbe, 0xf5, 0x06, 0x09, 0x44, 0x74, 0x81, 0, 0, 110, 0x86, 0xdd, 0x60,
+            0x0d, 0xe0, 0x27, 0x00, 0x26, 0x2b, 0x3f, 0x00, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x01, 0x00,
+            0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x8f, 0x02, 0x04, 0, 0, 0, 0, 0, 0, 0x0c, 0, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x1e, 0x1d, 0xdf, 0xcd, 0x54, 0x7a, 0xae, 0x64, 0x42, 0x3b, 0x5b, 0x9a, 0x86,
+            0xdd,
+        ];
+        let mut flow = Flow::parse(&outer).unwrap();
+        for at in [58, 54] {
+            let Network::Ipv6 { srh_at: Some(srh_at), upper, .. } = flow.network else { panic!("{flow:?}") };
+            assert_eq!((srh_at, upper.at, upper.protocol), (at, at + 24, Protocol::ETHERNET));
+            flow.take_tag();
+        }
     }
 
     #[test]

@@ -31,10 +31,14 @@ impl Protocol {
     pub const HOP_BY_HOP: Self = Self(0);
     /// ICMP for IPv4.
     pub const ICMP: Self = Self(1);
+    /// IPv4 in IP (RFC 2003, RFC 2473).
+    pub const IPV4: Self = Self(4);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.
     pub const UDP: Self = Self(17);
+    /// IPv6 in IP (RFC 2473, RFC 4213).
+    pub const IPV6: Self = Self(41);
     /// Routing header of IPv6.
     pub const ROUTING: Self = Self(43);
     /// Fragment header of IPv6.
@@ -47,6 +51,8 @@ impl Protocol {
     pub const NONE: Self = Self(59);
     /// Destination options of IPv6.
     pub const DESTINATION_OPTIONS: Self = Self(60);
+    /// Ethernet in IP (RFC 8986, section 10.1).
+    pub const ETHERNET: Self = Self(143);
 }
 
 /// A view of an IPv4 packet.

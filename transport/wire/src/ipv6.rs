@@ -17,6 +17,7 @@
 use std::net::Ipv6Addr;
 
 use crate::octets::{at, be16, be32, put};
+use crate::srh::ROUTING_TYPE_SRH;
 use crate::{Layer, Problem, Protocol, WireError};
 
 /// A view of an IPv6 packet.
@@ -116,16 +117,28 @@ impl<'a> Packet<'a> {
         self.payload
     }
 
-    /// Walks over the extension headers to the upper layer.
+    /// Walks over the extension headers to the upper layer. A packet in the packet (IPv4, IPv6, Ethernet) is an upper
+    /// layer: its own headers are not walked.
     #[inline]
     pub fn upper_layer(&self) -> Result<UpperLayer<'a>, WireError> {
-        let mut found =
-            UpperLayer { protocol: self.next_header(), payload: self.payload, is_fragment: false, fragment_offset: 0 };
+        let mut found = UpperLayer {
+            protocol: self.next_header(),
+            payload: self.payload,
+            is_fragment: false,
+            fragment_offset: 0,
+            srh_at: None,
+        };
         let mut extensions = self.extensions();
         while let Some(extension) = extensions.next() {
             let extension = extension?;
             found.protocol = extension.next_header;
             found.payload = extensions.rest;
+            // Behind a fragment header a routing header is for whom the packet is for when it is whole again.
+            if extension.is_srh() && found.srh_at.is_none() && !found.is_fragment {
+                #[allow(clippy::cast_possible_truncation, reason = "inside the payload, and without its last octets")]
+                let at = (extensions.at - extension.octets.len()) as u16;
+                found.srh_at = Some(at);
+            }
             if let Some(fragment) = extension.fragment() {
                 found.is_fragment = fragment.more || fragment.offset != 0;
                 found.fragment_offset = fragment.offset;
@@ -153,6 +166,8 @@ pub struct UpperLayer<'a> {
     pub is_fragment: bool,
     /// Where the payload stood before fragmentation, in units of eight octets.
     pub fragment_offset: u16,
+    /// Where the first segment routing header begins, from the start of the packet: one that a node on the path reads.
+    pub srh_at: Option<u16>,
 }
 
 /// One extension header.
@@ -167,6 +182,12 @@ pub struct Extension<'a> {
 }
 
 impl Extension<'_> {
+    /// Is it a segment routing header (RFC 8754)?
+    #[inline]
+    pub const fn is_srh(&self) -> bool {
+        matches!((self.kind, self.octets), (Protocol::ROUTING, [_, _, ROUTING_TYPE_SRH, ..]))
+    }
+
     /// What a fragment header says.
     #[inline]
     pub fn fragment(&self) -> Option<Fragment> {
@@ -334,6 +355,39 @@ mod tests {
         let upper = Packet::new(&octets).unwrap().upper_layer().unwrap();
         assert_eq!((upper.protocol, upper.payload), (Protocol::UDP, &[0xde, 0xad][..]));
         assert!(upper.is_fragment && upper.fragment_offset == 0);
+    }
+
+    #[test]
+    fn the_walk_finds_the_segment_routing_header_that_the_path_reads() {
+        let walk = |next: u8, payload: &[u8]| {
+            let octets = packet(next, payload);
+            let upper = Packet::new(&octets).unwrap().upper_layer().unwrap();
+            (upper.srh_at, upper.protocol, octets.len() - upper.payload.len())
+        };
+        let srh = |next: u8| [&[next, 2, 4, 0, 0, 0, 0, 0][..], &[0; 16]].concat();
+        let options = |next: u8| vec![next, 0, 1, 4, 0, 0, 0, 0];
+        // A packet in it ends the walk, also one that begins with octets that could be an extension header.
+        for inner in [Protocol::IPV4, Protocol::IPV6, Protocol::ETHERNET, Protocol::UDP, Protocol::NONE] {
+            assert_eq!(walk(43, &[srh(inner.0), srh(43)].concat()), (Some(40), inner, 64));
+        }
+        let behind_options = [options(43), srh(60), options(41), vec![0x60; 9]].concat();
+        assert_eq!(walk(0, &behind_options), (Some(48), Protocol::IPV6, 80));
+        // The first of two; and none of another type.
+        assert_eq!(walk(43, &[srh(43), srh(4)].concat()), (Some(40), Protocol::IPV4, 88));
+        let mut other = srh(4);
+        other[2] = 3;
+        assert_eq!(walk(43, &other), (None, Protocol::IPV4, 64));
+    }
+
+    #[test]
+    fn behind_a_fragment_header_no_node_on_the_path_reads_a_segment_routing_header() {
+        let srh = [&[17, 2, 4, 0, 0, 0, 0, 0][..], &[0; 16]].concat();
+        let octets = packet(44, &[&[43, 0, 0, 1, 0, 0, 0, 7][..], &srh].concat());
+        let upper = Packet::new(&octets).unwrap().upper_layer().unwrap();
+        assert_eq!((upper.srh_at, upper.protocol, upper.is_fragment), (None, Protocol::UDP, true));
+        // Before it, each does.
+        let octets = packet(43, &[&[44, 2, 4, 0, 0, 0, 0, 0][..], &[0; 16], &[17, 0, 0, 1, 0, 0, 0, 7]].concat());
+        assert_eq!(Packet::new(&octets).unwrap().upper_layer().unwrap().srh_at, Some(40));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! The wire formats of the packet path: Ethernet, 802.1Q, ARP, IPv4, IPv6, UDP, TCP, ICMP, neighbour discovery, VXLAN.
+//! The wire formats of the packet path: Ethernet, 802.1Q, ARP, IPv4, IPv6, segment routing, UDP, TCP, ICMP, neighbour
+//! discovery, and what carries slices: VXLAN, MPLS, pseudowires, and the probes that
+//! measure paths.
 //!
 //! Each protocol has two forms. A *view* lies over octets that someone else owns: its constructor checks once that the
 //! header is there and whole, and from then on every field is read without failing. A *value* holds a header's fields
@@ -23,8 +25,12 @@ pub mod flow;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod mpls;
 pub mod nd;
 mod octets;
+pub mod pseudowire;
+pub mod srh;
+pub mod stamp;
 pub mod tcp;
 pub mod udp;
 pub mod vxlan;
