@@ -45,6 +45,7 @@ pub use meter::{METER_BURST_FRAMES, METER_BURST_TIME, Meter, Nanos};
 pub use pipeline::{Config, Pipeline};
 pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
 pub use reading::{CircuitReading, MeterReading, PortReading, Pulse, Reading, SegmentReading, SliceReading};
+pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
 pub use tables::{SegmentUid, Tables};
 pub use underlay::{REMOTE_MAC_AGE, REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};

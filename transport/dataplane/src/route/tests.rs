@@ -93,14 +93,17 @@ fn a_prefix_that_stands_twice_is_refused_by_name() {
     assert_eq!(error.to_string(), "fd00::/16 has two routes");
 }
 
+/// An address of a family by number.
+type Numbered = fn(u32) -> IpAddr;
+
 /// The most ends there can be: every other address has a route of its own, and no two have the same.
-fn largest(family: fn(u32) -> IpAddr, length: u8) -> Vec<(Prefix, u32)> {
+fn largest(family: Numbered, length: u8) -> Vec<(Prefix, u32)> {
     (0..ROUTES_MAX as u32).map(|at| (Prefix::new(family(2 * at + 1), length).unwrap(), at)).collect()
 }
 
 #[test]
 fn a_table_is_bounded_and_a_full_one_is_right() {
-    let families: [(fn(u32) -> IpAddr, u8); 2] =
+    let families: [(Numbered, u8); 2] =
         [(|at| Ipv4Addr::from_bits(at).into(), 32), (|at| Ipv6Addr::from_bits(at.into()).into(), 128)];
     for (family, length) in families {
         let mut routes = largest(family, length);
