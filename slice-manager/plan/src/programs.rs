@@ -136,7 +136,8 @@ impl Decided<'_> {
 }
 
 fn remote(other: &NodeName, allocation: Allocation) -> Remote {
-    Remote { edge: other.clone(), working: PathId::MIN, backup: None, tunnel: Tunnel::Vxlan(allocation.vni) }
+    let tunnel = Tunnel::Vxlan(allocation.vni);
+    Remote { edge: other.clone(), working: PathId::MIN, backup: None, group: true, tunnel }
 }
 
 fn core_ports(node: &NodeView<'_>) -> Vec<CorePort> {
