@@ -15,6 +15,7 @@ use transport_wire::ethernet;
 use crate::counters::Traffic;
 use crate::drops::Drops;
 use crate::frame::FRAME_OCTETS_MAX;
+use crate::l3::GATEWAYS_MAX;
 use crate::meter::Nanos;
 use crate::neighbour::Neighbour;
 use crate::port::{PortIndex, PortSpec};
@@ -111,6 +112,9 @@ impl Compiler {
             }
             if let Some(twice) = slice.segments.iter().find(|segment| !segments.insert(&segment.id)) {
                 return Err(CompileError::SegmentTwice(twice.id.clone()));
+            }
+            for circuit in &slice.circuits {
+                at_most("gateway addresses of a circuit", circuit.gateways.len(), GATEWAYS_MAX)?;
             }
             let (octets, max) = (slice.packet_octets_max, FRAME_OCTETS_MAX - HEADERS_OCTETS);
             if usize::from(octets) > max {
@@ -242,6 +246,7 @@ impl Build<'_> {
                 vlan,
                 slice: slot,
                 leaf: circuit.leaf,
+                gateways: circuit.gateways.iter().copied().take(GATEWAYS_MAX).collect(),
                 packet_octets_max: slice.packet_octets_max,
                 from_access: metered,
                 to_access: metered,
@@ -255,8 +260,8 @@ impl Build<'_> {
             self.segment(tables, slice, segment, slot)?;
         }
         let circuits = first..place(tables.circuits.len());
-        tables.slices[usize::from(slot.0)] =
-            Some(Slice { name: Arc::new(slice.slice.clone()), limits: slice.limits, circuits });
+        let (name, routes) = (Arc::new(slice.slice.clone()), self.subnets(slice, first)?);
+        tables.slices[usize::from(slot.0)] = Some(Slice { name, limits: slice.limits, circuits, routes });
         Ok(())
     }
 
@@ -269,7 +274,7 @@ impl Build<'_> {
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
-        let remotes = self.remotes(tables, slice, segment, at)?;
+        let (remotes, edges) = self.remotes(tables, slice, segment, at)?;
         if segment.remotes.iter().all(|remote| matches!(remote.tunnel, Tunnel::Vxlan(_))) {
             // That it is there once was checked.
             let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);
@@ -289,6 +294,7 @@ impl Build<'_> {
             to_tunnels: Traffic::default(),
             from_tunnels: Traffic::default(),
             remotes,
+            edges,
             members: Members::default(),
             sessions_max: segment.sessions_max,
             drops: Box::new([Drops::default(); PORTS_MAX]),
@@ -352,7 +358,7 @@ const CIRCUITS_MAX: usize = 8_192;
 const REMOTES_MAX: usize = FLOOD_COPIES_MAX;
 const NEIGHBOURS_MAX: usize = 256;
 /// The most paths to other edges.
-pub const PATHS_MAX: usize = 8_192;
+pub(crate) const PATHS_MAX: usize = 8_192;
 /// The most SIDs and labels that a node on the way has.
 const TRANSIT_MAX: usize = 16_384;
 /// Ethernet header and tag.

@@ -38,8 +38,18 @@ pub(crate) struct Lane {
 pub(crate) struct Remote {
     /// The source of its packets, where they have one.
     pub(crate) address: IpAddr,
+    pub(crate) carries: Carries,
     pub(crate) working: Lane,
     pub(crate) backup: Option<Lane>,
+}
+
+/// What is in a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// Ethernet frames.
+    Frames,
+    /// IP packets alone.
+    Packets,
 }
 
 impl Remote {
