@@ -179,6 +179,7 @@ impl Pipeline {
         let refused = |reason| (Some(segment), reason);
         let group = group_of(&stack, *wire).ok_or(refused(DropReason::Malformed))?;
         let (at, payload) = (at + stack.stack_octets(), stack.payload());
+        let octets = payload.len();
         let is_layer_3 = self.tables.segments[segment].service == Service::L3;
         let (payload, skip) = match (is_layer_3, payload.first().map_or(0, |octet| octet >> 4)) {
             (true, 4) => (Payload::Ipv4, 0),
@@ -190,7 +191,7 @@ impl Pipeline {
             }
             (false, _) => (Payload::Ethernet, 0),
         };
-        let octets_max = usize::MAX;
+        let octets_max = octets - skip;
         Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max, payload, endpoint: None })
     }
 

@@ -10,5 +10,6 @@ mod oracle;
 mod programs;
 mod random;
 mod rig;
+mod routed;
 mod tunnels;
 mod underlay;
