@@ -19,6 +19,7 @@ use crate::l3::GATEWAYS_MAX;
 use crate::meter::Nanos;
 use crate::neighbour::Neighbour;
 use crate::port::{PortIndex, PortSpec};
+use crate::probe::{PATHS_MAX, Paths};
 use crate::session::{FLOOD_COPIES_MAX, Members};
 use crate::sids::Sids;
 use crate::table::Table;
@@ -193,6 +194,7 @@ impl Build<'_> {
         for path in &content.paths {
             self.path(&mut tables, path)?;
         }
+        tables.probes = Paths::new(&content.paths, content.probes.as_ref(), self.now)?;
         self.transit(&mut tables, &content.transit)?;
         for slice in &content.slices {
             self.slice(&mut tables, slice)?;
@@ -357,8 +359,6 @@ const CIRCUITS_MAX: usize = 8_192;
 /// As many as a flood reaches.
 const REMOTES_MAX: usize = FLOOD_COPIES_MAX;
 const NEIGHBOURS_MAX: usize = 256;
-/// The most paths to other edges.
-pub(crate) const PATHS_MAX: usize = 8_192;
 /// The most SIDs and labels that a node on the way has.
 const TRANSIT_MAX: usize = 16_384;
 /// Ethernet header and tag.
@@ -368,5 +368,5 @@ const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS;
 const _: () = assert!(SLICES_MAX < SLOTS as usize && SLOTS <= 1 << 15);
 const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize);
 const _: () = assert!(CIRCUITS_MAX <= u16::MAX as usize);
-const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize && PATHS_MAX <= u16::MAX as usize);
+const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize);
 const _: () = assert!(PORTS_MAX <= u8::MAX as usize);

@@ -215,8 +215,8 @@ impl Pipeline {
     ) {
         let tables = &mut *self.tables;
         let here = &mut tables.segments[segment];
-        let lane = here.remotes[to.remote].lane(&tables.paths);
-        let path = &tables.paths[usize::from(lane.path)];
+        let lane = here.remotes[to.remote].lane(&tables.probes);
+        let path = &tables.paths[lane.path.place()];
         let Some(next_hop) = tables.neighbours[usize::from(path.neighbour)].mac else {
             return self.drop(way, Some(segment), DropReason::NeighbourUnresolved, frame);
         };

@@ -155,7 +155,7 @@ impl Pipeline {
     /// How long a packet may be that goes to another edge, if this one is longer.
     fn too_big(&self, segment: usize, remote: usize, frame: &Frame) -> Option<u32> {
         let remote = &self.tables.segments[segment].remotes[remote];
-        let max = remote.lane(&self.tables.paths).octets_max;
+        let max = remote.lane(&self.tables.probes).octets_max;
         let frame_header = ethernet::HEADER_OCTETS;
         let packet_max = match remote.carries {
             Carries::Frames => usize::from(max).saturating_sub(frame_header),

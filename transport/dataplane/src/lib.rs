@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The [`Pipeline`] owns everything that it touches. Frames come in bursts of up to 64; between two bursts its owner may
-//! [swap](Pipeline::swap) the tables, [bind](Pipeline::bind) and unbind sessions, and take [readings](Pipeline::read).
+//! [swap](Pipeline::swap) the tables, [bind](Pipeline::bind) and unbind sessions, send [probes](Pipeline::probe), and take
+//! [readings](Pipeline::read).
 //! For a packet it allocates nothing, takes no lock and makes no system call. Every packet ends in a port or in exactly
 //! one [`DropReason`].
 //!
@@ -28,6 +29,8 @@ mod neighbour;
 mod path;
 mod pipeline;
 mod port;
+mod probe;
+mod probing;
 mod reading;
 mod route;
 mod session;
@@ -46,7 +49,10 @@ pub use l3::GATEWAY_MAC;
 pub use meter::{METER_BURST_FRAMES, METER_BURST_TIME, Meter, Nanos};
 pub use pipeline::{Config, Pipeline};
 pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
-pub use reading::{CircuitReading, MeterReading, PortReading, Pulse, Reading, SegmentReading, SliceReading};
+pub use probe::{Delays, Jitter, Measures, PATHS_MAX, PathState, ProbeError, Prober, StampClock};
+pub use reading::{
+    CircuitReading, MeterReading, PathReading, PortReading, Pulse, Reading, SegmentReading, SliceReading,
+};
 pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
 pub use tables::{SegmentUid, Tables};

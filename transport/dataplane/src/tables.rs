@@ -20,6 +20,7 @@ use crate::meter::{Meter, Nanos};
 use crate::neighbour::Neighbour;
 use crate::path::{Path, Remote};
 use crate::port::PortIndex;
+use crate::probe::Paths;
 use crate::route::Routes;
 use crate::session::{Members, Seat};
 use crate::sids::Sids;
@@ -59,6 +60,8 @@ pub struct Tables {
     pub(crate) by_label: Table<LabelEntry>,
     /// To other edges.
     pub(crate) paths: Vec<Path>,
+    /// What is known of each path, by the same place.
+    pub(crate) probes: Paths,
     /// To loopbacks and locators, for the packets of others.
     pub(crate) routes: Option<Routes<Hop>>,
     /// Places in `segments` by uid, sorted.
@@ -209,6 +212,7 @@ impl Tables {
             sids: Sids::default(),
             by_label: Table::new(0),
             paths: Vec::new(),
+            probes: Paths::default(),
             routes: None,
             by_uid: Vec::new(),
             by_sdp: Vec::new(),
@@ -307,11 +311,7 @@ impl Tables {
                 circuit.to_access.carry_over(&before.to_access);
             }
         }
-        for path in &mut self.paths {
-            if let Some(before) = old.paths.iter().find(|before| before.program == path.program) {
-                path.is_down = before.is_down;
-            }
-        }
+        self.probes.carry_over(&mut old.probes);
         for neighbour in &mut self.neighbours {
             if let Some(before) = old.neighbours.iter().find(|before| before.is_same_as(neighbour)) {
                 *neighbour = *before;

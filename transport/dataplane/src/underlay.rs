@@ -174,6 +174,7 @@ impl Pipeline {
         let Ok(flow) = &Flow::parse(frame.octets()) else {
             return self.drop(way, None, DropReason::Malformed, frame);
         };
+        let Some(frame) = self.stamp(way, flow, frame) else { return };
         match flow.network {
             Network::Arp { .. } => self.arp(way, flow, frame),
             Network::Ipv4 { source, destination, .. } => {

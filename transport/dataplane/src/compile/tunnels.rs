@@ -9,14 +9,16 @@ use model::program::{
     Tunnel,
 };
 use model::resource::Service;
-use model::{Label, NodeName, PathId, Sid};
+use model::{Dscp, Label, NodeName, PathId, Sid};
 use transport_wire::{mpls, vxlan};
 
-use super::{Build, CompileError, PATHS_MAX, REMOTES_MAX, at_most, neighbour, place};
+use super::{Build, CompileError, REMOTES_MAX, at_most, neighbour, place};
 use crate::encap::{Encap, Labelled, Link, Outer, PATH_LABELS_MAX, SIDS_MAX, Shim};
 use crate::l3::Via;
 use crate::labels::{LabelEntry, Wire};
 use crate::path::{Carries, Lane, Path, Remote};
+use crate::probe::PathIndex;
+use crate::probing::{PROBE_DSCP, PROBE_HOPS};
 use crate::route::Routes;
 use crate::sids::SidAction;
 use crate::tables::{CircuitIndex, PortRole, Tables};
@@ -51,7 +53,15 @@ impl Build<'_> {
         let link = Link::new(self.ports[port.get()].mac, labels).ok_or_else(too_long)?;
         let neighbour = neighbour(tables, port, &path.port, path.next_hop)?;
         let program = Arc::new(path.clone());
-        tables.paths.push(Path { port, neighbour, is_down: false, link, program });
+        let along = |sids: &[Sid]| match (local, remote) {
+            (IpAddr::V6(local), IpAddr::V6(remote)) => {
+                let way: Vec<_> = sids.iter().map(|sid| sid.get()).chain([remote]).collect();
+                Outer::along(local, &way, Dscp::new(PROBE_DSCP.into()).ok()?, false, PROBE_HOPS)
+            }
+            _ => None,
+        };
+        let probe = along(if let Steering::Srv6(sids) = &path.steering { sids } else { &[] });
+        tables.paths.push(Path { port, neighbour, link, probe, program });
         Ok(())
     }
 
@@ -93,7 +103,7 @@ impl Build<'_> {
         for remote in &segment.remotes {
             let working = lane(tables, slice, segment, remote, remote.working)?;
             let backup = remote.backup.map(|id| lane(tables, slice, segment, remote, id)).transpose()?;
-            let address = tables.paths[usize::from(working.path)].program.remote;
+            let address = tables.paths[working.path.place()].program.remote;
             let is_framed = slice.service != Service::L3 || matches!(remote.tunnel, Tunnel::Vxlan(_));
             let carries = if is_framed { Carries::Frames } else { Carries::Packets };
             found.push((remote, Remote { address, carries, working, backup }));
@@ -185,7 +195,7 @@ fn lane(
     })?;
     let mtu = tables.ports[path.port.get()].mtu.min(path.program.mtu);
     let octets_max = mtu.saturating_sub(place(encap.len() + path.link.label_octets()));
-    Ok(Lane { path: place(at), octets_max, encap, flood })
+    Ok(Lane { path: PathIndex::new(place(at)), octets_max, encap, flood })
 }
 
 fn add_sid(tables: &mut Tables, sid: Sid, action: SidAction) -> Result<(), CompileError> {
@@ -198,5 +208,3 @@ fn add_label(tables: &mut Tables, label: Label, entry: LabelEntry) -> Result<(),
         _ => Err(CompileError::LabelTwice(label)),
     }
 }
-
-const _: () = assert!(PATHS_MAX <= u16::MAX as usize);

@@ -7,6 +7,7 @@ mod drops;
 mod forwarding;
 mod frames;
 mod oracle;
+mod probing;
 mod programs;
 mod random;
 mod rig;
