@@ -25,6 +25,7 @@ mod meter;
 mod neighbour;
 mod pipeline;
 mod port;
+mod probe;
 mod reading;
 mod route;
 mod session;
@@ -40,6 +41,9 @@ pub use frame::{BURST_FRAMES_MAX, Burst, FRAME_OCTETS_MAX, Frame, FramePool, HEA
 pub use meter::{METER_BURST_FRAMES, METER_BURST_TIME, Meter, Nanos};
 pub use pipeline::{Config, Pipeline};
 pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
+pub use probe::{
+    Delays, Jitter, Measures, PATHS_MAX, PathIndex, PathState, Paths, ProbeError, Prober, StampClock, reflect,
+};
 pub use reading::{CircuitReading, MeterReading, PortReading, Pulse, Reading, SegmentReading, SliceReading};
 pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
