@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Probes are STAMP's (RFC 8762). They take the way of the packets that they speak for, so what they find is true of
-//! those. All of it is decided here, without asking anybody: a path is known to be down `losses_max + 1` intervals after
-//! it broke, and the next packet takes the other one.
+//! those. All of it is decided here, without asking anybody: a path is known to be down at most `losses_max + 1` intervals
+//! after it broke, and the next packet takes the other one.
 //!
 //! The probes of a round are spread over the interval. A path keeps its place in the round as others come and go, so
 //! tables can be exchanged at any moment without a probe being early, late, or sent twice.

@@ -44,7 +44,9 @@ proptest! {
         of_million in prop_oneof![Just(500_000), Just(990_000), Just(999_000), 0_u32..=MILLION],
     ) {
         let mut measured = Delays::default();
-        delays.iter().for_each(|delay| measured.record(Nanos(*delay)));
+        for delay in &delays {
+            measured.record(Nanos(*delay));
+        }
         let sum: u64 = delays.iter().sum();
         delays.sort_unstable();
         prop_assert_eq!(measured.count(), delays.len() as u64);
