@@ -134,6 +134,11 @@ impl InterfaceAddress {
         self.0.prefix_len()
     }
 
+    /// The subnet.
+    pub fn subnet(&self) -> Prefix {
+        Prefix(self.0.trunc())
+    }
+
     /// Is the other address on the same subnet?
     pub fn is_on_link(&self, other: IpAddr) -> bool {
         self.0.contains(&other)

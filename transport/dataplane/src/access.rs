@@ -13,6 +13,7 @@ use crate::drops::DropReason;
 use crate::encap::{Group, Inner, Payload};
 use crate::forward::{Discovery, Flooded, Sender, Towards, Way, claimed, discovery, pull_tag};
 use crate::frame::{BURST_FRAMES_MAX, Burst, Frame};
+use crate::l3::Routed;
 use crate::pipeline::Pipeline;
 use crate::session::{Seat, Sessions, Slot, session_key};
 use crate::tables::{CircuitIndex, SliceSlot};
@@ -41,6 +42,8 @@ enum Destination {
     Remote(usize),
     /// To every other edge, and to sessions here if it is for a group.
     Flood,
+    /// Where the routes of a layer-3 slice lead.
+    Routed(Routed),
 }
 
 impl Pipeline {
@@ -120,7 +123,16 @@ impl Pipeline {
         {
             return self.drop(way, Some(segment), DropReason::TooBig, frame);
         }
-        let destination = match self.destination(way, segment, to, flow.destination) {
+        let destination = if self.tables.segments[segment].service == Service::L3 {
+            // A router knows its hosts by their addresses.
+            let is_open = self.sessions.at(from).is_open();
+            let routed =
+                if is_open { Err(DropReason::SourceAddress) } else { self.route(segment, circuit, flow, &frame) };
+            routed.map(Destination::Routed)
+        } else {
+            self.destination(way, segment, to, flow.destination)
+        };
+        let destination = match destination {
             Ok(destination) => destination,
             Err(reason) => return self.drop(way, Some(segment), reason, frame),
         };
@@ -144,6 +156,7 @@ impl Pipeline {
                 self.encapsulate(way, segment, Towards { remote, is_flood: false }, &inner, frame);
             }
             Destination::Flood => self.flood(way, segment, circuit, flow, group, frame),
+            Destination::Routed(routed) => self.forward_routed(way, segment, routed, flow, sender, frame),
         }
     }
 

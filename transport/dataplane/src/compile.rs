@@ -15,9 +15,11 @@ use transport_wire::ethernet;
 use crate::counters::Traffic;
 use crate::drops::Drops;
 use crate::frame::FRAME_OCTETS_MAX;
+use crate::l3::GATEWAYS_MAX;
 use crate::meter::Nanos;
 use crate::neighbour::Neighbour;
 use crate::port::{PortIndex, PortSpec};
+use crate::probe::{PATHS_MAX, Paths};
 use crate::session::{FLOOD_COPIES_MAX, Members};
 use crate::sids::Sids;
 use crate::table::Table;
@@ -112,6 +114,9 @@ impl Compiler {
             if let Some(twice) = slice.segments.iter().find(|segment| !segments.insert(&segment.id)) {
                 return Err(CompileError::SegmentTwice(twice.id.clone()));
             }
+            for circuit in &slice.circuits {
+                at_most("gateway addresses of a circuit", circuit.gateways.len(), GATEWAYS_MAX)?;
+            }
             let (octets, max) = (slice.packet_octets_max, FRAME_OCTETS_MAX - HEADERS_OCTETS);
             if usize::from(octets) > max {
                 return Err(CompileError::PacketTooLong { slice: slice.slice.clone(), octets, max });
@@ -189,6 +194,7 @@ impl Build<'_> {
         for path in &content.paths {
             self.path(&mut tables, path)?;
         }
+        tables.probes = Paths::new(&content.paths, content.probes.as_ref(), self.now)?;
         self.transit(&mut tables, &content.transit)?;
         for slice in &content.slices {
             self.slice(&mut tables, slice)?;
@@ -242,6 +248,7 @@ impl Build<'_> {
                 vlan,
                 slice: slot,
                 leaf: circuit.leaf,
+                gateways: circuit.gateways.iter().copied().take(GATEWAYS_MAX).collect(),
                 packet_octets_max: slice.packet_octets_max,
                 from_access: metered,
                 to_access: metered,
@@ -255,8 +262,8 @@ impl Build<'_> {
             self.segment(tables, slice, segment, slot)?;
         }
         let circuits = first..place(tables.circuits.len());
-        tables.slices[usize::from(slot.0)] =
-            Some(Slice { name: Arc::new(slice.slice.clone()), limits: slice.limits, circuits });
+        let (name, routes) = (Arc::new(slice.slice.clone()), self.subnets(slice, first)?);
+        tables.slices[usize::from(slot.0)] = Some(Slice { name, limits: slice.limits, circuits, routes });
         Ok(())
     }
 
@@ -269,7 +276,7 @@ impl Build<'_> {
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
-        let remotes = self.remotes(tables, slice, segment, at)?;
+        let (remotes, edges) = self.remotes(tables, slice, segment, at)?;
         if segment.remotes.iter().all(|remote| matches!(remote.tunnel, Tunnel::Vxlan(_))) {
             // That it is there once was checked.
             let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);
@@ -289,6 +296,7 @@ impl Build<'_> {
             to_tunnels: Traffic::default(),
             from_tunnels: Traffic::default(),
             remotes,
+            edges,
             members: Members::default(),
             sessions_max: segment.sessions_max,
             drops: Box::new([Drops::default(); PORTS_MAX]),
@@ -351,8 +359,6 @@ const CIRCUITS_MAX: usize = 8_192;
 /// As many as a flood reaches.
 const REMOTES_MAX: usize = FLOOD_COPIES_MAX;
 const NEIGHBOURS_MAX: usize = 256;
-/// The most paths to other edges.
-pub const PATHS_MAX: usize = 8_192;
 /// The most SIDs and labels that a node on the way has.
 const TRANSIT_MAX: usize = 16_384;
 /// Ethernet header and tag.
@@ -362,5 +368,5 @@ const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS;
 const _: () = assert!(SLICES_MAX < SLOTS as usize && SLOTS <= 1 << 15);
 const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize);
 const _: () = assert!(CIRCUITS_MAX <= u16::MAX as usize);
-const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize && PATHS_MAX <= u16::MAX as usize);
+const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize);
 const _: () = assert!(PORTS_MAX <= u8::MAX as usize);

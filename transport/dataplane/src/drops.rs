@@ -60,6 +60,8 @@ drop_reasons! {
     CrossSegment = "cross-segment",
     /// The destination is on the attachment circuit that the frame came from.
     Hairpin = "hairpin",
+    /// In a layer-3 slice: not for the gateway, which is all that a device can send to.
+    NotGateway = "not-gateway",
     /// Sender and destination are on leaf circuits, which can't reach one another.
     LeafToLeaf = "leaf-to-leaf",
     /// The destination is nobody that the segment knows here.
@@ -96,7 +98,7 @@ drop_reasons! {
     InnerProtocol = "inner-protocol",
     /// The hop limit or time to live has run out, as it does in a loop.
     HopLimit = "hop-limit",
-    /// No route of this node leads to the destination.
+    /// No route of the slice, or of this node for the packets of others, leads to the destination.
     NoRoute = "no-route",
     /// The tunnel comes from an address that is no edge of the segment.
     UnknownRemote = "unknown-remote",

@@ -51,6 +51,8 @@ pub(crate) enum Payload {
     Ethernet,
     Ipv4,
     Ipv6,
+    /// A datagram of the edge itself.
+    Udp,
 }
 
 /// The group of a sender inside its segment, as it travels with its packets.

@@ -97,13 +97,26 @@ impl Pipeline {
 
     /// An untagged frame of a segment goes to a session of the same segment on this edge.
     #[inline]
-    pub(crate) fn deliver(&mut self, way: &mut Way<'_>, segment: usize, to: Slot, from: Sender, mut frame: Frame) {
-        let tables = &mut *self.tables;
-        let here = &mut tables.segments[segment];
-        let slice = here.slice;
-        let Some(at) = tables.circuit_of(slice, self.sessions.at(to).seat) else {
+    pub(crate) fn deliver(&mut self, way: &mut Way<'_>, segment: usize, to: Slot, from: Sender, frame: Frame) {
+        let slice = self.tables.segments[segment].slice;
+        let Some(at) = self.tables.circuit_of(slice, self.sessions.at(to).seat) else {
             return self.drop(way, Some(segment), DropReason::CircuitUnknown, frame);
         };
+        self.deliver_at(way, segment, to, at, from, frame);
+    }
+
+    /// The same, to a session on this circuit.
+    #[inline]
+    pub(crate) fn deliver_at(
+        &mut self,
+        way: &mut Way<'_>,
+        segment: usize,
+        to: Slot,
+        at: CircuitIndex,
+        from: Sender,
+        mut frame: Frame,
+    ) {
+        let tables = &mut *self.tables;
         if from.circuit == Some(at) {
             return self.drop(way, Some(segment), DropReason::Hairpin, frame);
         }
@@ -202,8 +215,8 @@ impl Pipeline {
     ) {
         let tables = &mut *self.tables;
         let here = &mut tables.segments[segment];
-        let lane = here.remotes[to.remote].lane(&tables.paths);
-        let path = &tables.paths[usize::from(lane.path)];
+        let lane = here.remotes[to.remote].lane(&tables.probes);
+        let path = &tables.paths[lane.path.place()];
         let Some(next_hop) = tables.neighbours[usize::from(path.neighbour)].mac else {
             return self.drop(way, Some(segment), DropReason::NeighbourUnresolved, frame);
         };
@@ -303,7 +316,7 @@ pub(crate) fn pull_tag(frame: &mut Frame) {
 
 /// Puts a tag in front of a frame's type.
 #[inline]
-fn push_tag(frame: &mut Frame, vlan: u16) {
+pub(crate) fn push_tag(frame: &mut Frame, vlan: u16) {
     if frame.push_front(ethernet::TAG_OCTETS).is_none() {
         return;
     }

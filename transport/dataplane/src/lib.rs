@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The [`Pipeline`] owns everything that it touches. Frames come in bursts of up to 64; between two bursts its owner may
-//! [swap](Pipeline::swap) the tables, [bind](Pipeline::bind) and unbind sessions, and take [readings](Pipeline::read).
+//! [swap](Pipeline::swap) the tables, [bind](Pipeline::bind) and unbind sessions, send [probes](Pipeline::probe), and take
+//! [readings](Pipeline::read).
 //! For a packet it allocates nothing, takes no lock and makes no system call. Every packet ends in a port or in exactly
 //! one [`DropReason`].
 //!
@@ -21,12 +22,15 @@ mod drops;
 mod encap;
 mod forward;
 mod frame;
+mod l3;
 mod labels;
 mod meter;
 mod neighbour;
 mod path;
 mod pipeline;
 mod port;
+mod probe;
+mod probing;
 mod reading;
 mod route;
 mod session;
@@ -41,10 +45,14 @@ pub use compile::{CompileError, Compiler, PORTS_MAX, SEGMENTS_MAX};
 pub use counters::Traffic;
 pub use drops::{DropReason, Drops};
 pub use frame::{BURST_FRAMES_MAX, Burst, FRAME_OCTETS_MAX, Frame, FramePool, HEADROOM_OCTETS};
+pub use l3::GATEWAY_MAC;
 pub use meter::{METER_BURST_FRAMES, METER_BURST_TIME, Meter, Nanos};
 pub use pipeline::{Config, Pipeline};
 pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
-pub use reading::{CircuitReading, MeterReading, PortReading, Pulse, Reading, SegmentReading, SliceReading};
+pub use probe::{Delays, Jitter, Measures, PATHS_MAX, PathState, ProbeError, Prober, StampClock};
+pub use reading::{
+    CircuitReading, MeterReading, PathReading, PortReading, Pulse, Reading, SegmentReading, SliceReading,
+};
 pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
 pub use tables::{SegmentUid, Tables};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use model::program::PathProgram;
 
-use crate::encap::{Encap, Link};
+use crate::encap::{Encap, Link, Outer};
 use crate::port::PortIndex;
+use crate::probe::{PathIndex, Paths};
 
 /// A path.
 #[derive(Debug)]
@@ -14,17 +15,16 @@ pub(crate) struct Path {
     pub(crate) port: PortIndex,
     /// The place of the next hop in `neighbours`.
     pub(crate) neighbour: u16,
-    /// It has been found to lead nowhere. Until then it is believed to lead where it should.
-    pub(crate) is_down: bool,
     pub(crate) link: Link,
+    /// Over IPv6, what is put in front of packets for the far edge itself.
+    pub(crate) probe: Option<Outer>,
     pub(crate) program: Arc<PathProgram>,
 }
 
 /// A tunnel over one path.
 #[derive(Debug, Clone)]
 pub(crate) struct Lane {
-    /// The place of the path.
-    pub(crate) path: u16,
+    pub(crate) path: PathIndex,
     /// The longest that a segment may send, for all of it to fit the path.
     pub(crate) octets_max: u16,
     /// For one endpoint.
@@ -38,18 +38,26 @@ pub(crate) struct Lane {
 pub(crate) struct Remote {
     /// The source of its packets, where they have one.
     pub(crate) address: IpAddr,
+    pub(crate) carries: Carries,
     pub(crate) working: Lane,
     pub(crate) backup: Option<Lane>,
 }
 
+/// What is in a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// Ethernet frames.
+    Frames,
+    /// IP packets alone.
+    Packets,
+}
+
 impl Remote {
-    /// The tunnel that packets take: the backup while the working path is down and the backup is not. While both are
-    /// down they stay on the working one, as whatever is sent is lost, and one order of paths is not better than another.
+    /// The tunnel that packets take now.
     #[inline]
-    pub(crate) fn lane<'a>(&'a self, paths: &[Path]) -> &'a Lane {
-        let is_down = |lane: &Lane| paths[usize::from(lane.path)].is_down;
+    pub(crate) fn lane<'a>(&'a self, probes: &Paths) -> &'a Lane {
         match &self.backup {
-            Some(backup) if is_down(&self.working) && !is_down(backup) => backup,
+            Some(backup) if probes.choose(self.working.path, Some(backup.path)) == backup.path => backup,
             _ => &self.working,
         }
     }

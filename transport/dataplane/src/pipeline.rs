@@ -9,6 +9,7 @@ use crate::forward::Way;
 use crate::frame::{Burst, FramePool};
 use crate::meter::Nanos;
 use crate::port::{Outputs, PortIndex, PortSpec};
+use crate::probe::StampClock;
 use crate::session::{BindError, Binding, SessionCounters, SessionKey, Sessions, Slot, session_key};
 use crate::table::Table;
 use crate::tables::{PortRole, Tables};
@@ -21,12 +22,15 @@ pub struct Config {
     pub ports: Vec<PortSpec>,
     /// How many sessions it has room for, [`SESSIONS_MAX`](crate::SESSIONS_MAX) at most.
     pub sessions_max: usize,
+    /// How its clock is to that of the world.
+    pub clock: StampClock,
 }
 
 /// The packet path of one worker.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) ports: Vec<PortSpec>,
+    pub(crate) clock: StampClock,
     pub(crate) tables: Box<Tables>,
     pub(crate) sessions: Sessions,
     pub(crate) remote_macs: Table<RemoteMac>,
@@ -64,6 +68,7 @@ impl Pipeline {
             unlearned: 0,
             swept: 0,
             ports: config.ports,
+            clock: config.clock,
         }
     }
 

@@ -4,12 +4,16 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use model::program::PathProgram;
 use model::resource::SegmentId;
-use model::{Digest, Generation, RateLimits, SdpName, SliceName};
+use model::{Digest, Generation, PathId, RateLimits, SdpName, SliceName};
 
 use crate::counters::Traffic;
 use crate::drops::Drops;
+use crate::meter::Nanos;
+use crate::path::{Path, Remote};
 use crate::pipeline::Pipeline;
+use crate::probe::{Measures, PathState, Prober};
 use crate::tables::{Circuit, MeteredTraffic, SegmentUid};
 
 /// What a pipeline runs and has counted.
@@ -33,6 +37,23 @@ pub struct Reading {
     pub slices: Vec<SliceReading>,
     /// The segments that run.
     pub segments: Vec<SegmentReading>,
+    /// The paths to other edges.
+    pub paths: Vec<PathReading>,
+}
+
+/// A path as it is, and what was measured of it since it was first probed.
+#[derive(Debug, Clone)]
+pub struct PathReading {
+    /// What it is.
+    pub program: Arc<PathProgram>,
+    /// Whether it works.
+    pub state: PathState,
+    /// Since when.
+    pub since: Nanos,
+    /// How often it went down.
+    pub failures: u64,
+    /// What was measured.
+    pub measures: Measures,
 }
 
 /// What a port has seen.
@@ -90,6 +111,8 @@ pub struct SegmentReading {
     pub limits: RateLimits,
     /// The far ends of its tunnels.
     pub remotes: Vec<IpAddr>,
+    /// The path that each of them is reached by now.
+    pub taken: Vec<PathId>,
     /// How many sessions it has.
     pub sessions: u32,
     /// From devices.
@@ -124,13 +147,34 @@ pub struct Pulse {
     pub generation: Generation,
     /// How many sessions each segment has.
     pub sessions: Vec<u32>,
+    /// The paths that are down, by their place in the program.
+    pub down: Vec<usize>,
 }
 
 impl Pipeline {
     /// Takes the pulse: what an owner may ask for every second, whatever it runs.
     pub fn pulse(&self) -> Pulse {
         let sessions = self.tables.segments.iter().map(|segment| segment.members.count).collect();
-        Pulse { generation: self.tables.generation, sessions }
+        let paths = self.tables.probes.iter().enumerate();
+        let down = paths.filter(|(_, (_, prober))| prober.state() == PathState::Down).map(|(at, _)| at).collect();
+        Pulse { generation: self.tables.generation, sessions, down }
+    }
+
+    fn taken(&self, remote: &Remote) -> PathId {
+        let lane = remote.lane(&self.tables.probes);
+        self.tables.paths[lane.path.place()].program.id
+    }
+
+    fn read_paths(&self) -> Vec<PathReading> {
+        let probers = self.tables.probes.iter().map(|(_, prober)| prober);
+        let path = |(path, prober): (&Path, &Prober)| PathReading {
+            program: path.program.clone(),
+            state: prober.state(),
+            since: prober.since(),
+            failures: prober.failures(),
+            measures: prober.measures().clone(),
+        };
+        self.tables.paths.iter().zip(probers).map(path).collect()
     }
 
     /// Reads everything. Allocates, so it is for between bursts.
@@ -172,6 +216,7 @@ impl Pipeline {
                     vni: segment.vni,
                     limits: segment.limits,
                     remotes: segment.remotes.iter().map(|remote| remote.address).collect(),
+                    taken: segment.remotes.iter().map(|remote| self.taken(remote)).collect(),
                     sessions: segment.members.count,
                     from_access: (&segment.from_access).into(),
                     to_access: (&segment.to_access).into(),
@@ -180,6 +225,7 @@ impl Pipeline {
                     drops: segment.drops[..ports].to_vec(),
                 })
                 .collect(),
+            paths: self.read_paths(),
         }
     }
 }

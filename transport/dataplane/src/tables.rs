@@ -14,11 +14,13 @@ use model::{Digest, Generation, InterfaceAddress, RateLimits, SdpName, SliceName
 use crate::compile::{ADDRESSES_MAX, LOOPBACKS_MAX, PORTS_MAX};
 use crate::counters::Traffic;
 use crate::drops::{DropReason, Drops};
+use crate::l3::{Gateways, Via};
 use crate::labels::LabelEntry;
 use crate::meter::{Meter, Nanos};
 use crate::neighbour::Neighbour;
 use crate::path::{Path, Remote};
 use crate::port::PortIndex;
+use crate::probe::Paths;
 use crate::route::Routes;
 use crate::session::{Members, Seat};
 use crate::sids::Sids;
@@ -58,6 +60,8 @@ pub struct Tables {
     pub(crate) by_label: Table<LabelEntry>,
     /// To other edges.
     pub(crate) paths: Vec<Path>,
+    /// What is known of each path, by the same place.
+    pub(crate) probes: Paths,
     /// To loopbacks and locators, for the packets of others.
     pub(crate) routes: Option<Routes<Hop>>,
     /// Places in `segments` by uid, sorted.
@@ -110,6 +114,8 @@ pub(crate) struct Circuit {
     pub(crate) slice: SliceSlot,
     /// Its endpoints can't reach those of other leaves.
     pub(crate) leaf: bool,
+    /// Of a layer-3 slice: the edge's own addresses there.
+    pub(crate) gateways: Gateways,
     /// The longest layer-3 packet of a device.
     pub(crate) packet_octets_max: u16,
     pub(crate) from_access: MeteredTraffic,
@@ -123,6 +129,8 @@ pub(crate) struct Slice {
     pub(crate) limits: RateLimits,
     /// Its places in `circuits`.
     pub(crate) circuits: Range<u16>,
+    /// Of a layer-3 slice: its subnets.
+    pub(crate) routes: Option<Routes<Via>>,
 }
 
 /// A micro-segment.
@@ -143,6 +151,8 @@ pub(crate) struct Segment {
     pub(crate) from_tunnels: Traffic,
     /// Sorted by address.
     pub(crate) remotes: Vec<Remote>,
+    /// Of a layer-3 slice: the places of its other edges in `remotes`, by their number in the slice.
+    pub(crate) edges: Vec<Option<u16>>,
     pub(crate) members: Members,
     pub(crate) sessions_max: u32,
     /// By port on which the packet arrived.
@@ -202,6 +212,7 @@ impl Tables {
             sids: Sids::default(),
             by_label: Table::new(0),
             paths: Vec::new(),
+            probes: Paths::default(),
             routes: None,
             by_uid: Vec::new(),
             by_sdp: Vec::new(),
@@ -235,14 +246,17 @@ impl Tables {
     /// else the slice's circuit, if it has just one.
     #[inline]
     pub(crate) fn circuit_of(&self, slice: SliceSlot, seat: Option<Seat>) -> Option<CircuitIndex> {
-        if let Some(Seat { port, vlan }) = seat
-            && let Some(circuit) = self.circuit(port, vlan)
-            && self.circuits[usize::from(circuit.0)].slice == slice
-        {
-            return Some(circuit);
-        }
-        let circuits = self.circuits_of(slice);
-        (circuits.len() == 1).then_some(CircuitIndex(circuits.start))
+        self.heard_at(slice, seat).or_else(|| {
+            let circuits = self.circuits_of(slice);
+            (circuits.len() == 1).then_some(CircuitIndex(circuits.start))
+        })
+    }
+
+    /// Where a device of a slice was last heard, as long as that is a circuit of the slice.
+    #[inline]
+    pub(crate) fn heard_at(&self, slice: SliceSlot, seat: Option<Seat>) -> Option<CircuitIndex> {
+        let Seat { port, vlan } = seat?;
+        self.circuit(port, vlan).filter(|circuit| self.circuits[usize::from(circuit.0)].slice == slice)
     }
 
     /// May a session that was heard at one seat be heard at another? Not as long as the first is a circuit of its slice:
@@ -297,11 +311,7 @@ impl Tables {
                 circuit.to_access.carry_over(&before.to_access);
             }
         }
-        for path in &mut self.paths {
-            if let Some(before) = old.paths.iter().find(|before| before.program == path.program) {
-                path.is_down = before.is_down;
-            }
-        }
+        self.probes.carry_over(&mut old.probes);
         for neighbour in &mut self.neighbours {
             if let Some(before) = old.neighbours.iter().find(|before| before.is_same_as(neighbour)) {
                 *neighbour = *before;

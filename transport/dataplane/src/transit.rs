@@ -4,6 +4,7 @@
 //! An edge has no such routes, so it passes nothing on; a core node has nothing else to do.
 
 use std::net::Ipv6Addr;
+use std::num::NonZeroU16;
 
 use model::program::Flavours;
 use transport_wire::ethernet::{self, EtherType};
@@ -101,8 +102,8 @@ pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<
 
 /// How many segments are left of a packet whose segment routing header begins there; none without one.
 #[inline]
-pub(crate) fn segments_left(frame: &Frame, srh_at: Option<u16>) -> u8 {
-    srh_at.and_then(|at| frame.octets().get(usize::from(at) + srh::SEGMENTS_LEFT).copied()).unwrap_or(0)
+pub(crate) fn segments_left(frame: &Frame, srh_at: Option<NonZeroU16>) -> u8 {
+    srh_at.and_then(|at| frame.octets().get(usize::from(at.get()) + srh::SEGMENTS_LEFT).copied()).unwrap_or(0)
 }
 
 /// A packet to a SID of this node on the way.
@@ -110,7 +111,7 @@ struct End<'a> {
     tables: &'a Tables,
     routes: &'a Routes<Hop>,
     network_at: usize,
-    srh_at: Option<u16>,
+    srh_at: Option<NonZeroU16>,
 }
 
 impl End<'_> {
@@ -146,7 +147,7 @@ impl End<'_> {
 
     /// On to the next segment; answers it.
     fn advance(&self, frame: &mut Frame) -> Result<Ipv6Addr, DropReason> {
-        let at = usize::from(self.srh_at.unwrap_or_default());
+        let at = self.srh_at.map_or(0, |at| usize::from(at.get()));
         srh::Srh::new(&frame.octets()[at..]).map_err(|error| match error.problem {
             Problem::Length { .. } if error.offset == srh::SEGMENTS_LEFT => DropReason::SegmentsLeft,
             _ => DropReason::Malformed,
@@ -191,7 +192,7 @@ impl End<'_> {
     /// Takes the segment routing header out, which stands right behind the IPv6 header.
     fn pop(&self, frame: &mut Frame) -> Result<(), DropReason> {
         let ipv6_end = self.network_at + ipv6::HEADER_OCTETS;
-        if self.srh_at.map(usize::from) != Some(ipv6_end) {
+        if self.srh_at.map(|at| usize::from(at.get())) != Some(ipv6_end) {
             return Err(DropReason::Malformed);
         }
         let octets = frame.octets_mut();

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use model::Mac;
 use model::program::ServiceBehaviour;
 use model::resource::Service;
-use transport_wire::ethernet;
+use transport_wire::ethernet::{self, EtherType};
 use transport_wire::flow::{Flow, Network, Upper};
 use transport_wire::nd::{Kind, Neighbour};
 use transport_wire::{Protocol, mpls, pseudowire, udp, vxlan};
@@ -17,6 +17,7 @@ use crate::drops::DropReason;
 use crate::encap::{self, GROUP_LABELS, Group, Payload};
 use crate::forward::{Discovery, Sender, Way, claimed, discovery};
 use crate::frame::Frame;
+use crate::l3::GATEWAY_MAC;
 use crate::labels::{LabelEntry, Wire};
 use crate::pipeline::Pipeline;
 use crate::session::{Slot, session_key};
@@ -27,8 +28,9 @@ use crate::tables::SliceSlot;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opened {
     source: Mac,
-    destination: Mac,
     slice: SliceSlot,
+    /// For whom it is.
+    seeks: Seeks,
     /// The place of its segment.
     segment: u16,
     /// The place of the edge that sent it.
@@ -43,6 +45,15 @@ pub(crate) struct Opened {
     to: Option<Slot>,
 }
 
+/// For whom a packet out of a tunnel is.
+#[derive(Debug, Clone, Copy)]
+enum Seeks {
+    /// Of a layer-2 slice.
+    Mac(Mac),
+    /// Of a layer-3 slice.
+    Address(IpAddr),
+}
+
 /// What a tunnel says of the packet in it.
 #[derive(Debug, Clone, Copy)]
 struct Inside {
@@ -55,6 +66,8 @@ struct Inside {
     at: usize,
     octets_max: usize,
     payload: Payload,
+    /// For this endpoint, whatever the packet says (End.DX4, End.DX6).
+    endpoint: Option<IpAddr>,
 }
 
 /// Why a packet of a tunnel goes no further, and the place of its segment if that is known.
@@ -133,7 +146,12 @@ impl Pipeline {
         let at = usize::from(upper.at);
         let octets_max = (usize::from(outer.network_at) + usize::from(octets)).saturating_sub(at);
         let group = Group(sids::argument(destination));
-        let inside = Inside { segment, remote, group, at, octets_max, payload };
+        let endpoint = match behaviour {
+            ServiceBehaviour::Dx4(endpoint) => Some(endpoint.into()),
+            ServiceBehaviour::Dx6(endpoint) => Some(endpoint.into()),
+            _ => None,
+        };
+        let inside = Inside { segment, remote, group, at, octets_max, payload, endpoint };
         self.inspect(frame, inside, outer.traffic_class().unwrap_or(0) & 3)
     }
 
@@ -145,7 +163,7 @@ impl Pipeline {
         let remote = here.remote_at(from).ok_or((Some(segment), DropReason::UnknownRemote))?;
         let group = packet.group().map_or(Group::ROOT, |group| Group(group.id));
         let (at, octets_max) = (at + vxlan::HEADER_OCTETS, octets.len() - vxlan::HEADER_OCTETS);
-        Ok(Inside { segment, remote, group, at, octets_max, payload: Payload::Ethernet })
+        Ok(Inside { segment, remote, group, at, octets_max, payload: Payload::Ethernet, endpoint: None })
     }
 
     /// A stack of labels that ends in a segment: the service's, and below it the group's and the flow's.
@@ -161,6 +179,7 @@ impl Pipeline {
         let refused = |reason| (Some(segment), reason);
         let group = group_of(&stack, *wire).ok_or(refused(DropReason::Malformed))?;
         let (at, payload) = (at + stack.stack_octets(), stack.payload());
+        let octets = payload.len();
         let is_layer_3 = self.tables.segments[segment].service == Service::L3;
         let (payload, skip) = match (is_layer_3, payload.first().map_or(0, |octet| octet >> 4)) {
             (true, 4) => (Payload::Ipv4, 0),
@@ -172,18 +191,26 @@ impl Pipeline {
             }
             (false, _) => (Payload::Ethernet, 0),
         };
-        Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max: usize::MAX, payload })
+        let octets_max = octets - skip;
+        Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max, payload, endpoint: None })
     }
 
     /// Takes everything off that is in front of the inner packet, and looks at that.
     #[inline]
     fn inspect(&mut self, frame: &mut Frame, inside: Inside, outer_ecn: u8) -> Result<Opened, Refused> {
-        let Inside { segment, remote, group, at, octets_max, .. } = inside;
+        let Inside { segment, remote, group, at, octets_max, payload, endpoint } = inside;
         let here = &mut self.tables.segments[segment];
         let refused = |reason| (Some(segment), reason);
         frame.pull_front(at);
         frame.truncate(octets_max);
         here.from_tunnels.count(frame.len());
+        let is_routed = here.service == Service::L3;
+        if payload != Payload::Ethernet {
+            // A packet without its frame gets the header that it would have had.
+            let ethertype = if payload == Payload::Ipv4 { EtherType::IPV4 } else { EtherType::IPV6 };
+            let header = ethernet::Header { destination: GATEWAY_MAC, source: GATEWAY_MAC, ethertype };
+            header.emit(frame.push_array().ok_or(refused(DropReason::Malformed))?);
+        }
         let flow = Flow::parse(frame.octets()).map_err(|_| refused(DropReason::Malformed))?;
         if usize::from(flow.network_at) != ethernet::HEADER_OCTETS {
             return Err(refused(DropReason::InnerTag));
@@ -192,6 +219,11 @@ impl Pipeline {
             return Err(refused(DropReason::SourceNotUnicast));
         }
         let (slice, Flow { source, destination, .. }) = (here.slice, flow);
+        let seeks = match (is_routed, flow.addresses()) {
+            (false, _) => Seeks::Mac(destination),
+            (true, Some((_, to))) => Seeks::Address(endpoint.unwrap_or(to)),
+            (true, None) => return Err(refused(DropReason::InnerProtocol)),
+        };
         let claims = match discovery(&flow, frame) {
             Discovery::Neighbour(Neighbour { kind: Kind::Advertisement { .. }, target, .. }) => Some(target.into()),
             _ => claimed(&flow),
@@ -201,7 +233,7 @@ impl Pipeline {
         }
         #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
         let segment = segment as u16;
-        Ok(Opened { source, destination, slice, segment, remote, group, claims, from: None, to: None })
+        Ok(Opened { source, slice, seeks, segment, remote, group, claims, from: None, to: None })
     }
 
     /// Reads where [`Pipeline::find_ends`] and what comes after it will look, so that it is in the cache by then.
@@ -209,9 +241,14 @@ impl Pipeline {
     pub(crate) fn touch(&self, opened: &Opened) -> u64 {
         let segment = self.tables.segments[usize::from(opened.segment)].uid;
         opened.claims.map_or(0, |address| self.sessions.touch_owner(segment, address))
-            ^ self.sessions.touch(session_key(opened.slice, opened.source))
-            ^ self.sessions.touch(session_key(opened.slice, opened.destination))
-            ^ self.touch_learned(segment, opened.source)
+            ^ match opened.seeks {
+                Seeks::Mac(to) => {
+                    self.sessions.touch(session_key(opened.slice, opened.source))
+                        ^ self.sessions.touch(session_key(opened.slice, to))
+                        ^ self.touch_learned(segment, opened.source)
+                }
+                Seeks::Address(to) => self.sessions.touch_owner(segment, to),
+            }
     }
 
     /// Finds the sessions of source and destination.
@@ -219,8 +256,13 @@ impl Pipeline {
     pub(crate) fn find_ends(&self, opened: &mut Opened) -> u64 {
         let segment = self.tables.segments[usize::from(opened.segment)].uid;
         let owner = opened.claims.and_then(|address| self.sessions.owner(segment, address));
-        opened.from = self.sessions.find(session_key(opened.slice, opened.source)).or(owner);
-        opened.to = self.sessions.find(session_key(opened.slice, opened.destination));
+        (opened.from, opened.to) = match opened.seeks {
+            Seeks::Mac(to) => {
+                let from = self.sessions.find(session_key(opened.slice, opened.source));
+                (from.or(owner), self.sessions.find(session_key(opened.slice, to)))
+            }
+            Seeks::Address(to) => (owner, self.sessions.owner(segment, to)),
+        };
         opened.to.map_or(0, |to| self.sessions.touch_to(to))
     }
 
@@ -232,6 +274,10 @@ impl Pipeline {
         if opened.from.is_some() {
             return self.drop(way, of_here, DropReason::SourceIsLocal, frame);
         }
+        let to_mac = match opened.seeks {
+            Seeks::Mac(to) => to,
+            Seeks::Address(_) => return self.arrive_routed(way, segment, opened.to, opened.group, frame),
+        };
         if self.tables.segments[segment].service == Service::L2Multipoint {
             self.learn(way.now, segment, opened.source, opened.remote);
         }
@@ -240,7 +286,7 @@ impl Pipeline {
                 self.deliver(way, segment, to, Sender { circuit: None, group: opened.group }, frame);
             }
             Some(_) => self.drop(way, of_here, DropReason::CrossSegment, frame),
-            None if opened.destination.is_unicast() => self.drop(way, of_here, DropReason::NoDestination, frame),
+            None if to_mac.is_unicast() => self.drop(way, of_here, DropReason::NoDestination, frame),
             None => {
                 // A tunnel never leads into a tunnel: the frame ends with its copies. It was parsed before.
                 if let Ok(flow) = Flow::parse(frame.octets()) {

@@ -174,15 +174,16 @@ impl Pipeline {
         let Ok(flow) = &Flow::parse(frame.octets()) else {
             return self.drop(way, None, DropReason::Malformed, frame);
         };
+        let Some(frame) = self.stamp(way, flow, frame) else { return };
         match flow.network {
             Network::Arp { .. } => self.arp(way, flow, frame),
-            Network::Ipv4 { source, destination, upper, .. } => {
-                self.echo(way, frame, flow, (source.into(), destination.into()), upper);
+            Network::Ipv4 { source, destination, .. } => {
+                self.echo(way, frame, flow, (source.into(), destination.into()));
             }
             Network::Ipv6 { source, destination, upper, .. } => {
                 match heard(flow, &frame, (source, destination), upper) {
                     Some(heard) => self.neighbour_discovery(way, frame, &heard),
-                    None => self.echo(way, frame, flow, (source.into(), destination.into()), upper),
+                    None => self.echo(way, frame, flow, (source.into(), destination.into())),
                 }
             }
             Network::Other => self.drop(way, None, DropReason::NotServed, frame),
@@ -211,31 +212,32 @@ impl Pipeline {
     }
 
     /// What an edge serves beside tunnels: echo.
-    fn echo(&mut self, way: &mut Way<'_>, mut frame: Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) {
+    fn echo(&mut self, way: &mut Way<'_>, mut frame: Frame, flow: &Flow, ends: (IpAddr, IpAddr)) {
+        let mac = self.ports[way.port.get()].mac;
         if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
             self.drop(way, None, DropReason::NotForUs, frame);
-        } else if !upper.is_fragment
-            && matches!(upper.protocol, Protocol::ICMP | Protocol::ICMPV6)
-            && self.reply(way, &mut frame, flow, ends, upper)
-        {
+        } else if self.reply(&mut frame, flow, mac) {
             self.answer(way, frame);
         } else {
             self.drop(way, None, DropReason::NotServed, frame);
         }
     }
 
-    /// Turns an echo request into its reply, in place (RFC 1122, section 3.2.2.6; RFC 4443, section 4.2).
-    fn reply(&self, way: &Way<'_>, frame: &mut Frame, flow: &Flow, ends: (IpAddr, IpAddr), upper: Upper) -> bool {
-        let at = usize::from(upper.at);
-        let (network_at, mac) = (usize::from(flow.network_at), self.ports[way.port.get()].mac);
+    /// Turns an echo request into its reply, in place (RFC 1122, section 3.2.2.6; RFC 4443, section 4.2), from a MAC
+    /// address of ours. False: it is none.
+    pub(crate) fn reply(&self, frame: &mut Frame, flow: &Flow, mac: Mac) -> bool {
+        let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else { return false };
+        let is_ipv4 = flow.ethertype == EtherType::IPV4;
+        let (at, network_at) = (usize::from(upper.at), usize::from(flow.network_at));
+        let (layer, protocol, (reply, request)) = if is_ipv4 {
+            (Layer::Icmp, Protocol::ICMP, icmp::ECHO)
+        } else {
+            (Layer::Icmpv6, Protocol::ICMPV6, icmp::ECHO_IPV6)
+        };
         let octets = frame.octets_mut();
         let Some(body) = octets.get(at..) else { return false };
-        let (layer, (reply, request)) = match ends.0 {
-            IpAddr::V4(_) => (Layer::Icmp, icmp::ECHO),
-            IpAddr::V6(_) => (Layer::Icmpv6, icmp::ECHO_IPV6),
-        };
         let Ok(message) = Message::new(body, layer) else { return false };
-        if message.kind() != request || message.code() != 0 {
+        if upper.is_fragment || upper.protocol != protocol || message.kind() != request || message.code() != 0 {
             return false;
         }
         let word = |kind: u8| u16::from_be_bytes([kind, 0]);
@@ -243,7 +245,7 @@ impl Pipeline {
         octets[at] = reply;
         octets[at + icmp::CHECKSUM..at + icmp::CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
         // Addresses change places, which leaves every checksum as it is.
-        let (addresses, width) = if ends.0.is_ipv4() { (network_at + 12, 4) } else { (network_at + 8, 16) };
+        let (addresses, width) = if is_ipv4 { (network_at + 12, 4) } else { (network_at + 8, 16) };
         let (source, destination) = octets[addresses..addresses + 2 * width].split_at_mut(width);
         source.swap_with_slice(destination);
         octets.copy_within(6..12, 0);

@@ -4,6 +4,7 @@
 //! header, tag, ARP, IPv4 or IPv6 header contradicts itself is one, and the packet path drops it by name.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use model::Mac;
 
@@ -65,8 +66,8 @@ pub enum Network {
         traffic_class: u8,
         /// Length of header and payload, in octets.
         octets: u16,
-        /// Where the segment routing header begins, from the start of the frame.
-        srh_at: Option<u16>,
+        /// Where the segment routing header begins, from the start of the IPv6 header.
+        srh_at: Option<NonZeroU16>,
         /// What it carries.
         upper: Upper,
     },
@@ -152,9 +153,6 @@ impl Flow {
             if let Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. } = &mut self.network {
                 upper.at -= TAG_OCTETS;
             }
-            if let Network::Ipv6 { srh_at: Some(at), .. } = &mut self.network {
-                *at -= TAG_OCTETS;
-            }
         }
     }
 
@@ -212,8 +210,7 @@ impl Network {
             traffic_class: packet.traffic_class(),
             #[allow(clippy::cast_possible_truncation, reason = "only a jumbogram is longer, and it was refused")]
             octets: packet.payload_octets().saturating_add(ipv6::HEADER_OCTETS as u16),
-            #[allow(clippy::cast_possible_truncation, reason = "at most 14 + 2 * 4")]
-            srh_at: upper.srh_at.map(|srh_at| srh_at.saturating_add(at as u16)),
+            srh_at: upper.srh_at,
             upper: Upper::new(upper.protocol, upper.payload, upper_at, upper.is_fragment),
         })
     }
@@ -313,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_routing_header_is_found_from_the_start_of_the_frame() {
+    fn a_segment_routing_header_is_found() {
         // tcpdump, tests/ipv6-srh-ipproto-ether.pcap, up to the inner Ethernet header; tagged with VLAN 110.
         let outer = [
             0xd6, 0x67, 0x19, 0x4e, 0x0f, 0x4f, 0xbe, 0xf5, 0x06, 0x09, 0x44, 0x74, 0x81, 0, 0, 110, 0x86, 0xdd, 0x60,
@@ -323,9 +320,9 @@ mod tests {
             0xdd,
         ];
         let mut flow = Flow::parse(&outer).unwrap();
-        for at in [58, 54] {
+        for upper_at in [82, 78] {
             let Network::Ipv6 { srh_at: Some(srh_at), upper, .. } = flow.network else { panic!("{flow:?}") };
-            assert_eq!((srh_at, upper.at, upper.protocol), (at, at + 24, Protocol::ETHERNET));
+            assert_eq!((srh_at.get(), upper.at, upper.protocol), (40, upper_at, Protocol::ETHERNET));
             flow.take_tag();
         }
     }

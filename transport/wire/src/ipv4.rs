@@ -53,6 +53,15 @@ impl Protocol {
     pub const DESTINATION_OPTIONS: Self = Self(60);
     /// Ethernet in IP (RFC 8986, section 10.1).
     pub const ETHERNET: Self = Self(143);
+
+    /// Is it a header of IPv6 that another follows (RFC 8200, section 4; RFC 4302)?
+    #[inline]
+    pub const fn is_extension(self) -> bool {
+        matches!(
+            self,
+            Self::HOP_BY_HOP | Self::ROUTING | Self::FRAGMENT | Self::AUTHENTICATION | Self::DESTINATION_OPTIONS
+        )
+    }
 }
 
 /// A view of an IPv4 packet.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use model::resource::SegmentId;
 use model::{Label, NodeName, PathId, PortName, SdpName, Sid, SliceName, Vlan, Vni};
 
+use crate::probe::ProbeError;
 use crate::route::RoutesError;
 
 /// A program that these ports can't run.
@@ -125,6 +126,9 @@ pub enum CompileError {
     /// A table of routes contradicts itself or is too long.
     #[error(transparent)]
     Routes(#[from] RoutesError),
+    /// The paths can't be probed.
+    #[error(transparent)]
+    Probes(#[from] ProbeError),
     /// A SID stands for two things.
     #[error("SID {0} is listed twice")]
     SidTwice(Sid),

@@ -9,16 +9,19 @@ use model::program::{
     Tunnel,
 };
 use model::resource::Service;
-use model::{Label, PathId, Sid};
+use model::{Dscp, Label, NodeName, PathId, Sid};
 use transport_wire::{mpls, vxlan};
 
-use super::{Build, CompileError, PATHS_MAX, REMOTES_MAX, at_most, neighbour, place};
+use super::{Build, CompileError, REMOTES_MAX, at_most, neighbour, place};
 use crate::encap::{Encap, Labelled, Link, Outer, PATH_LABELS_MAX, SIDS_MAX, Shim};
+use crate::l3::Via;
 use crate::labels::{LabelEntry, Wire};
-use crate::path::{Lane, Path, Remote};
+use crate::path::{Carries, Lane, Path, Remote};
+use crate::probe::PathIndex;
+use crate::probing::{PROBE_DSCP, PROBE_HOPS};
 use crate::route::Routes;
 use crate::sids::SidAction;
-use crate::tables::{PortRole, Tables};
+use crate::tables::{CircuitIndex, PortRole, Tables};
 
 impl Build<'_> {
     pub(super) fn path(&self, tables: &mut Tables, path: &PathProgram) -> Result<(), CompileError> {
@@ -50,7 +53,15 @@ impl Build<'_> {
         let link = Link::new(self.ports[port.get()].mac, labels).ok_or_else(too_long)?;
         let neighbour = neighbour(tables, port, &path.port, path.next_hop)?;
         let program = Arc::new(path.clone());
-        tables.paths.push(Path { port, neighbour, is_down: false, link, program });
+        let along = |sids: &[Sid]| match (local, remote) {
+            (IpAddr::V6(local), IpAddr::V6(remote)) => {
+                let way: Vec<_> = sids.iter().map(|sid| sid.get()).chain([remote]).collect();
+                Outer::along(local, &way, Dscp::new(PROBE_DSCP.into()).ok()?, false, PROBE_HOPS)
+            }
+            _ => None,
+        };
+        let probe = along(if let Steering::Srv6(sids) = &path.steering { sids } else { &[] });
+        tables.paths.push(Path { port, neighbour, link, probe, program });
         Ok(())
     }
 
@@ -79,7 +90,7 @@ impl Build<'_> {
         slice: &SliceProgram,
         segment: &SegmentProgram,
         at: u16,
-    ) -> Result<Vec<Remote>, CompileError> {
+    ) -> Result<(Vec<Remote>, Vec<Option<u16>>), CompileError> {
         let count = segment.remotes.len();
         at_most("other edges of a segment", count, REMOTES_MAX)?;
         if slice.service == Service::L2PointToPoint && count > 1 {
@@ -92,8 +103,10 @@ impl Build<'_> {
         for remote in &segment.remotes {
             let working = lane(tables, slice, segment, remote, remote.working)?;
             let backup = remote.backup.map(|id| lane(tables, slice, segment, remote, id)).transpose()?;
-            let address = tables.paths[usize::from(working.path)].program.remote;
-            found.push((remote, Remote { address, working, backup }));
+            let address = tables.paths[working.path.place()].program.remote;
+            let is_framed = slice.service != Service::L3 || matches!(remote.tunnel, Tunnel::Vxlan(_));
+            let carries = if is_framed { Carries::Frames } else { Carries::Packets };
+            found.push((remote, Remote { address, carries, working, backup }));
         }
         found.sort_by_key(|(_, remote)| remote.address);
         let mut addresses = BTreeSet::new();
@@ -107,8 +120,31 @@ impl Build<'_> {
                 add_label(tables, from, LabelEntry::Segment(wire))?;
             }
         }
-        Ok(found.into_iter().map(|(_, remote)| remote).collect())
+        let numbers = edges_of(slice).into_iter();
+        let edges = numbers.map(|edge| found.iter().position(|(remote, _)| remote.edge == *edge).map(place)).collect();
+        Ok((found.into_iter().map(|(_, remote)| remote).collect(), edges))
     }
+
+    /// The subnets of a layer-3 slice: those of its circuits here, and those behind other edges.
+    pub(super) fn subnets(&self, slice: &SliceProgram, first: u16) -> Result<Option<Routes<Via>>, CompileError> {
+        let edges = edges_of(slice);
+        let circuits = slice.circuits.iter().zip(first..);
+        let here = circuits.flat_map(|(circuit, at)| {
+            circuit.gateways.iter().map(move |gateway| (gateway.subnet(), Via::Circuit(CircuitIndex(at))))
+        });
+        let there = slice.routes.iter().filter_map(|route| {
+            let number = edges.iter().position(|edge| **edge == route.edge)?;
+            Some((route.prefix, Via::Edge(place(number))))
+        });
+        let routes: Vec<_> = here.chain(there).collect();
+        Ok(if routes.is_empty() { None } else { Some(Routes::new(routes)?) })
+    }
+}
+
+/// The other edges that have subnets of a slice; the place of each is its number.
+fn edges_of(slice: &SliceProgram) -> Vec<&NodeName> {
+    let edges: BTreeSet<_> = slice.routes.iter().map(|route| &route.edge).collect();
+    edges.into_iter().collect()
 }
 
 /// A tunnel to another edge of a segment over one of the paths there.
@@ -159,7 +195,7 @@ fn lane(
     })?;
     let mtu = tables.ports[path.port.get()].mtu.min(path.program.mtu);
     let octets_max = mtu.saturating_sub(place(encap.len() + path.link.label_octets()));
-    Ok(Lane { path: place(at), octets_max, encap, flood })
+    Ok(Lane { path: PathIndex::new(place(at)), octets_max, encap, flood })
 }
 
 fn add_sid(tables: &mut Tables, sid: Sid, action: SidAction) -> Result<(), CompileError> {
@@ -172,5 +208,3 @@ fn add_label(tables: &mut Tables, label: Label, entry: LabelEntry) -> Result<(),
         _ => Err(CompileError::LabelTwice(label)),
     }
 }
-
-const _: () = assert!(PATHS_MAX <= u16::MAX as usize);

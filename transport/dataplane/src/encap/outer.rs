@@ -56,7 +56,7 @@ impl Outer {
 
     fn ipv6(ends: (Ipv6Addr, Ipv6Addr), port: u16, dscp: Dscp) -> Option<Self> {
         let mut octets = [0; IPV6_OCTETS];
-        emit_ipv6(&mut octets, Protocol::UDP, ends)?;
+        emit_ipv6(&mut octets, Protocol::UDP, ends, HOP_LIMIT)?;
         emit_udp(&mut octets[ipv6::HEADER_OCTETS..], port)?;
         let sum = Sum::new().pseudo_ipv6(ends.0, ends.1, Protocol::UDP.0, 0).add_u16(port);
         Some(Self::Ipv6 { octets, dscp, sum })
@@ -66,18 +66,18 @@ impl Outer {
     /// (RFC 8986, sections 5.2 and 5.4). `None` for more than [`SIDS_MAX`] SIDs.
     pub(crate) fn srv6(local: Ipv6Addr, path: &[Sid], service: Sid, group: bool, dscp: Dscp) -> Option<Self> {
         let path: Vec<Ipv6Addr> = path.iter().chain([&service]).map(|sid| sid.get()).collect();
-        Self::along(local, &path, dscp, group)
+        Self::along(local, &path, dscp, group, HOP_LIMIT)
     }
 
-    /// From one end along a path to an address at its end.
-    pub(crate) fn along(local: Ipv6Addr, path: &[Ipv6Addr], dscp: Dscp, group: bool) -> Option<Self> {
+    /// From one end along a path to an address at its end, which has so many hops left at first.
+    pub(crate) fn along(local: Ipv6Addr, path: &[Ipv6Addr], dscp: Dscp, group: bool, hops: u8) -> Option<Self> {
         let first = *path.first().filter(|_| path.len() <= SIDS_MAX)?;
         let header = srh::Header { next_header: Protocol(0), flags: 0, tag: 0, path, is_reduced: true, tlvs: &[] };
         // One segment needs no header of its own (RFC 8986, section 5.2).
         let srh_octets = if path.len() > 1 { header.octets()? } else { 0 };
         let mut octets = vec![0; ipv6::HEADER_OCTETS + srh_octets];
         let next = if path.len() > 1 { Protocol::ROUTING } else { Protocol(0) };
-        emit_ipv6(&mut octets, next, (local, first))?;
+        emit_ipv6(&mut octets, next, (local, first), hops)?;
         if path.len() > 1 {
             header.emit(&mut octets[ipv6::HEADER_OCTETS..])?;
         }
@@ -106,7 +106,7 @@ impl Outer {
 
     /// Puts it in front; with it the packet fits the path's MTU, which is less than 65,536 octets.
     #[inline]
-    pub(super) fn push(&self, frame: &mut Frame, inner: &Inner) {
+    pub(crate) fn push(&self, frame: &mut Frame, inner: &Inner) {
         #[allow(clippy::cast_possible_truncation, reason = "bounded by the MTU, which has 16 bits")]
         let octets_inside = frame.len() as u16;
         match self {
@@ -172,17 +172,18 @@ impl Payload {
             Self::Ethernet => Protocol::ETHERNET,
             Self::Ipv4 => Protocol::IPV4,
             Self::Ipv6 => Protocol::IPV6,
+            Self::Udp => Protocol::UDP,
         }
     }
 }
 
-fn emit_ipv6(out: &mut [u8], next_header: Protocol, ends: (Ipv6Addr, Ipv6Addr)) -> Option<()> {
+fn emit_ipv6(out: &mut [u8], next_header: Protocol, ends: (Ipv6Addr, Ipv6Addr), hop_limit: u8) -> Option<()> {
     let header = ipv6::Header {
         traffic_class: 0,
         flow_label: 0,
         payload_octets: 0,
         next_header,
-        hop_limit: HOP_LIMIT,
+        hop_limit,
         source: ends.0,
         destination: ends.1,
     };

@@ -124,7 +124,13 @@ fn each_contradiction_is_refused_by_name() {
             Box::new(|p| p.content.paths[0].steering = Steering::Srv6(vec!["fd00::1".parse().unwrap()])),
             "iot/metering: VXLAN does not go over path 1 to edge-b",
         ),
-        (Box::new(|p| p.content.paths[1].remote = EDGE_B), "iot/metering: two tunnels lead to 2001:db8::b"),
+        (
+            Box::new(|p| {
+                (p.content.paths[1].remote, p.content.paths[1].id) = (EDGE_B, PathId::new(2).unwrap());
+                p.content.slices[1].segments[0].remotes[1].working = PathId::new(2).unwrap();
+            }),
+            "iot/metering: two tunnels lead to 2001:db8::b",
+        ),
         (
             Box::new(|p| p.content.slices[1].service = Service::L2PointToPoint),
             "iot/metering is point-to-point and has 2 other edges; expected one at most",

@@ -18,7 +18,7 @@ use model::resource::{SegmentId, Service};
 use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
 use transport_dataplane::{
     Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec, Reading,
-    SegmentReading, SessionKey,
+    SegmentReading, SessionKey, StampClock,
 };
 
 use crate::frames;
@@ -69,7 +69,7 @@ impl Rig {
         let mut compiler = Compiler::new(ports.clone()).unwrap();
         let now = Nanos(5_000_000_000);
         let tables = compiler.compile(&program, now).unwrap();
-        let mut pipeline = Pipeline::new(Config { ports, sessions_max });
+        let mut pipeline = Pipeline::new(Config { ports, sessions_max, clock: StampClock::FREE });
         pipeline.swap(tables);
         let (pool, outputs) = (FramePool::new(BUFFERS), Outputs::new(PORTS.len()));
         Self { pipeline, compiler, pool, outputs, now, program }
@@ -109,15 +109,16 @@ impl Rig {
         }
         self.pipeline.process(self.now, port, &mut burst, &mut self.pool, &mut self.outputs);
         assert!(burst.is_empty());
-        self.take()
+        self.drain()
     }
 
     pub(crate) fn tick(&mut self) -> Vec<Left> {
         self.pipeline.tick(self.now, &mut self.pool, &mut self.outputs);
-        self.take()
+        self.drain()
     }
 
-    fn take(&mut self) -> Vec<Left> {
+    /// What waits to leave.
+    pub(crate) fn drain(&mut self) -> Vec<Left> {
         let mut left = Vec::new();
         for port in (0..PORTS.len()).map(|at| PortIndex(u8::try_from(at).unwrap())) {
             for frame in self.outputs.queue(port).drain(..) {

@@ -1,0 +1,51 @@
+//! The clock that STAMP's timestamps are taken from, and what the far end of a path answers.
+
+use transport_wire::stamp::{Clock, ErrorEstimate, Probe, Reply, Timestamp};
+
+use crate::meter::Nanos;
+
+/// How the host's clock is to that of the world.
+///
+/// Round trips and jitter need nothing of it. Delays in one direction are the difference of two clocks, so they are only
+/// measured where both ends say that theirs follow UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StampClock {
+    unix_at_zero: u64,
+    error: ErrorEstimate,
+}
+
+impl StampClock {
+    /// A clock that nobody sets right.
+    pub const FREE: Self = Self { unix_at_zero: 0, error: ErrorEstimate::new(false, Clock::Ptp, u64::MAX) };
+
+    /// A clock that follows UTC: what time it was, in nanoseconds since 1970, when the host's clock was 0, and how far
+    /// off that may be.
+    pub const fn synchronized(unix_at_zero: u64, error: Nanos) -> Self {
+        Self { unix_at_zero, error: ErrorEstimate::new(true, Clock::Ptp, error.0) }
+    }
+
+    /// How far off it is.
+    pub(super) const fn error(&self) -> ErrorEstimate {
+        self.error
+    }
+
+    pub(super) const fn stamp(&self, now: Nanos) -> Timestamp {
+        Timestamp::new(self.unix_at_zero.wrapping_add(now.0), Clock::Ptp)
+    }
+}
+
+/// The answer to a probe that arrived with a time to live at one moment, and is answered at another.
+///
+/// The reflector is a stateless one (RFC 8762, section 4.3): it remembers nothing, so nobody can exhaust it, it may be
+/// exchanged while it is asked, and it counts with the probe's number. The price is that of a lost pair nobody knows
+/// which of both was lost.
+pub(crate) const fn reflect(probe: &Probe, ttl: u8, received: Nanos, sent: Nanos, clock: &StampClock) -> Reply {
+    Reply {
+        sequence: probe.sequence,
+        timestamp: clock.stamp(sent),
+        error: clock.error,
+        received: clock.stamp(received),
+        probe: *probe,
+        ttl,
+    }
+}
