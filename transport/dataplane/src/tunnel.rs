@@ -161,6 +161,8 @@ impl Pipeline {
         let refused = |reason| (Some(segment), reason);
         let group = group_of(&stack, *wire).ok_or(refused(DropReason::Malformed))?;
         let (at, payload) = (at + stack.stack_octets(), stack.payload());
+        // What a datagram ends with is the end of the frame; without one, that is the end of all.
+        let octets_max = payload.len();
         let is_layer_3 = self.tables.segments[segment].service == Service::L3;
         let (payload, skip) = match (is_layer_3, payload.first().map_or(0, |octet| octet >> 4)) {
             (true, 4) => (Payload::Ipv4, 0),
@@ -172,7 +174,7 @@ impl Pipeline {
             }
             (false, _) => (Payload::Ethernet, 0),
         };
-        Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max: usize::MAX, payload })
+        Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max: octets_max - skip, payload })
     }
 
     /// Takes everything off that is in front of the inner packet, and looks at that.

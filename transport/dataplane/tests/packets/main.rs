@@ -6,6 +6,7 @@ mod corpora;
 mod drops;
 mod forwarding;
 mod frames;
+mod mpls;
 mod oracle;
 mod programs;
 mod random;
