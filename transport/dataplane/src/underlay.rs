@@ -116,7 +116,8 @@ impl Pipeline {
         let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else {
             return Arrival::Plain;
         };
-        if upper.protocol == Protocol::ICMPV6 {
+        if upper.protocol == Protocol::ICMPV6 && ends.1.is_multicast() {
+            // Neighbours ask all who might have an address.
             return Arrival::Plain;
         }
         let is_loopback = self.tables.loopbacks.contains(&ends.1);

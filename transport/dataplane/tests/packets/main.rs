@@ -11,5 +11,6 @@ mod oracle;
 mod programs;
 mod random;
 mod rig;
+mod srv6;
 mod tunnels;
 mod underlay;
