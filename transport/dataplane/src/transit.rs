@@ -80,7 +80,10 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
 /// Takes a packet one hop further: by this node's SID if it is to one, else by its routes.
 #[inline]
 pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<Step, DropReason> {
-    let Some(routes) = &tables.routes else { return Err(DropReason::NotForUs) };
+    // What is sent to all on a link is for none of them to pass on (RFC 1812, section 5.3.4).
+    let Some(routes) = tables.routes.as_ref().filter(|_| flow.destination.is_unicast()) else {
+        return Err(DropReason::NotForUs);
+    };
     match flow.network {
         Network::Ipv4 { destination, .. } => {
             let out = routes.lookup_ipv4(destination).ok_or(DropReason::NoRoute)?;
@@ -115,7 +118,7 @@ struct End<'a> {
 
 impl End<'_> {
     /// RFC 8986, section 4.1, S01 to S16, with 4.2 for End.X.
-    fn run(&self, frame: &mut Frame, mut action: SidAction) -> Result<Step, DropReason> {
+    fn run(mut self, frame: &mut Frame, mut action: SidAction) -> Result<Step, DropReason> {
         // Several SIDs of this node may stand one after another, each a step in the list.
         for _ in 0..=u8::MAX {
             let (flavours, link) = match action {
@@ -129,6 +132,7 @@ impl End<'_> {
             let next = self.advance(frame)?;
             if flavours.psp && segments_left(frame, self.srh_at) == 0 {
                 self.pop(frame)?;
+                self.srh_at = None;
             }
             if let Some(out) = link {
                 return Ok(Step { out, ethertype: EtherType::IPV6 });
@@ -167,6 +171,9 @@ impl End<'_> {
         }
         let packet = ipv6::Packet::new(&frame.octets()[self.network_at..]).map_err(|_| DropReason::Malformed)?;
         let upper = packet.upper_layer().map_err(|_| DropReason::Malformed)?;
+        if upper.is_fragment {
+            return Err(DropReason::InnerProtocol);
+        }
         let (inner_octets, protocol) = (upper.payload.len(), upper.protocol);
         let end = self.network_at + ipv6::HEADER_OCTETS + packet.payload().len();
         frame.truncate(end);

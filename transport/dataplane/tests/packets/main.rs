@@ -12,5 +12,6 @@ mod programs;
 mod random;
 mod rig;
 mod srv6;
+mod transit;
 mod tunnels;
 mod underlay;
