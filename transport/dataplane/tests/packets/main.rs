@@ -1,11 +1,13 @@
 //! The packet path, from the first octet to the last counter: a pipeline, frames in, frames out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod attack;
 mod binding;
 mod corpora;
 mod drops;
 mod forwarding;
 mod frames;
+mod leaves;
 mod mpls;
 mod oracle;
 mod programs;
