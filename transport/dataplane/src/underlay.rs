@@ -116,7 +116,8 @@ impl Pipeline {
         let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else {
             return Arrival::Plain;
         };
-        if upper.protocol == Protocol::ICMPV6 {
+        if upper.protocol == Protocol::ICMPV6 && ends.1.is_multicast() {
+            // Neighbours ask all who might have an address.
             return Arrival::Plain;
         }
         let is_loopback = self.tables.loopbacks.contains(&ends.1);
@@ -124,7 +125,7 @@ impl Pipeline {
             return self.look_further(frame, &flow);
         }
         if let Network::Ipv6 { srh_at: Some(at), .. } = flow.network
-            && transit::segments_left(frame, Some(at)) != 0
+            && transit::segments_left(frame, usize::from(flow.network_at), Some(at)) != 0
         {
             // The address is no SID (RFC 8754, section 4.3.3).
             return Arrival::Refused(None, DropReason::SegmentsLeft);
