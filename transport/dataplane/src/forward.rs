@@ -212,7 +212,7 @@ impl Pipeline {
         way: &mut Way<'_>,
         segment: usize,
         to: Towards,
-        inner: &Inner,
+        inner: Inner,
         mut frame: Frame,
     ) {
         let tables = &mut *self.tables;

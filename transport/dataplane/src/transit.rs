@@ -57,23 +57,20 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
         return Some(Err(DropReason::HopLimit));
     }
     let ttl = top.ttl() - 1;
-    let ethertype = match swap {
-        Some(label) => {
-            let entry = top.with_label(label).with_ttl(ttl);
-            frame.octets_mut()[ethernet::HEADER_OCTETS..][..mpls::ENTRY_OCTETS].copy_from_slice(&entry.octets());
-            EtherType::MPLS
-        }
-        None => {
-            // What is below keeps its own time to live: the short pipe of RFC 3443, section 3.2.
-            let below = match stack.payload().first() {
-                _ if !top.is_bottom() => EtherType::MPLS,
-                Some(octet) if octet >> 4 == 4 => EtherType::IPV4,
-                Some(octet) if octet >> 4 == 6 => EtherType::IPV6,
-                _ => return Some(Err(DropReason::InnerProtocol)),
-            };
-            frame.pull_front(mpls::ENTRY_OCTETS);
-            below
-        }
+    let ethertype = if let Some(label) = swap {
+        let entry = top.with_label(label).with_ttl(ttl);
+        frame.octets_mut()[ethernet::HEADER_OCTETS..][..mpls::ENTRY_OCTETS].copy_from_slice(&entry.octets());
+        EtherType::MPLS
+    } else {
+        // What is below keeps its own time to live: the short pipe of RFC 3443, section 3.2.
+        let below = match stack.payload().first() {
+            _ if !top.is_bottom() => EtherType::MPLS,
+            Some(octet) if octet >> 4 == 4 => EtherType::IPV4,
+            Some(octet) if octet >> 4 == 6 => EtherType::IPV6,
+            _ => return Some(Err(DropReason::InnerProtocol)),
+        };
+        frame.pull_front(mpls::ENTRY_OCTETS);
+        below
     };
     Some(Ok(Step { out, ethertype }))
 }
@@ -140,13 +137,11 @@ impl End<'_> {
             if let Some(out) = link {
                 return Ok(Step { out, ethertype: EtherType::IPV6 });
             }
-            match self.tables.sids.get(next) {
-                Some(own) => action = own,
-                None => {
-                    let out = self.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
-                    return Ok(Step { out, ethertype: EtherType::IPV6 });
-                }
-            }
+            let Some(own) = self.tables.sids.get(next) else {
+                let out = self.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
+                return Ok(Step { out, ethertype: EtherType::IPV6 });
+            };
+            action = own;
         }
         Err(DropReason::HopLimit)
     }
