@@ -219,7 +219,7 @@ fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
     assert_eq!(provoked, BTreeSet::from(DropReason::ALL));
 }
 
-const APART: [DropReason; 10] = [
+const APART: [DropReason; 14] = [
     // By `routed::nobody_but_the_gateway_is_reached_by_its_frame`.
     DropReason::NotGateway,
     DropReason::LeafToLeaf,
