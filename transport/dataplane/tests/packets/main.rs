@@ -3,11 +3,13 @@
 
 mod attack;
 mod binding;
+mod chain;
 mod corpora;
 mod drops;
 mod forwarding;
 mod frames;
 mod leaves;
+mod matrix;
 mod mpls;
 mod oracle;
 mod probing;
