@@ -126,6 +126,14 @@ fn dataplane_and_aaa_do_not_know_each_other() {
 }
 
 #[test]
+fn southbound_knows_the_model_only() {
+    let house = House::read();
+    assert_eq!(house.direct("transport-southbound"), BTreeSet::from(["model"]));
+    let source = std::fs::read_to_string(root().join("transport/southbound/src/lib.rs")).unwrap();
+    assert!(source.contains("#![forbid(unsafe_code)]"));
+}
+
+#[test]
 fn an_edge_makes_no_choice_and_a_manager_forwards_no_packet() {
     let house = House::read();
     assert!(!house.closure("mec-edge").contains("plan"));
