@@ -12,6 +12,7 @@ use model::resource::{SegmentId, Service};
 use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec,
+    StampClock,
 };
 
 use crate::world::bytes;
@@ -48,7 +49,7 @@ impl Lab {
         let program = program(underlay, sessions);
         let now = Nanos(1_000_000_000);
         let tables = compiler.compile(&program, now).expect("a program for these ports");
-        let mut pipeline = Pipeline::new(Config { ports, sessions_max: sessions as usize + 1 });
+        let mut pipeline = Pipeline::new(Config { ports, sessions_max: sessions as usize + 1, clock: StampClock::FREE });
         pipeline.swap(tables);
         let segments = [MEASURED, OTHER].map(|name| compiler.uid(&segment_id(name)).expect("in the program"));
         for number in 0..sessions {

@@ -153,7 +153,7 @@ impl Pipeline {
             Destination::Here(to) => self.deliver(way, segment, to, sender, frame),
             Destination::Remote(remote) => {
                 let inner = Inner::new(flow, Payload::Ethernet, group);
-                self.encapsulate(way, segment, Towards { remote, is_flood: false }, &inner, frame);
+                self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
             Destination::Flood => self.flood(way, segment, circuit, flow, group, frame),
             Destination::Routed(routed) => self.forward_routed(way, segment, routed, flow, sender, frame),
@@ -213,13 +213,13 @@ impl Pipeline {
                 break;
             }
             if let Some(copy) = self.copy(way, segment, &frame) {
-                self.encapsulate(way, segment, Towards { remote, is_flood: true }, &inner, copy);
+                self.encapsulate(way, segment, Towards { remote, is_flood: true }, inner, copy);
             }
         }
         match here {
             // The frame itself needs no copy.
             _ if remotes > 0 => {
-                self.encapsulate(way, segment, Towards { remote: 0, is_flood: true }, &inner, frame);
+                self.encapsulate(way, segment, Towards { remote: 0, is_flood: true }, inner, frame);
             }
             Flooded::Copies(0) => self.drop(way, Some(segment), DropReason::NoDestination, frame),
             Flooded::Copies(_) | Flooded::ToOwner => self.consume(way, frame),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::program::{Adjacency, CorePort, Program, ProgramContent, SegmentProgram, SliceProgram, Tunnel};
+use model::program::{Adjacency, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel};
 use model::resource::SegmentId;
 use model::{PortName, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;
@@ -190,7 +190,7 @@ impl Build<'_> {
         }
         let slots = self.numbers.slots.values().map(|slot| usize::from(slot.0) + 1).max().unwrap_or(0);
         tables.slices.resize_with(slots, || None);
-        self.reserve(&mut tables, content);
+        Self::reserve(&mut tables, content);
         for path in &content.paths {
             self.path(&mut tables, path)?;
         }
@@ -205,7 +205,7 @@ impl Build<'_> {
     }
 
     /// Makes room for what is found by number.
-    fn reserve(&self, tables: &mut Tables, content: &ProgramContent) {
+    fn reserve(tables: &mut Tables, content: &ProgramContent) {
         let segments = || content.slices.iter().flat_map(|slice| &slice.segments);
         let remotes = || segments().flat_map(|segment| &segment.remotes);
         let labelled = remotes().filter(|remote| matches!(remote.tunnel, Tunnel::Mpls { .. })).count();
@@ -262,7 +262,7 @@ impl Build<'_> {
             self.segment(tables, slice, segment, slot)?;
         }
         let circuits = first..place(tables.circuits.len());
-        let (name, routes) = (Arc::new(slice.slice.clone()), self.subnets(slice, first)?);
+        let (name, routes) = (Arc::new(slice.slice.clone()), Self::subnets(slice, first)?);
         tables.slices[usize::from(slot.0)] = Some(Slice { name, limits: slice.limits, circuits, routes });
         Ok(())
     }
@@ -276,8 +276,9 @@ impl Build<'_> {
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
-        let (remotes, edges) = self.remotes(tables, slice, segment, at)?;
-        if segment.remotes.iter().all(|remote| matches!(remote.tunnel, Tunnel::Vxlan(_))) {
+        let (remotes, edges) = Self::remotes(tables, slice, segment, at)?;
+        let is_vxlan = |remote: &Remote| matches!(remote.tunnel, Tunnel::Vxlan(_));
+        if segment.remotes.is_empty() || segment.remotes.iter().any(is_vxlan) {
             // That it is there once was checked.
             let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);
         }

@@ -88,7 +88,7 @@ impl Encap {
 
     /// Puts shim and outer header in front of a packet that has room for them, and with them fits the path.
     #[inline]
-    pub(crate) fn push(&self, frame: &mut Frame, inner: &Inner) {
+    pub(crate) fn push(&self, frame: &mut Frame, inner: Inner) {
         self.shim.push(frame, inner);
         self.outer.push(frame, inner);
     }

@@ -148,7 +148,7 @@ impl Pipeline {
 
     /// A flooded frame goes to the sessions of its segment on this edge, one copy each with the session's own address as
     /// destination; the frame itself is left. A question about an address goes to its owner, and else to those only that
-    /// might have it without its being bound.
+    /// might have it without its being bound. What a leaf sends to all is not for leaves.
     pub(crate) fn flood_sessions(
         &mut self,
         way: &mut Way<'_>,
@@ -187,7 +187,9 @@ impl Pipeline {
             let can_have_it = !matches!(asked, Some(IpAddr::V6(_))) || session.is_open() || session.has_ipv6();
             let seat = self.tables.circuit_of(slice, session.seat);
             let has_seen_it = from.circuit.is_some() && seat == from.circuit;
-            if can_have_it && !has_seen_it && session.mac() != flow.source {
+            let are_leaves = from.group == Group::LEAF
+                && seat.is_some_and(|circuit| self.tables.circuits[usize::from(circuit.0)].leaf);
+            if can_have_it && !has_seen_it && !are_leaves && session.mac() != flow.source {
                 copies += 1;
                 self.flood_copy(way, segment, slot, from, frame);
             }
@@ -210,7 +212,7 @@ impl Pipeline {
         way: &mut Way<'_>,
         segment: usize,
         to: Towards,
-        inner: &Inner,
+        inner: Inner,
         mut frame: Frame,
     ) {
         let tables = &mut *self.tables;

@@ -98,7 +98,7 @@ impl Frame {
     /// Keeps so many octets at most.
     #[inline]
     pub fn truncate(&mut self, octets: usize) {
-        self.end = self.end.min(self.start + octets);
+        self.end = self.end.min(self.start.saturating_add(octets));
     }
 }
 

@@ -29,6 +29,7 @@ use crate::pipeline::Pipeline;
 use crate::session::Slot;
 use crate::tables::{CircuitIndex, SliceSlot};
 use crate::transit::{age_ipv4, age_ipv6};
+use crate::underlay::reply;
 
 /// Where a route of a slice leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +148,7 @@ impl Pipeline {
                     }
                 };
                 let inner = Inner::new(flow, payload, sender.group);
-                self.encapsulate(way, segment, Towards { remote, is_flood: false }, &inner, frame);
+                self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
         }
     }
@@ -213,7 +214,7 @@ impl Pipeline {
         match flow.network {
             Network::Arp { sender, target, .. } => answer_arp(&mut frame, GATEWAY_MAC, target, (asker, sender)),
             Network::Ipv4 { source, .. } if !source.is_unspecified() => {
-                if !self.reply(&mut frame, flow, GATEWAY_MAC) {
+                if !reply(&mut frame, flow, GATEWAY_MAC) {
                     return self.drop(way, Some(segment), DropReason::NotServed, frame);
                 }
             }
@@ -222,7 +223,7 @@ impl Pipeline {
                     answer_nd(&mut frame, GATEWAY_MAC, target, (asker, source));
                 }
                 _ => {
-                    if !self.reply(&mut frame, flow, GATEWAY_MAC) {
+                    if !reply(&mut frame, flow, GATEWAY_MAC) {
                         return self.drop(way, Some(segment), DropReason::NotServed, frame);
                     }
                 }

@@ -136,24 +136,21 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
     let sum = checksum::Sum::new().pseudo(local, remote, Protocol::UDP.0, length).add(frame.octets());
     header.checksum = sum.udp_checksum();
     header.emit(frame.octets_mut().first_chunk_mut()?);
-    match (local, remote) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let header = ipv4::Header {
-                traffic_class: PROBE_DSCP << 2,
-                total_octets: u16::try_from(ipv4::HEADER_OCTETS + octets).ok()?,
-                identification: 0,
-                dont_fragment: true,
-                ttl: PROBE_HOPS,
-                protocol: Protocol::UDP,
-                source,
-                destination,
-            };
-            header.emit(frame.push_array()?);
-        }
-        _ => {
-            let inner = Inner { payload: Payload::Udp, hash: 0, ecn: 0, group: Group::ROOT };
-            path.probe.as_ref()?.push(frame, &inner);
-        }
+    if let (IpAddr::V4(source), IpAddr::V4(destination)) = (local, remote) {
+        let header = ipv4::Header {
+            traffic_class: PROBE_DSCP << 2,
+            total_octets: u16::try_from(ipv4::HEADER_OCTETS + octets).ok()?,
+            identification: 0,
+            dont_fragment: true,
+            ttl: PROBE_HOPS,
+            protocol: Protocol::UDP,
+            source,
+            destination,
+        };
+        header.emit(frame.push_array()?);
+    } else {
+        let inner = Inner { payload: Payload::Udp, hash: 0, ecn: 0, group: Group::ROOT };
+        path.probe.as_ref()?.push(frame, inner);
     }
     Some(())
 }

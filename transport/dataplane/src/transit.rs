@@ -57,23 +57,20 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
         return Some(Err(DropReason::HopLimit));
     }
     let ttl = top.ttl() - 1;
-    let ethertype = match swap {
-        Some(label) => {
-            let entry = top.with_label(label).with_ttl(ttl);
-            frame.octets_mut()[ethernet::HEADER_OCTETS..][..mpls::ENTRY_OCTETS].copy_from_slice(&entry.octets());
-            EtherType::MPLS
-        }
-        None => {
-            // What is below keeps its own time to live: the short pipe of RFC 3443, section 3.2.
-            let below = match stack.payload().first() {
-                _ if !top.is_bottom() => EtherType::MPLS,
-                Some(octet) if octet >> 4 == 4 => EtherType::IPV4,
-                Some(octet) if octet >> 4 == 6 => EtherType::IPV6,
-                _ => return Some(Err(DropReason::InnerProtocol)),
-            };
-            frame.pull_front(mpls::ENTRY_OCTETS);
-            below
-        }
+    let ethertype = if let Some(label) = swap {
+        let entry = top.with_label(label).with_ttl(ttl);
+        frame.octets_mut()[ethernet::HEADER_OCTETS..][..mpls::ENTRY_OCTETS].copy_from_slice(&entry.octets());
+        EtherType::MPLS
+    } else {
+        // What is below keeps its own time to live: the short pipe of RFC 3443, section 3.2.
+        let below = match stack.payload().first() {
+            _ if !top.is_bottom() => EtherType::MPLS,
+            Some(octet) if octet >> 4 == 4 => EtherType::IPV4,
+            Some(octet) if octet >> 4 == 6 => EtherType::IPV6,
+            _ => return Some(Err(DropReason::InnerProtocol)),
+        };
+        frame.pull_front(mpls::ENTRY_OCTETS);
+        below
     };
     Some(Ok(Step { out, ethertype }))
 }
@@ -81,7 +78,10 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
 /// Takes a packet one hop further: by this node's SID if it is to one, else by its routes.
 #[inline]
 pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<Step, DropReason> {
-    let Some(routes) = &tables.routes else { return Err(DropReason::NotForUs) };
+    // What is sent to all on a link is for none of them to pass on (RFC 1812, section 5.3.4).
+    let Some(routes) = tables.routes.as_ref().filter(|_| flow.destination.is_unicast()) else {
+        return Err(DropReason::NotForUs);
+    };
     match flow.network {
         Network::Ipv4 { destination, .. } => {
             let out = routes.lookup_ipv4(destination).ok_or(DropReason::NoRoute)?;
@@ -100,10 +100,12 @@ pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<
     }
 }
 
-/// How many segments are left of a packet whose segment routing header begins there; none without one.
+/// How many segments are left of a packet whose segment routing header begins there, from its IPv6 header on; none
+/// without one.
 #[inline]
-pub(crate) fn segments_left(frame: &Frame, srh_at: Option<NonZeroU16>) -> u8 {
-    srh_at.and_then(|at| frame.octets().get(usize::from(at.get()) + srh::SEGMENTS_LEFT).copied()).unwrap_or(0)
+pub(crate) fn segments_left(frame: &Frame, network_at: usize, srh_at: Option<NonZeroU16>) -> u8 {
+    let at = srh_at.map(|at| network_at + usize::from(at.get()) + srh::SEGMENTS_LEFT);
+    at.and_then(|at| frame.octets().get(at).copied()).unwrap_or(0)
 }
 
 /// A packet to a SID of this node on the way.
@@ -116,7 +118,7 @@ struct End<'a> {
 
 impl End<'_> {
     /// RFC 8986, section 4.1, S01 to S16, with 4.2 for End.X.
-    fn run(&self, frame: &mut Frame, mut action: SidAction) -> Result<Step, DropReason> {
+    fn run(mut self, frame: &mut Frame, mut action: SidAction) -> Result<Step, DropReason> {
         // Several SIDs of this node may stand one after another, each a step in the list.
         for _ in 0..=u8::MAX {
             let (flavours, link) = match action {
@@ -124,30 +126,29 @@ impl End<'_> {
                 SidAction::EndX(flavours, out) => (flavours, Some(out)),
                 SidAction::Segment(..) => return Err(DropReason::NotServed),
             };
-            if segments_left(frame, self.srh_at) == 0 {
+            if segments_left(frame, self.network_at, self.srh_at) == 0 {
                 return self.ultimate(frame, flavours, link);
             }
             let next = self.advance(frame)?;
-            if flavours.psp && segments_left(frame, self.srh_at) == 0 {
+            if flavours.psp && segments_left(frame, self.network_at, self.srh_at) == 0 {
                 self.pop(frame)?;
+                self.srh_at = None;
             }
             if let Some(out) = link {
                 return Ok(Step { out, ethertype: EtherType::IPV6 });
             }
-            match self.tables.sids.get(next) {
-                Some(own) => action = own,
-                None => {
-                    let out = self.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
-                    return Ok(Step { out, ethertype: EtherType::IPV6 });
-                }
-            }
+            let Some(own) = self.tables.sids.get(next) else {
+                let out = self.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
+                return Ok(Step { out, ethertype: EtherType::IPV6 });
+            };
+            action = own;
         }
         Err(DropReason::HopLimit)
     }
 
     /// On to the next segment; answers it.
     fn advance(&self, frame: &mut Frame) -> Result<Ipv6Addr, DropReason> {
-        let at = self.srh_at.map_or(0, |at| usize::from(at.get()));
+        let at = self.network_at + self.srh_at.map_or(0, |at| usize::from(at.get()));
         srh::Srh::new(&frame.octets()[at..]).map_err(|error| match error.problem {
             Problem::Length { .. } if error.offset == srh::SEGMENTS_LEFT => DropReason::SegmentsLeft,
             _ => DropReason::Malformed,
@@ -168,6 +169,9 @@ impl End<'_> {
         }
         let packet = ipv6::Packet::new(&frame.octets()[self.network_at..]).map_err(|_| DropReason::Malformed)?;
         let upper = packet.upper_layer().map_err(|_| DropReason::Malformed)?;
+        if upper.is_fragment {
+            return Err(DropReason::InnerProtocol);
+        }
         let (inner_octets, protocol) = (upper.payload.len(), upper.protocol);
         let end = self.network_at + ipv6::HEADER_OCTETS + packet.payload().len();
         frame.truncate(end);
@@ -192,7 +196,7 @@ impl End<'_> {
     /// Takes the segment routing header out, which stands right behind the IPv6 header.
     fn pop(&self, frame: &mut Frame) -> Result<(), DropReason> {
         let ipv6_end = self.network_at + ipv6::HEADER_OCTETS;
-        if self.srh_at.map(|at| usize::from(at.get())) != Some(ipv6_end) {
+        if self.srh_at.map(|at| usize::from(at.get())) != Some(ipv6::HEADER_OCTETS) {
             return Err(DropReason::Malformed);
         }
         let octets = frame.octets_mut();

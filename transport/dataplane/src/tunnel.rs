@@ -23,6 +23,7 @@ use crate::pipeline::Pipeline;
 use crate::session::{Slot, session_key};
 use crate::sids;
 use crate::tables::SliceSlot;
+use crate::transit;
 
 /// A frame out of a tunnel.
 #[derive(Debug, Clone, Copy)]
@@ -124,7 +125,7 @@ impl Pipeline {
         let Network::Ipv6 { source, destination, octets, srh_at, upper, .. } = outer.network else {
             return Err(refused(DropReason::Malformed));
         };
-        if crate::transit::segments_left(frame, srh_at) != 0 {
+        if transit::segments_left(frame, usize::from(outer.network_at), srh_at) != 0 {
             return Err(refused(DropReason::SegmentsLeft));
         }
         let payload = match (behaviour, upper.protocol) {
@@ -179,7 +180,8 @@ impl Pipeline {
         let refused = |reason| (Some(segment), reason);
         let group = group_of(&stack, *wire).ok_or(refused(DropReason::Malformed))?;
         let (at, payload) = (at + stack.stack_octets(), stack.payload());
-        let octets = payload.len();
+        // What a datagram ends with is the end of the frame; without one, that is the end of all.
+        let octets_max = payload.len();
         let is_layer_3 = self.tables.segments[segment].service == Service::L3;
         let (payload, skip) = match (is_layer_3, payload.first().map_or(0, |octet| octet >> 4)) {
             (true, 4) => (Payload::Ipv4, 0),
@@ -191,7 +193,7 @@ impl Pipeline {
             }
             (false, _) => (Payload::Ethernet, 0),
         };
-        let octets_max = octets - skip;
+        let octets_max = octets_max - skip;
         Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max, payload, endpoint: None })
     }
 

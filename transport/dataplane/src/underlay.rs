@@ -116,7 +116,8 @@ impl Pipeline {
         let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else {
             return Arrival::Plain;
         };
-        if upper.protocol == Protocol::ICMPV6 {
+        if upper.protocol == Protocol::ICMPV6 && ends.1.is_multicast() {
+            // Neighbours ask all who might have an address.
             return Arrival::Plain;
         }
         let is_loopback = self.tables.loopbacks.contains(&ends.1);
@@ -124,7 +125,7 @@ impl Pipeline {
             return self.look_further(frame, &flow);
         }
         if let Network::Ipv6 { srh_at: Some(at), .. } = flow.network
-            && transit::segments_left(frame, Some(at)) != 0
+            && transit::segments_left(frame, usize::from(flow.network_at), Some(at)) != 0
         {
             // The address is no SID (RFC 8754, section 4.3.3).
             return Arrival::Refused(None, DropReason::SegmentsLeft);
@@ -216,41 +217,11 @@ impl Pipeline {
         let mac = self.ports[way.port.get()].mac;
         if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
             self.drop(way, None, DropReason::NotForUs, frame);
-        } else if self.reply(&mut frame, flow, mac) {
+        } else if reply(&mut frame, flow, mac) {
             self.answer(way, frame);
         } else {
             self.drop(way, None, DropReason::NotServed, frame);
         }
-    }
-
-    /// Turns an echo request into its reply, in place (RFC 1122, section 3.2.2.6; RFC 4443, section 4.2), from a MAC
-    /// address of ours. False: it is none.
-    pub(crate) fn reply(&self, frame: &mut Frame, flow: &Flow, mac: Mac) -> bool {
-        let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else { return false };
-        let is_ipv4 = flow.ethertype == EtherType::IPV4;
-        let (at, network_at) = (usize::from(upper.at), usize::from(flow.network_at));
-        let (layer, protocol, (reply, request)) = if is_ipv4 {
-            (Layer::Icmp, Protocol::ICMP, icmp::ECHO)
-        } else {
-            (Layer::Icmpv6, Protocol::ICMPV6, icmp::ECHO_IPV6)
-        };
-        let octets = frame.octets_mut();
-        let Some(body) = octets.get(at..) else { return false };
-        let Ok(message) = Message::new(body, layer) else { return false };
-        if upper.is_fragment || upper.protocol != protocol || message.kind() != request || message.code() != 0 {
-            return false;
-        }
-        let word = |kind: u8| u16::from_be_bytes([kind, 0]);
-        let sum = checksum::update(message.checksum(), word(request), word(reply));
-        octets[at] = reply;
-        octets[at + icmp::CHECKSUM..at + icmp::CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
-        // Addresses change places, which leaves every checksum as it is.
-        let (addresses, width) = if is_ipv4 { (network_at + 12, 4) } else { (network_at + 8, 16) };
-        let (source, destination) = octets[addresses..addresses + 2 * width].split_at_mut(width);
-        source.swap_with_slice(destination);
-        octets.copy_within(6..12, 0);
-        octets[6..12].copy_from_slice(&mac.0);
-        true
     }
 
     fn neighbour_discovery(&mut self, way: &mut Way<'_>, mut frame: Frame, heard: &Heard) {
@@ -335,6 +306,36 @@ impl Pipeline {
     pub(crate) fn touch_learned(&self, segment: SegmentUid, mac: Mac) -> u64 {
         self.remote_macs.touch(remote_key(segment, mac))
     }
+}
+
+/// Turns an echo request into its reply, in place (RFC 1122, section 3.2.2.6; RFC 4443, section 4.2), from a MAC
+/// address of ours. False: it is none.
+pub(crate) fn reply(frame: &mut Frame, flow: &Flow, mac: Mac) -> bool {
+    let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else { return false };
+    let is_ipv4 = flow.ethertype == EtherType::IPV4;
+    let (at, network_at) = (usize::from(upper.at), usize::from(flow.network_at));
+    let (layer, protocol, (reply, request)) = if is_ipv4 {
+        (Layer::Icmp, Protocol::ICMP, icmp::ECHO)
+    } else {
+        (Layer::Icmpv6, Protocol::ICMPV6, icmp::ECHO_IPV6)
+    };
+    let octets = frame.octets_mut();
+    let Some(body) = octets.get(at..) else { return false };
+    let Ok(message) = Message::new(body, layer) else { return false };
+    if upper.is_fragment || upper.protocol != protocol || message.kind() != request || message.code() != 0 {
+        return false;
+    }
+    let word = |kind: u8| u16::from_be_bytes([kind, 0]);
+    let sum = checksum::update(message.checksum(), word(request), word(reply));
+    octets[at] = reply;
+    octets[at + icmp::CHECKSUM..at + icmp::CHECKSUM + 2].copy_from_slice(&sum.to_be_bytes());
+    // Addresses change places, which leaves every checksum as it is.
+    let (addresses, width) = if is_ipv4 { (network_at + 12, 4) } else { (network_at + 8, 16) };
+    let (source, destination) = octets[addresses..addresses + 2 * width].split_at_mut(width);
+    source.swap_with_slice(destination);
+    octets.copy_within(6..12, 0);
+    octets[6..12].copy_from_slice(&mac.0);
+    true
 }
 
 /// The neighbour message in a packet that no router can have passed on (RFC 4861, section 7.1).

@@ -85,7 +85,6 @@ impl Build<'_> {
 
     /// The other edges of a segment, and what leads from them into it.
     pub(super) fn remotes(
-        &self,
         tables: &mut Tables,
         slice: &SliceProgram,
         segment: &SegmentProgram,
@@ -126,7 +125,7 @@ impl Build<'_> {
     }
 
     /// The subnets of a layer-3 slice: those of its circuits here, and those behind other edges.
-    pub(super) fn subnets(&self, slice: &SliceProgram, first: u16) -> Result<Option<Routes<Via>>, CompileError> {
+    pub(super) fn subnets(slice: &SliceProgram, first: u16) -> Result<Option<Routes<Via>>, CompileError> {
         let edges = edges_of(slice);
         let circuits = slice.circuits.iter().zip(first..);
         let here = circuits.flat_map(|(circuit, at)| {

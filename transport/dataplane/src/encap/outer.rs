@@ -106,7 +106,7 @@ impl Outer {
 
     /// Puts it in front; with it the packet fits the path's MTU, which is less than 65,536 octets.
     #[inline]
-    pub(crate) fn push(&self, frame: &mut Frame, inner: &Inner) {
+    pub(crate) fn push(&self, frame: &mut Frame, inner: Inner) {
         #[allow(clippy::cast_possible_truncation, reason = "bounded by the MTU, which has 16 bits")]
         let octets_inside = frame.len() as u16;
         match self {
@@ -159,7 +159,7 @@ impl Inner {
     /// The UDP source port of a tunnel that carries it: 49152 to 65535 (RFC 7348, section 5; RFC 7510, section 3).
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "14 bits are kept")]
-    const fn tunnel_port(&self) -> u16 {
+    const fn tunnel_port(self) -> u16 {
         vxlan::SOURCE_PORT_MIN | (self.hash >> 18) as u16
     }
 }

@@ -69,7 +69,7 @@ impl Shim {
     }
 
     #[inline]
-    pub(super) fn push(&self, frame: &mut Frame, inner: &Inner) {
+    pub(super) fn push(&self, frame: &mut Frame, inner: Inner) {
         match self {
             Self::None => {}
             Self::Vxlan { octets, group } => {

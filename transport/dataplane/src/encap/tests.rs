@@ -38,7 +38,7 @@ fn wrapped(payload: Payload, group: Group, labels: &[u64], encap: &Encap) -> Str
         frame.pull_front(14);
     }
     let (before, room) = (frame.len(), encap.len() + 14 + 4 * labels.len());
-    encap.push(&mut frame, &Inner::new(&flow, payload, group));
+    encap.push(&mut frame, Inner::new(&flow, payload, group));
     let labels: Vec<_> = labels.iter().map(|label| Label::new(*label).unwrap()).collect();
     let link = Link::new(PORT, &labels).unwrap();
     assert_eq!(link.label_octets(), 4 * labels.len());
@@ -215,7 +215,7 @@ fn congestion_marks_are_copied_out() {
             inner[15] = 0x60 | ecn;
             let mut frame = frame(&inner);
             let flow = Flow::parse(frame.octets()).unwrap();
-            encap.push(&mut frame, &Inner::new(&flow, Payload::Ethernet, Group::ROOT));
+            encap.push(&mut frame, Inner::new(&flow, Payload::Ethernet, Group::ROOT));
             let at = frame.octets();
             let class = if class_at == 1 { at[1] } else { at[0] << 4 | at[1] >> 4 };
             assert_eq!(class, 46 << 2 | ecn);

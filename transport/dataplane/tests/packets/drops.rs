@@ -89,6 +89,12 @@ fn cases() -> Vec<Case> {
     };
     let tcp_to_us = frames::ipv6(ROUTER_V6, LOOPBACK_V6, 0, 6, 64, &[0; 20]);
     let elsewhere = frames::ipv6(ROUTER_V6, device(7).ipv6, 0, 59, 64, &[]);
+    let labelled = |label: u32| {
+        let payload = [&frames::label(label, 0, true, 64), &inner()[..]].concat();
+        frames::ethernet(CORE_MAC, ROUTER, None, 0x8847, &payload)
+    };
+    let on_the_way =
+        frames::ipv6(ROUTER_V6, LOOPBACK_V6, 0, 43, 64, &frames::srh(59, 1, &[device(7).ipv6, LOOPBACK_V6], &[]));
     let mut mangled = in_tunnel(EDGE_B, 5_001, &inner());
     *mangled.last_mut().unwrap() ^= 1;
     vec![
@@ -165,6 +171,10 @@ fn cases() -> Vec<Case> {
         Case(Checksum, CORE0, mangled),
         Case(Checksum, CORE0, with(in_tunnel(EDGE_D, 6_001, &inner()), 14 + 8, 63)),
         Case(UnknownVni, CORE0, in_tunnel(EDGE_B, 5_004, &inner())),
+        Case(UnknownLabel, CORE0, labelled(120_001)),
+        Case(ReservedLabel, CORE0, labelled(0)),
+        // A path that should go on over this edge, which is no node on the way.
+        Case(SegmentsLeft, CORE0, frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &on_the_way)),
         // Edge C is one of metering, not of health.
         Case(UnknownRemote, CORE0, in_tunnel(EDGE_C, 5_002, &frame(None, device(9), device(2), b"x"))),
         Case(SourceIsLocal, CORE0, in_tunnel(EDGE_B, 5_001, &frame(None, device(3), one, b"x"))),
@@ -194,8 +204,9 @@ fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
     let mut provoked = BTreeSet::new();
     for Case(reason, port, octets) in cases() {
         let mut rig = world();
-        let before = rig.reading();
+        let (before, other_slice) = (rig.reading(), rig.counted("embb"));
         assert_eq!(rig.put(port, &[octets]), [], "{reason}");
+        assert_eq!(rig.counted("embb"), other_slice, "{reason}");
         let after = rig.reading();
         let counted = |reason| after.ports[port.get()].drops.of(reason) - before.ports[port.get()].drops.of(reason);
         for other in DropReason::ALL {
@@ -203,12 +214,18 @@ fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
         }
         provoked.insert(reason);
     }
-    // Those that need a world of their own have a test each, below.
+    // Those that need a world of their own have a test each: below, or in `leaves`, `srv6`, `mpls` and `transit`.
     provoked.extend(APART);
     assert_eq!(provoked, BTreeSet::from(DropReason::ALL));
 }
 
-const APART: [DropReason; 9] = [
+const APART: [DropReason; 14] = [
+    // By `routed::nobody_but_the_gateway_is_reached_by_its_frame`.
+    DropReason::NotGateway,
+    DropReason::LeafToLeaf,
+    DropReason::InnerProtocol,
+    DropReason::HopLimit,
+    DropReason::NoRoute,
     DropReason::CircuitUnknown,
     DropReason::FloodLimit,
     DropReason::SegmentRateFromAccess,

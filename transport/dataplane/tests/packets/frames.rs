@@ -99,6 +99,20 @@ pub(crate) fn neighbour(kind: u8, target: Ipv6Addr, mac: Option<Mac>) -> Vec<u8>
     message
 }
 
+/// RFC 8754, section 2: the list as it stands, the last segment of the path first.
+pub(crate) fn srh(next: u8, left: u8, list: &[Ipv6Addr], tlvs: &[u8]) -> Vec<u8> {
+    let units = u8::try_from((16 * list.len() + tlvs.len()) / 8).unwrap();
+    let mut header = vec![next, units, 4, left, u8::try_from(list.len() - 1).unwrap(), 0, 0, 0];
+    list.iter().for_each(|segment| header.extend(segment.octets()));
+    header.extend(tlvs);
+    header
+}
+
+/// RFC 3032, section 2.1.
+pub(crate) fn label(label: u32, class: u8, is_bottom: bool, ttl: u8) -> [u8; 4] {
+    (label << 12 | u32::from(class) << 9 | u32::from(is_bottom) << 8 | u32::from(ttl)).to_be_bytes()
+}
+
 /// RFC 7348.
 pub(crate) fn vxlan(vni: u32, frame: &[u8]) -> Vec<u8> {
     [&[0x08, 0, 0, 0][..], &(vni << 8).to_be_bytes(), frame].concat()

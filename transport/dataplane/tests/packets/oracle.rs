@@ -1,30 +1,18 @@
-//! The packet path against a model of it that is slow and plain: random programs, sessions and frames, and for each frame
-//! the same verdict.
+//! The packet path against a model of it: random programs, sessions and frames, and for each frame the same verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+mod model;
 
-use model::program::{Program, Remote};
-use model::{Generation, Mac};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ::model::program::{PathProgram, Program, Remote, ServiceBehaviour, ServiceSid, Steering, Tunnel};
+use ::model::{Generation, Label, Mac, PathId, Sid};
 use proptest::prelude::*;
-use transport_dataplane::{BindError, Binding, DropReason, PortIndex, REMOTE_MAC_AGE, SessionKey};
+use transport_dataplane::{BindError, Binding, PortIndex, REMOTE_MAC_AGE, SessionKey};
 
+use self::model::{Brought, DEVICES, Exit, Model, Over, Sent, Session, Shape, Verdict, is_group, place, vni};
 use crate::frames;
 use crate::rig::*;
-
-/// Where an untagged frame left.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Exit {
-    Access { port: u8, vlan: u16, to: Mac },
-    Tunnel { to: IpAddr, vni: u32 },
-}
-
-/// What became of a frame: where it and its copies left, and why they did not.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Verdict {
-    exits: Vec<Exit>,
-    drops: BTreeMap<DropReason, u64>,
-}
 
 #[derive(Debug, Clone)]
 struct Step {
@@ -44,19 +32,8 @@ enum Action {
     Unbind {
         nth: usize,
     },
-    FromDevice {
-        port: u8,
-        vlan: u16,
-        from: u8,
-        to: u8,
-        honest: bool,
-    },
-    FromTunnel {
-        remote: usize,
-        vni: u32,
-        from: u8,
-        to: u8,
-    },
+    FromDevice(Sent),
+    FromTunnel(Brought),
     /// Runs the program without the segments whose bit is not set.
     Run {
         segments: u16,
@@ -64,12 +41,12 @@ enum Action {
     LongSilence,
 }
 
-/// The shape of a program: for each slice its circuits, and for each of its segments the edges that it has.
-type Shape = Vec<(u8, Vec<Vec<usize>>)>;
-
-fn shape() -> impl Strategy<Value = Shape> {
+fn shape() -> impl Strategy<Value = Vec<Shape>> {
     let edges = proptest::sample::subsequence((0..EDGES.len()).collect::<Vec<_>>(), 0..=EDGES.len());
-    let slice = (1_u8..=3, proptest::collection::vec(edges, 1..=3));
+    let circuits = proptest::collection::vec(any::<bool>(), 1..=3);
+    let over = proptest::sample::select(vec![Over::Vxlan, Over::Srv6, Over::Labels]);
+    let slice = (circuits, proptest::collection::vec(edges, 1..=3), over)
+        .prop_map(|(circuits, segments, over)| Shape { circuits, segments, over });
     proptest::collection::vec(slice, 1..=3)
 }
 
@@ -81,9 +58,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(slice, segment, device, bound)| Action::Bind { slice, segment, device, bound }),
         1 => (0_usize..20).prop_map(|nth| Action::Unbind { nth }),
         12 => from_device
-            .prop_map(|(port, vlan, from, to, honest)| Action::FromDevice { port, vlan, from, to, honest }),
-        6 => (0..EDGES.len(), 5_000_u32..5_010, device, 0..=DEVICES + 1)
-            .prop_map(|(remote, vni, from, to)| Action::FromTunnel { remote, vni, from, to }),
+            .prop_map(|(port, vlan, from, to, honest)| Action::FromDevice(Sent { port, vlan, from, to, honest })),
+        6 => (0..EDGES.len(), 5_000_u32..5_010, 0_u16..3, device, 0..=DEVICES + 1)
+            .prop_map(|(edge, vni, group, from, to)| Action::FromTunnel(Brought { edge, vni, group, from, to })),
         1 => any::<u16>().prop_map(|segments| Action::Run { segments }),
         1 => Just(Action::LongSilence),
     ];
@@ -94,27 +71,30 @@ fn vlan() -> impl Strategy<Value = u16> {
     prop_oneof![6 => 101_u16..=109, 1 => Just(0_u16), 1 => Just(4_000_u16)]
 }
 
-/// VLAN and port of a circuit of a slice.
-fn place(slice: usize, circuit: u8) -> (u8, u16) {
-    (circuit % 2, 101 + u16::try_from(slice).unwrap() * 3 + u16::from(circuit))
-}
-
-fn program(shape: &Shape, segments: u16, generation: u64) -> Program {
+fn program(shape: &[Shape], segments: u16, generation: u64) -> Program {
     let mut program = reference();
     program.generation = Generation::new(generation);
+    // To each edge a path by routes, one by SIDs and one by labels, all without nodes to be passed.
+    program.content.paths = (0_u16..).zip(EDGES).flat_map(|(at, edge)| paths(usize::from(at), edge)).collect();
     program.content.slices.clear();
-    for (number, (circuits, wanted)) in shape.iter().enumerate() {
+    for (number, Shape { circuits, segments: wanted, over }) in shape.iter().enumerate() {
         let name = format!("slice{number}");
-        let circuits = (0..*circuits).map(|circuit_number| {
-            let (port, vlan) = place(number, circuit_number);
-            circuit(&format!("sdp{circuit_number}"), &format!("access{port}"), Some(vlan.into()))
+        let circuits = (0_u8..).zip(circuits).map(|(at, leaf)| {
+            let (port, vlan) = place(number, at);
+            let base = circuit(&format!("sdp{at}"), &format!("access{port}"), Some(vlan.into()));
+            ::model::program::Circuit { leaf: *leaf, ..base }
         });
         let circuits = circuits.collect();
         let segments = wanted.iter().enumerate().filter(|(at, _)| segments >> (3 * number + at) & 1 == 1);
         let segments = segments.map(|(at, edges)| {
-            let remotes: Vec<Remote> =
-                edges.iter().map(|edge| remote(["edge-b", "edge-c"][*edge], vni(number, at).into())).collect();
-            segment(&name, &format!("segment{at}"), vni(number, at).into(), remotes)
+            let vni = vni(number, at);
+            let remotes = edges.iter().map(|edge| remote_over(*over, *edge, vni)).collect();
+            let mut segment = segment(&name, &format!("segment{at}"), vni.into(), remotes);
+            if *over == Over::Srv6 {
+                let ours = |behaviour, all| ServiceSid { sid: Sid::new(sid(HERE, vni, all, 0)).unwrap(), behaviour };
+                segment.sids = vec![ours(ServiceBehaviour::Dt2u, false), ours(ServiceBehaviour::Dt2m, true)];
+            }
+            segment
         });
         let segments = segments.collect();
         program.content.slices.push(slice(&name, circuits, segments));
@@ -122,184 +102,63 @@ fn program(shape: &Shape, segments: u16, generation: u64) -> Program {
     program
 }
 
-fn vni(slice: usize, segment: usize) -> u32 {
-    5_000 + u32::try_from(3 * slice + segment).unwrap()
+fn paths(edge: usize, address: IpAddr) -> Vec<PathProgram> {
+    let steerings = [Steering::Ip, Steering::Srv6(vec![]), Steering::Mpls(vec![])];
+    let of = |(id, steering)| PathProgram { id: PathId::new(id).unwrap(), steering, ..path(NAMES[edge], address) };
+    (1_u64..).zip(steerings).map(of).collect()
 }
 
-/// The model.
-#[derive(Debug)]
-struct Model {
-    shape: Shape,
-    /// Whether a segment runs, and since which run.
-    running: BTreeMap<(usize, usize), u64>,
-    sessions: BTreeMap<(usize, u8), Session>,
-    learned: BTreeMap<(usize, usize, u8), (usize, u64)>,
-}
-
-#[derive(Debug, Clone)]
-struct Session {
-    segment: usize,
-    /// The run in which the segment began.
-    since: u64,
-    bound: bool,
-    circuit: Option<u8>,
-}
-
-impl Model {
-    fn new(shape: Shape) -> Self {
-        let mut model = Self { shape, running: BTreeMap::new(), sessions: BTreeMap::new(), learned: BTreeMap::new() };
-        model.run(u16::MAX, 1);
-        model
-    }
-
-    fn run(&mut self, segments: u16, generation: u64) {
-        for (slice, (_, wanted)) in self.shape.iter().enumerate() {
-            for at in 0..wanted.len() {
-                if segments >> (3 * slice + at) & 1 == 1 {
-                    self.running.entry((slice, at)).or_insert(generation);
-                } else {
-                    self.running.remove(&(slice, at));
-                    self.learned.retain(|(s, g, _), _| (*s, *g) != (slice, at));
-                }
-            }
-        }
-    }
-
-    fn is_alive(&self, slice: usize, session: &Session) -> bool {
-        self.running.get(&(slice, session.segment)) == Some(&session.since)
-    }
-
-    /// The circuit of a slice at a port and VLAN.
-    fn circuit(&self, port: u8, vlan: u16) -> Option<(usize, u8)> {
-        let slices = self.shape.iter().enumerate();
-        slices
-            .flat_map(|(slice, (circuits, _))| (0..*circuits).map(move |circuit| (slice, circuit)))
-            .find(|(slice, circuit)| place(*slice, *circuit) == (port, vlan))
-    }
-
-    fn circuit_of(&self, slice: usize, session: &Session) -> Option<u8> {
-        session.circuit.or((self.shape[slice].0 == 1).then_some(0))
-    }
-
-    fn deliver(&self, slice: usize, to: u8, from: Option<u8>, verdict: &mut Verdict) {
-        let session = &self.sessions[&(slice, to)];
-        match self.circuit_of(slice, session) {
-            None => verdict.drop(DropReason::CircuitUnknown),
-            Some(circuit) if Some(circuit) == from => verdict.drop(DropReason::Hairpin),
-            Some(circuit) => {
-                let (port, vlan) = place(slice, circuit);
-                verdict.exits.push(Exit::Access { port, vlan, to: device(to).mac });
-            }
-        }
-    }
-
-    fn flood_here(&self, slice: usize, segment: usize, sender: u8, from: Option<u8>, verdict: &mut Verdict) -> usize {
-        let mut copies = 0;
-        for ((of, number), session) in &self.sessions {
-            let here = *of == slice && session.segment == segment && self.is_alive(slice, session);
-            let same_circuit = from.is_some() && self.circuit_of(slice, session) == from;
-            if here && *number != sender && !same_circuit {
-                copies += 1;
-                self.deliver(slice, *number, from, verdict);
-            }
-        }
-        copies
-    }
-
-    fn device_sends(&mut self, now: u64, action: (u8, u16, u8, u8, bool)) -> Verdict {
-        let (port, vlan, from, to, honest) = action;
-        let mut verdict = Verdict::default();
-        let Some((slice, circuit)) = self.circuit(port, vlan) else {
-            let used = (0..self.shape.len()).any(|slice| (0..self.shape[slice].0).any(|at| place(slice, at).0 == port));
-            return verdict.dropped(if used { DropReason::NoCircuit } else { DropReason::PortUnused });
-        };
-        let alive = self.sessions.get(&(slice, from)).filter(|session| self.is_alive(slice, session)).cloned();
-        let Some(session) = alive else {
-            return verdict.dropped(DropReason::Unauthenticated);
-        };
-        if session.circuit.is_some_and(|before| before != circuit) {
-            return verdict.dropped(DropReason::OtherCircuit);
-        }
-        if session.bound && !honest {
-            return verdict.dropped(DropReason::SourceAddress);
-        }
-        self.sessions.get_mut(&(slice, from)).unwrap().circuit = Some(circuit);
-        let edges = &self.shape[slice].1[session.segment];
-        let tunnel = |edge: usize| Exit::Tunnel { to: EDGES[edge], vni: vni(slice, session.segment) };
-        if is_group(to) {
-            let copies = self.flood_here(slice, session.segment, from, Some(circuit), &mut verdict);
-            verdict.exits.extend(edges.iter().map(|edge| tunnel(*edge)));
-            if copies == 0 && edges.is_empty() {
-                verdict.drop(DropReason::NoDestination);
-            }
-            return verdict;
-        }
-        if let Some(other) = self.sessions.get(&(slice, to)) {
-            if other.segment != session.segment || !self.is_alive(slice, other) {
-                return verdict.dropped(DropReason::CrossSegment);
-            }
-            self.deliver(slice, to, Some(circuit), &mut verdict);
-            return verdict;
-        }
-        match self.learned.get(&(slice, session.segment, to)) {
-            Some((edge, seen)) if now - seen < REMOTE_MAC_AGE.0 => verdict.exits.push(tunnel(*edge)),
-            _ if edges.is_empty() => verdict.drop(DropReason::NoDestination),
-            _ => verdict.exits.extend(edges.iter().map(|edge| tunnel(*edge))),
-        }
-        verdict
-    }
-
-    fn tunnel_brings(&mut self, now: u64, edge: usize, tunnel: u32, from: u8, to: u8) -> Verdict {
-        let mut verdict = Verdict::default();
-        let running = self.running.keys().find(|(slice, at)| vni(*slice, *at) == tunnel).copied();
-        let Some((slice, segment)) = running else {
-            return verdict.dropped(DropReason::UnknownVni);
-        };
-        if !self.shape[slice].1[segment].contains(&edge) {
-            return verdict.dropped(DropReason::UnknownRemote);
-        }
-        if self.sessions.contains_key(&(slice, from)) {
-            return verdict.dropped(DropReason::SourceIsLocal);
-        }
-        self.learned.insert((slice, segment, from), (edge, now));
-        if is_group(to) {
-            self.flood_here(slice, segment, from, None, &mut verdict);
-            return verdict;
-        }
-        match self.sessions.get(&(slice, to)) {
-            None => verdict.drop(DropReason::NoDestination),
-            Some(session) if session.segment != segment || !self.is_alive(slice, session) => {
-                verdict.drop(DropReason::CrossSegment);
-            }
-            Some(_) => self.deliver(slice, to, None, &mut verdict),
-        }
-        verdict
+fn remote_over(over: Over, edge: usize, vni: u32) -> Remote {
+    let base = Remote { group: true, ..remote(NAMES[edge], vni.into()) };
+    let by = |id: u64, tunnel| Remote { working: PathId::new(id).unwrap(), tunnel, ..base.clone() };
+    let sid = |all| Sid::new(sid(edge, vni, all, 0)).unwrap();
+    let (to, from) =
+        (Label::new(label(edge, vni).into()).unwrap(), Label::new(label(HERE + edge, vni).into()).unwrap());
+    match over {
+        Over::Vxlan => base,
+        Over::Srv6 => by(2, Tunnel::Srv6 { unicast: sid(false), flood: sid(true) }),
+        Over::Labels => by(3, Tunnel::Mpls { to, from, control_word: false, flow_label: false }),
     }
 }
 
-impl Verdict {
-    fn drop(&mut self, reason: DropReason) {
-        *self.drops.entry(reason).or_default() += 1;
-    }
-
-    fn dropped(mut self, reason: DropReason) -> Self {
-        self.drop(reason);
-        self
-    }
-
-    fn sorted(mut self) -> Self {
-        self.exits.sort();
-        self
-    }
+/// The SID of a segment at an edge.
+fn sid(edge: usize, vni: u32, all: bool, group: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, u16::try_from(edge).unwrap(), u16::from(all), 0, 0, 0, u16::try_from(vni).unwrap(), group)
 }
 
-const fn is_group(to: u8) -> bool {
-    to > DEVICES
+/// The label of a segment at an edge; above those, what we have given out to an edge.
+fn label(edge: usize, vni: u32) -> u32 {
+    u32::try_from(edge).unwrap() * 10_000 + vni
 }
 
-/// Number `DEVICES` has no session ever; those above are everybody.
 fn destination(to: u8) -> Device {
     if is_group(to) { Device { mac: frames::BROADCAST, ..device(255) } } else { device(to) }
+}
+
+/// A frame from another edge, over what carries its segment.
+fn brought(over: Over, brought: Brought) -> Vec<u8> {
+    let Brought { edge, vni, group, from, to } = brought;
+    let inner = frame(None, device(from), destination(to), b"payload");
+    let (ethertype, packet) = match over {
+        Over::Vxlan => {
+            let mut payload = frames::vxlan(vni, &inner);
+            payload[0] |= 0x80;
+            payload[2..4].copy_from_slice(&group.to_be_bytes());
+            frames::datagram((EDGES[edge], 50_000), (LOOPBACK_V6.into(), 4_789), 0, &payload)
+        }
+        Over::Srv6 => {
+            let IpAddr::V6(source) = EDGES[edge] else { panic!() };
+            (0x86dd, frames::ipv6(source, sid(HERE, vni, is_group(to), group), 0, 143, 64, &inner))
+        }
+        Over::Labels => {
+            let labels = [
+                frames::label(label(HERE + edge, vni), 0, false, 64),
+                frames::label(GROUPS + u32::from(group), 0, true, 1),
+            ];
+            (0x8847, [&labels.concat(), &inner[..]].concat())
+        }
+    };
+    frames::ethernet(CORE_MAC, ROUTER, None, ethertype, &packet)
 }
 
 /// What the pipeline did with a frame.
@@ -313,16 +172,38 @@ fn observe(rig: &mut Rig, port: PortIndex, octets: Vec<u8>) -> Verdict {
 
 fn exit(port: PortIndex, octets: &[u8]) -> Exit {
     if port == CORE0 {
-        let to = IpAddr::from(<[u8; 16]>::try_from(&octets[38..54]).unwrap());
-        return Exit::Tunnel { to, vni: u32::from_be_bytes([0, octets[66], octets[67], octets[68]]) };
+        return tunnel_exit(octets);
     }
     assert_eq!(octets[12..14], [0x81, 0]);
     let vlan = u16::from_be_bytes([octets[14], octets[15]]);
     Exit::Access { port: port.0, vlan, to: Mac(octets[..6].try_into().unwrap()) }
 }
 
-const DEVICES: u8 = 12;
+/// Labels, a UDP packet, or one to a SID.
+fn tunnel_exit(octets: &[u8]) -> Exit {
+    let half = |at: usize| u16::from_be_bytes([octets[at], octets[at + 1]]);
+    if half(12) == 0x8847 {
+        let label = |at: usize| u32::from_be_bytes(octets[at..at + 4].try_into().unwrap()) >> 12;
+        let group = u16::try_from(label(18) - GROUPS).unwrap();
+        let edge = usize::try_from(label(14) / 10_000).unwrap();
+        return Exit::Tunnel { edge, vni: label(14) % 10_000, group, is_for_all: false };
+    }
+    if octets[20] == 143 {
+        let (edge, is_for_all) = (usize::from(half(40)), half(42) == 1);
+        return Exit::Tunnel { edge, vni: half(50).into(), group: half(52), is_for_all };
+    }
+    let to = IpAddr::from(<[u8; 16]>::try_from(&octets[38..54]).unwrap());
+    let edge = EDGES.iter().position(|edge| *edge == to).unwrap();
+    let vni = u32::from_be_bytes([0, octets[66], octets[67], octets[68]]);
+    Exit::Tunnel { edge, vni, group: half(64), is_for_all: false }
+}
+
 const EDGES: [IpAddr; 2] = [EDGE_B, EDGE_C];
+const NAMES: [&str; 2] = ["edge-b", "edge-c"];
+/// This edge, after the others.
+const HERE: usize = EDGES.len();
+/// The label of group 0.
+const GROUPS: u32 = 0x1_0000;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
@@ -379,17 +260,16 @@ proptest! {
                     rig.now.0 += REMOTE_MAC_AGE.0 / 2;
                     continue;
                 }
-                Action::FromDevice { port, vlan, from, to, honest } => {
+                Action::FromDevice(sent) => {
+                    let Sent { port, vlan, from, to, honest } = sent;
                     let sender = if honest { device(from) } else { Device { ipv4: device(200).ipv4, ..device(from) } };
                     let tag = (vlan != 0).then_some(vlan);
                     let octets = frame(tag, sender, destination(to), b"payload");
-                    let expected = model.device_sends(now, (port, vlan, from, to, honest));
-                    (expected, observe(&mut rig, PortIndex(port), octets))
+                    (model.device_sends(now, sent), observe(&mut rig, PortIndex(port), octets))
                 }
-                Action::FromTunnel { remote, vni, from, to } => {
-                    let inner = frame(None, device(from), destination(to), b"payload");
-                    let octets = in_tunnel(EDGES[remote], vni, &inner);
-                    (model.tunnel_brings(now, remote, vni, from, to), observe(&mut rig, CORE0, octets))
+                Action::FromTunnel(frame) => {
+                    let octets = brought(model.over(frame.vni), frame);
+                    (model.tunnel_brings(now, frame), observe(&mut rig, CORE0, octets))
                 }
             };
             prop_assert_eq!(done.sorted(), expected.sorted());

@@ -64,14 +64,20 @@ impl Rig {
     }
 
     pub(crate) fn with_room(program: Program, sessions_max: usize) -> Self {
+        Self::on(&PORTS, program, sessions_max)
+    }
+
+    /// A node with other ports.
+    pub(crate) fn on(ports: &[(&str, Mac)], program: Program, sessions_max: usize) -> Self {
         let ports: Vec<_> =
-            PORTS.iter().map(|(name, mac)| PortSpec { name: name.parse().unwrap(), mac: *mac }).collect();
+            ports.iter().map(|(name, mac)| PortSpec { name: name.parse().unwrap(), mac: *mac }).collect();
         let mut compiler = Compiler::new(ports.clone()).unwrap();
+        let count = ports.len();
         let now = Nanos(5_000_000_000);
         let tables = compiler.compile(&program, now).unwrap();
         let mut pipeline = Pipeline::new(Config { ports, sessions_max, clock: StampClock::FREE });
         pipeline.swap(tables);
-        let (pool, outputs) = (FramePool::new(BUFFERS), Outputs::new(PORTS.len()));
+        let (pool, outputs) = (FramePool::new(BUFFERS), Outputs::new(count));
         Self { pipeline, compiler, pool, outputs, now, program }
     }
 
@@ -120,7 +126,7 @@ impl Rig {
     /// What waits to leave.
     pub(crate) fn drain(&mut self) -> Vec<Left> {
         let mut left = Vec::new();
-        for port in (0..PORTS.len()).map(|at| PortIndex(u8::try_from(at).unwrap())) {
+        for port in (0..self.reading().ports.len()).map(|at| PortIndex(u8::try_from(at).unwrap())) {
             for frame in self.outputs.queue(port).drain(..) {
                 left.push((port, frame.octets().to_vec()));
                 self.pool.give(frame);
@@ -142,6 +148,14 @@ impl Rig {
 
     pub(crate) fn reading(&self) -> Reading {
         self.pipeline.read()
+    }
+
+    /// All that is counted for a slice and its segments.
+    pub(crate) fn counted(&self, slice: &str) -> String {
+        let Reading { slices, segments, .. } = self.pipeline.read();
+        let segments = segments.iter().filter(|segment| segment.id.slice.as_str() == slice).collect::<Vec<_>>();
+        let slice = slices.iter().find(|of| of.slice.as_str() == slice).unwrap();
+        format!("{slice:#?} {segments:#?}")
     }
 
     pub(crate) fn segment(&self, name: &str) -> SegmentReading {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use model::Generation;
+use model::program::Tunnel;
+use model::{Generation, Label};
 use transport_dataplane::{DropReason, Nanos, REMOTE_MAC_AGE, Traffic};
 
 use crate::frames;
@@ -84,6 +85,23 @@ fn what_was_learned_is_not_believed_after_the_edges_of_the_segment_have_changed(
     // A tunnel from the edge that has gone is refused.
     assert_eq!(rig.put(CORE0, &[in_tunnel(EDGE_B, 5_001, &frame(None, far, one, b"x"))]), []);
     assert_eq!(rig.drops(CORE0), [(DropReason::UnknownRemote, 1)]);
+}
+
+#[test]
+fn a_segment_may_have_one_edge_over_vxlan_and_another_over_labels() {
+    let mut program = reference();
+    let (to, from) = (Label::new(110_001).unwrap(), Label::new(120_001).unwrap());
+    let labels = Tunnel::Mpls { to, from, control_word: false, flow_label: false };
+    program.content.slices[1].segments[0].remotes[1].tunnel = labels;
+    let mut rig = Rig::with(program);
+    rig.introduce_router();
+    rig.admit("iot", "metering", device(1));
+    assert_eq!(rig.put(ACCESS0, &[from_city(device(1), device(9), b"x")]).len(), 2);
+    let hello = frame(None, device(9), device(1), b"hello");
+    assert_eq!(rig.put(CORE0, &[in_tunnel(EDGE_B, 5_001, &hello)]).len(), 1);
+    let payload = [&frames::label(120_001, 0, true, 64), &hello[..]].concat();
+    let (ethertype, packet) = frames::datagram((EDGE_C, 50_000), (LOOPBACK_V6.into(), 6_635), 0, &payload);
+    assert_eq!(rig.put(CORE0, &[frames::ethernet(CORE_MAC, ROUTER, None, ethertype, &packet)]).len(), 1);
 }
 
 #[test]
