@@ -5,7 +5,11 @@
 
 mod capture;
 mod cores;
+mod far_ends;
+mod kernel;
 mod matrix;
+mod ovs;
 mod program;
+mod survival;
 mod traffic;
 mod world;

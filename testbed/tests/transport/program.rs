@@ -63,18 +63,7 @@ pub(crate) struct Plan {
     /// Are frames over labels preceded by a control word, and have they a flow label?
     pub(crate) pseudowire: bool,
     pub(crate) probes: Option<ProbeProgram>,
-    /// Is the far end an edge of ours? Others know fewer behaviours.
-    pub(crate) far: Far,
     pub(crate) mtu: u16,
-}
-
-/// What the other edge is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Far {
-    Ours,
-    /// Knows SIDs for IPv4 and for IPv6, none for both.
-    Linux,
-    Ovs,
 }
 
 impl Service {
@@ -204,13 +193,13 @@ impl Plan {
     /// Between two edges of ours.
     pub(crate) const fn ours(service: Service, transport: Transport, way: Way) -> Self {
         let probes = Some(ProbeProgram { interval_nanos: 100_000_000, losses_max: 3, answers_min: 10 });
-        Self { service, transport, way, group: true, pseudowire: true, probes, far: Far::Ours, mtu: CORE_MTU }
+        Self { service, transport, way, group: true, pseudowire: true, probes, mtu: CORE_MTU }
     }
 
     /// Between an edge of ours and something else, which answers no probes.
-    pub(crate) const fn foreign(service: Service, transport: Transport, far: Far) -> Self {
-        let ours = Self::ours(service, transport, Way::Routes);
-        Self { group: false, pseudowire: false, probes: None, far, ..ours }
+    pub(crate) const fn foreign(service: Service, transport: Transport, way: Way) -> Self {
+        let ours = Self::ours(service, transport, way);
+        Self { group: false, pseudowire: false, probes: None, ..ours }
     }
 
     /// The program of an edge.
