@@ -123,15 +123,15 @@ pub(crate) fn far_end_vxlan(world: &World, ovs: &Ovs, group: bool) {
     let mac = mac(world, side.edge(), "core1");
     ovs.vsctl(&format!("set bridge br-core other-config:hwaddr={mac}"));
     let (loopback, near) = (side.loopback(), side.other().loopback());
+    // The next hop asks the kernel; the one address of the bridge is the source of what leaves by the tunnel.
     world
         .space(side.edge())
         .script(&format!(
-            "sysctl -qw net.ipv6.conf.core1.disable_ipv6=1
-             sysctl -qw net.ipv6.conf.br-core.disable_ipv6=0
+            "sysctl -qw net.ipv6.conf.core1.disable_ipv6=0 net.ipv6.conf.br-core.disable_ipv6=0
+             ip -6 addr replace {own}/64 dev core1 nodad
              ip link set br-core up
-             ip -6 addr add {own}/64 dev br-core nodad
              ip -6 addr add {loopback}/128 dev br-core nodad
-             ip -6 route add {near}/128 via {core} dev br-core"
+             ip -6 route add {near}/128 via {core} dev br-core onlink"
         ))
         .unwrap();
     ovs.bridge("br-slice", &["access0"]);
@@ -164,11 +164,10 @@ pub(crate) fn far_end_mpls(world: &World, ovs: &Ovs, service: Service, families:
     ovs.bridge("br0", &["core1", "access0"]);
     let out = hand_over(world, side.edge(), "core1");
     let (label, to, way) = (side.label().get(), side.other().label().get(), core_label(2, side.other()).get());
-    let labels = |protocol: &str| {
-        format!(
-            "{protocol}set_field:{to}->mpls_label,set_mpls_ttl:64,push_mpls:0x8847,set_field:{way}->mpls_label,\
-             set_mpls_ttl:64"
-        )
+    // The label that edge-a has given out, and on top of it the one that leads there.
+    let labels = |push: &str| {
+        let one = |label: u32| format!("{push},set_field:{label}->mpls_label,set_mpls_ttl:64");
+        format!("{},{}", one(to), one(way))
     };
     let mut flows = vec!["priority=0,actions=drop".to_owned()];
     let arrived = format!("priority=10,in_port=core1,mpls,mpls_label={label},mpls_bos=1");
@@ -181,7 +180,7 @@ pub(crate) fn far_end_mpls(world: &World, ovs: &Ovs, service: Service, families:
         ));
         flows.push(format!(
             "priority=10,in_port=access0,{kind},eth_dst={gateway},actions=dec_ttl,{},{out}",
-            labels("push_mpls:0x8847,")
+            labels("push_mpls:0x8847")
         ));
         // Nobody answers for the gateway here.
         let (v4, v6) = side.gateways();
@@ -191,10 +190,7 @@ pub(crate) fn far_end_mpls(world: &World, ovs: &Ovs, service: Service, families:
         }
     } else {
         flows.push(format!("{arrived},actions=decap(),decap(packet_type(ns=0,type=0)),output:access0"));
-        flows.push(format!(
-            "priority=10,in_port=access0,actions=encap(mpls),{},encap(ethernet),{out}",
-            labels("")
-        ));
+        flows.push(format!("priority=10,in_port=access0,actions={},encap(ethernet),{out}", labels("encap(mpls)")));
     }
     ovs.flows("br0", &flows);
 }
