@@ -9,7 +9,8 @@ use crate::program::{DSCP, Plan, Service, Side, TRAFFIC_CLASS, Transport, VNI, c
 
 /// Compares what the two read, and with what the plan asks for on its way over both core nodes.
 pub(crate) fn check(file: &Path, plan: &Plan) -> Result<(), String> {
-    let read = lines(file)?;
+    let is_framed = plan.service != Service::L3 && matches!(plan.transport, Transport::Mpls | Transport::MplsUdp);
+    let read = lines(file, is_framed)?;
     let mut found: BTreeSet<String> = read.iter().filter_map(|line| without_flow(line)).collect();
     let kinds: BTreeSet<String> = found.iter().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect();
     found.retain(|line| !matches!(line.split('\t').next(), Some("probe" | "reply")));
@@ -25,9 +26,10 @@ pub(crate) fn check(file: &Path, plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// The frames that carry something of a slice: number, kind and fields. An error says how the two differ.
-pub(crate) fn lines(file: &Path) -> Result<BTreeSet<String>, String> {
-    let [by_tshark, by_scapy] = [by_tshark(file), by_scapy(file)];
+/// The frames that carry something of a slice: number, kind and fields. Labels of services lead to frames, or to packets.
+/// An error says how the two differ.
+pub(crate) fn lines(file: &Path, is_framed: bool) -> Result<BTreeSet<String>, String> {
+    let [by_tshark, by_scapy] = [by_tshark(file, is_framed), by_scapy(file)];
     if by_tshark == by_scapy {
         return Ok(by_tshark);
     }
@@ -50,29 +52,29 @@ pub(crate) fn scapy(script: &str) -> Command {
     command
 }
 
-fn by_tshark(file: &Path) -> BTreeSet<String> {
-    // What is below our labels is not to be seen from the packet (RFC 4928), so it is told which ones lead to frames.
+fn by_tshark(file: &Path, is_framed: bool) -> BTreeSet<String> {
+    if !is_framed {
+        return read(file, "frame", &[]);
+    }
+    // What is below a label is not to be seen from the packet (RFC 4928), so it is told which ones lead to frames.
     let [a, c] = Side::BOTH.map(|side| side.label().get());
     let service = format!("(mpls.label == {a} || mpls.label == {c})");
-    let frames = ["-d", "mpls.label==16-1048575,pwethcw", "-Y", &format!("{service} && pweth")].map(str::to_owned);
-    let others = ["-Y", &format!("!{service} || mpls && (ip || ipv6) && !pweth")].map(str::to_owned);
-    let mut found = BTreeSet::new();
-    for more in [&frames[..], &others[..]] {
-        let mut arguments = vec!["-c", FRAMES, "-d", "udp.port==862,twamp.test", "-T", "fields", "-E", "occurrence=a"];
-        arguments.extend(more.iter().map(String::as_str));
-        arguments.extend(FIELDS.iter().flat_map(|field| ["-e", field]));
-        let said = tshark(file, &arguments);
-        for line in said.lines() {
-            let values: Vec<&str> = line.split('\t').collect();
-            let frame = Frame(&values);
-            let labelled = more.len() == frames.len();
-            if let Some(found_here) = frame.fields(labelled) {
-                let line = format!("{}\t{}", frame.all("frame.number"), found_here.join("\t"));
-                found.insert(line.trim_end().to_owned());
-            }
-        }
-    }
-    found
+    let frames = read(file, &service, &["-d", "mpls.label==16-1048575,pwethcw"]);
+    frames.into_iter().chain(read(file, &format!("!{service}"), &[])).collect()
+}
+
+fn read(file: &Path, filter: &str, more: &[&str]) -> BTreeSet<String> {
+    let mut arguments = vec!["-c", FRAMES, "-d", "udp.port==862,twamp.test", "-T", "fields", "-E", "occurrence=a"];
+    arguments.extend(["-Y", filter].iter().chain(more));
+    arguments.extend(FIELDS.iter().flat_map(|field| ["-e", field]));
+    let said = tshark(file, &arguments);
+    let line = |line: &str| {
+        let values: Vec<&str> = line.split('\t').collect();
+        let frame = Frame(&values);
+        let fields = frame.fields()?;
+        Some(format!("{}\t{}", frame.all("frame.number"), fields.join("\t")).trim_end().to_owned())
+    };
+    said.lines().filter_map(line).collect()
 }
 
 /// The fields of a frame, as tshark prints them.
@@ -96,7 +98,7 @@ impl Frame<'_> {
     }
 
     /// What it carries, in the order of the script that reads by Scapy.
-    fn fields(&self, is_framed: bool) -> Option<Vec<String>> {
+    fn fields(&self) -> Option<Vec<String>> {
         let has = |field: &str| !self.all(field).is_empty();
         let first = |field: &str| self.first(field);
         let outer = || ["ipv6.src", "ipv6.dst", "ipv6.tclass", "ipv6.flow", "ipv6.hlim"].map(first);
@@ -121,7 +123,7 @@ impl Frame<'_> {
         if has("mpls.label") {
             let in_udp = first("udp.dstport") == "6635";
             let mut stack = ["mpls.label", "mpls.exp", "mpls.bottom", "mpls.ttl"].map(|field| self.all(field)).to_vec();
-            stack.push(if is_framed { first("pweth.cw.sequence_number") } else { String::new() });
+            stack.push(first("pweth.cw.sequence_number"));
             return kind(if in_udp { "mpls-udp" } else { "mpls" }, stack);
         }
         if has("vxlan.vni") {

@@ -80,7 +80,7 @@ fn deliver(world: &World, service: Service, transport: Transport, destination: I
         assert_eq!(arrived, wanted, "{service} over {transport} to {destination}: {}", row[2]);
     }
     let (replies, _) = replies.finish();
-    let answered = lines(&replies).unwrap().iter().any(|line| line.contains("\treply\t") && line.contains("\t4242\t"));
+    let answered = lines(&replies, false).unwrap().iter().any(|line| line.contains("\treply\t") && line.contains("\t4242\t"));
     assert!(answered, "{service} over {transport}: Scapy's probe was not answered");
 }
 
@@ -118,7 +118,7 @@ fn gateways_say_what_is_too_big_and_what_has_come_too_far() {
     }
     let (told, _) = told.finish();
     assert_eq!(malformed(&told), [""; 0]);
-    let kinds: Vec<String> = lines(&told).unwrap().iter().map(|line| line.split('\t').skip(1).collect()).collect();
+    let kinds: Vec<String> = lines(&told, false).unwrap().iter().map(|line| line.split('\t').skip(1).collect()).collect();
     for expected in [format!("too-big{FITS}"), "time-exceeded0".to_owned()] {
         assert_eq!(kinds.iter().filter(|kind| **kind == expected).count(), 2, "{expected} of {kinds:?}");
     }
@@ -156,7 +156,7 @@ fn tshark_and_scapy_read_gtp_u_as_it_was_meant() {
     }
     capture.finish().unwrap();
     assert_eq!(malformed(&file), [""; 0]);
-    assert_eq!(lines(&file).unwrap(), expected);
+    assert_eq!(lines(&file, false).unwrap(), expected);
 }
 
 /// Of an MTU of 1,500 less VXLAN over IPv6 (40, 8 and 8 octets) and the frame's own header.

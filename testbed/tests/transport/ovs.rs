@@ -6,7 +6,7 @@ use std::process::Command;
 
 use testbed::netns::Running;
 
-use crate::program::{Service, Side, VNI, Way, core_label, towards};
+use crate::program::{Service, Side, TRAFFIC_CLASS, VNI, Way, core_label, towards};
 use crate::traffic::Families;
 use crate::world::{PATIENCE, World, until};
 
@@ -83,14 +83,17 @@ pub(crate) fn core(world: &mut World, number: u8) -> Ovs {
         let out = hand_over(world, &node, &port);
         let label = core_label(number, side).get();
         let is_last = port != other;
-        let labelled = format!("priority=10,mpls,mpls_label={label}");
-        if is_last {
-            // What is below a label is not in it: labels, or an IPv6 packet for the edge itself.
-            flows.push(format!("{labelled},mpls_bos=0,actions=pop_mpls:0x8847,{out}"));
-            flows.push(format!("{labelled},mpls_bos=1,actions=pop_mpls:0x86dd,{out}"));
-        } else {
-            let next = core_label(3 - number, side).get();
-            flows.push(format!("{labelled},actions=set_field:{next}->mpls_label,dec_mpls_ttl,{out}"));
+        // Where it swaps, Open vSwitch writes the whole entry, without looking at the class and at the end of the stack
+        // of the packets that follow; so there are flows for each.
+        for (class, bottom) in [(TRAFFIC_CLASS, 0), (TRAFFIC_CLASS, 1), (PROBE_CLASS, 0), (PROBE_CLASS, 1)] {
+            let labelled = format!("priority=10,mpls,mpls_label={label},mpls_tc={class},mpls_bos={bottom}");
+            let act = match (is_last, bottom) {
+                (false, _) => format!("set_field:{}->mpls_label,dec_mpls_ttl", core_label(3 - number, side).get()),
+                // What is below a label is not in it: labels, or an IPv6 packet for the edge itself.
+                (true, 0) => "pop_mpls:0x8847".to_owned(),
+                (true, _) => "pop_mpls:0x86dd".to_owned(),
+            };
+            flows.push(format!("{labelled},actions={act},{out}"));
         }
         flows.push(format!("priority=10,ipv6,ipv6_dst={},actions=dec_ttl,{out}", side.loopback()));
     }
@@ -114,7 +117,7 @@ fn mac(world: &World, node: &str, port: &str) -> String {
     world.space(node).run(&["cat", &format!("/sys/class/net/{port}/address")]).unwrap().trim().to_owned()
 }
 
-/// Makes edge-c an Open vSwitch with a VXLAN port.
+/// Makes edge-c an Open vSwitch with a VXLAN port. Its tunnels begin at the address that is next to the next hop.
 pub(crate) fn far_end_vxlan(world: &World, ovs: &Ovs, group: bool) {
     let side = Side::C;
     let (own, core) = side.link(2);
@@ -122,23 +125,21 @@ pub(crate) fn far_end_vxlan(world: &World, ovs: &Ovs, group: bool) {
     ovs.vsctl("set bridge br-core fail-mode=standalone");
     let mac = mac(world, side.edge(), "core1");
     ovs.vsctl(&format!("set bridge br-core other-config:hwaddr={mac}"));
-    let (loopback, near) = (side.loopback(), side.other().loopback());
-    // The next hop asks the kernel; the one address of the bridge is the source of what leaves by the tunnel.
+    let near = side.other().loopback();
     world
         .space(side.edge())
         .script(&format!(
-            "sysctl -qw net.ipv6.conf.core1.disable_ipv6=0 net.ipv6.conf.br-core.disable_ipv6=0
-             ip -6 addr replace {own}/64 dev core1 nodad
+            "sysctl -qw net.ipv6.conf.core1.disable_ipv6=1 net.ipv6.conf.br-core.disable_ipv6=0
              ip link set br-core up
-             ip -6 addr add {loopback}/128 dev br-core nodad
-             ip -6 route add {near}/128 via {core} dev br-core onlink"
+             ip -6 addr add {own}/64 dev br-core nodad
+             ip -6 route add {near}/128 via {core} dev br-core"
         ))
         .unwrap();
     ovs.bridge("br-slice", &["access0"]);
     ovs.vsctl("set bridge br-slice fail-mode=standalone");
     let extension = if group { "options:exts=gbp" } else { "" };
     ovs.vsctl(&format!(
-        "add-port br-slice vxlan0 -- set interface vxlan0 type=vxlan options:key={VNI} options:local_ip={loopback} \
+        "add-port br-slice vxlan0 -- set interface vxlan0 type=vxlan options:key={VNI} options:local_ip={own} \
          options:remote_ip={near} {extension}"
     ));
 }
@@ -200,5 +201,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Of probes.
+const PROBE_CLASS: u64 = 7;
 /// Of every edge of ours towards devices, and so of what stands in for one.
 const GATEWAY_MAC: &str = "02:4d:53:00:00:01";
