@@ -19,8 +19,8 @@ use crate::frames;
 use crate::rig::*;
 
 const fn address(last: [u16; 7]) -> Ipv6Addr {
-    let [a, b, c, d, e, f, argument] = last;
-    Ipv6Addr::new(0xfd00, a, b, c, d, e, f, argument)
+    let [node, _, _, _, _, _, argument] = last;
+    Ipv6Addr::new(0xfd00, node, last[1], last[2], last[3], last[4], last[5], argument)
 }
 
 /// SIDs of nodes on the way.
