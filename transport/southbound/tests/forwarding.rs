@@ -161,6 +161,10 @@ fn two_boxes_share_a_segment_and_leaves_do_not_reach_one_another() {
             let site = VxlanSite { core: (link("core0"), mbits(1_000)), slices: vec![slice] };
             let report = reconcile(&mut place.device(), &vxlan_site(&site).unwrap()).unwrap();
             assert!(report.is_realised() && report.passes == 1, "{report:#?}");
+            // The box is no member of the segment by itself.
+            for link in ["ms-v71", "ms-b71"] {
+                assert_eq!(place.run(&format!("ip -o addr show dev {link}")), "");
+            }
         }
         let [a0, _a1, ..] = hosts.as_slice() else { panic!("four hosts") };
         assert!(a0.reaches("10.71.0.20") && a0.reaches("10.71.0.21"), "{role}");
