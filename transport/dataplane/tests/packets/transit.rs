@@ -150,7 +150,7 @@ fn wrapped(to: Ipv6Addr, next: u8, inner: &[u8]) -> [Vec<u8>; 2] {
 }
 
 /// What comes of IPv6 packets from the west.
-fn check(cases: &[(Vec<u8>, (PortIndex, Vec<u8>))]) {
+fn check(cases: &[(Vec<u8>, Left)]) {
     let mut rig = world();
     for (packet, expected) in cases {
         let left = rig.put(WEST, &[from_west(0x86dd, packet)]);
