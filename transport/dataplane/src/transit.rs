@@ -56,23 +56,20 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
         return Some(Err(DropReason::HopLimit));
     }
     let ttl = top.ttl() - 1;
-    let ethertype = match swap {
-        Some(label) => {
-            let entry = top.with_label(label).with_ttl(ttl);
-            frame.octets_mut()[ethernet::HEADER_OCTETS..][..mpls::ENTRY_OCTETS].copy_from_slice(&entry.octets());
-            EtherType::MPLS
-        }
-        None => {
-            // What is below keeps its own time to live: the short pipe of RFC 3443, section 3.2.
-            let below = match stack.payload().first() {
-                _ if !top.is_bottom() => EtherType::MPLS,
-                Some(octet) if octet >> 4 == 4 => EtherType::IPV4,
-                Some(octet) if octet >> 4 == 6 => EtherType::IPV6,
-                _ => return Some(Err(DropReason::InnerProtocol)),
-            };
-            frame.pull_front(mpls::ENTRY_OCTETS);
-            below
-        }
+    let ethertype = if let Some(label) = swap {
+        let entry = top.with_label(label).with_ttl(ttl);
+        frame.octets_mut()[ethernet::HEADER_OCTETS..][..mpls::ENTRY_OCTETS].copy_from_slice(&entry.octets());
+        EtherType::MPLS
+    } else {
+        // What is below keeps its own time to live: the short pipe of RFC 3443, section 3.2.
+        let below = match stack.payload().first() {
+            _ if !top.is_bottom() => EtherType::MPLS,
+            Some(octet) if octet >> 4 == 4 => EtherType::IPV4,
+            Some(octet) if octet >> 4 == 6 => EtherType::IPV6,
+            _ => return Some(Err(DropReason::InnerProtocol)),
+        };
+        frame.pull_front(mpls::ENTRY_OCTETS);
+        below
     };
     Some(Ok(Step { out, ethertype }))
 }
@@ -80,10 +77,7 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
 /// Takes a packet one hop further: by this node's SID if it is to one, else by its routes.
 #[inline]
 pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<Step, DropReason> {
-    // What is sent to all on a link is for none of them to pass on (RFC 1812, section 5.3.4).
-    let Some(routes) = tables.routes.as_ref().filter(|_| flow.destination.is_unicast()) else {
-        return Err(DropReason::NotForUs);
-    };
+    let Some(routes) = tables.routes.as_ref().filter(|_| !is_of_link(flow)) else { return Err(DropReason::NotForUs) };
     match flow.network {
         Network::Ipv4 { destination, .. } => {
             let out = routes.lookup_ipv4(destination).ok_or(DropReason::NoRoute)?;
@@ -100,6 +94,19 @@ pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<
         },
         Network::Arp { .. } | Network::Other => Err(DropReason::NotForUs),
     }
+}
+
+/// Is it for nobody to pass on: sent to all on a link (RFC 1812, section 5.3.4), or with an address that is good for a link
+/// at most (RFC 4291, sections 2.5.2, 2.5.3 and 2.5.6)?
+#[inline]
+fn is_of_link(flow: &Flow) -> bool {
+    let is_near =
+        |address: Ipv6Addr| address.is_unicast_link_local() || address.is_unspecified() || address.is_loopback();
+    let is_near = match flow.network {
+        Network::Ipv6 { source, destination, .. } => is_near(source) || is_near(destination),
+        _ => false,
+    };
+    is_near || !flow.destination.is_unicast()
 }
 
 /// How many segments are left of a packet whose segment routing header begins there; none without one.
@@ -137,13 +144,11 @@ impl End<'_> {
             if let Some(out) = link {
                 return Ok(Step { out, ethertype: EtherType::IPV6 });
             }
-            match self.tables.sids.get(next) {
-                Some(own) => action = own,
-                None => {
-                    let out = self.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
-                    return Ok(Step { out, ethertype: EtherType::IPV6 });
-                }
-            }
+            let Some(own) = self.tables.sids.get(next) else {
+                let out = self.routes.lookup_ipv6(next).ok_or(DropReason::NoRoute)?;
+                return Ok(Step { out, ethertype: EtherType::IPV6 });
+            };
+            action = own;
         }
         Err(DropReason::HopLimit)
     }
