@@ -163,6 +163,11 @@ async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read:
             parts.extend(all.sessions.chunks(ROWS_MAX).map(|rows| v1::Reading { sessions: rows.to_vec(), ..part() }));
             let counters = all.aaa_counters.chunks(ROWS_MAX);
             parts.extend(counters.map(|rows| v1::Reading { aaa_counters: rows.to_vec(), ..part() }));
+            parts.extend(all.program.map(|program| v1::Reading { program: Some(program), ..part() }));
+            parts.extend(all.paths.chunks(ROWS_MAX).map(|rows| v1::Reading { paths: rows.to_vec(), ..part() }));
+            parts.extend(all.sids.chunks(ROWS_MAX).map(|rows| v1::Reading { sids: rows.to_vec(), ..part() }));
+            parts.extend(all.labels.chunks(ROWS_MAX).map(|rows| v1::Reading { labels: rows.to_vec(), ..part() }));
+            parts.extend(all.segments.chunks(ROWS_MAX).map(|rows| v1::Reading { segments: rows.to_vec(), ..part() }));
             String::new()
         }
         Err(problem) => problem,
@@ -184,6 +189,8 @@ async fn gather(control: &Control, kind: v1::ReadKind) -> Result<v1::Reading, St
         }
         v1::ReadKind::Sessions => gathered.sessions = report::sessions(control).await.map_err(text)?,
         v1::ReadKind::AaaCounters => gathered.aaa_counters = report::aaa_counters(control),
+        v1::ReadKind::Paths => gathered.paths = report::paths(control).await.map_err(text)?,
+        v1::ReadKind::Running => gathered = report::running(control).await.map_err(text)?,
         v1::ReadKind::Unspecified => return Err("this edge does not know that kind of reading".to_owned()),
     }
     Ok(gathered)

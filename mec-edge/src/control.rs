@@ -104,15 +104,16 @@ impl Control {
     /// Runs a program, or says why not; either is part of the next report.
     pub(crate) async fn apply(&mut self, program: Program) {
         let generation = program.generation;
-        match self.admit(&program) {
-            Ok(false) => {}
-            Ok(true) => match self.run(program, true).await {
-                Ok(()) => {
-                    self.refused = None;
-                    tracing::info!(%generation, "runs a new program");
-                }
-                Err(error) => self.refuse(generation, &error),
-            },
+        let result = match self.admit(&program) {
+            // One that runs already is kept already; it is run anew because somebody wants to be sure of it.
+            Ok(is_new) => self.run(program, is_new).await,
+            Err(error) => Err(error),
+        };
+        match result {
+            Ok(()) => {
+                self.refused = None;
+                tracing::info!(%generation, "runs a program");
+            }
             Err(error) => self.refuse(generation, &error),
         }
     }
@@ -124,7 +125,7 @@ impl Control {
         self.refused = Some((generation, reason));
     }
 
-    /// Is it to be run? Not if it is what runs already.
+    /// May it be run? If so: is it another than what runs?
     fn admit(&self, program: &Program) -> Result<bool, ApplyError> {
         let found = &program.content.edge;
         if *found != self.name {

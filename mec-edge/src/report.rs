@@ -1,5 +1,7 @@
 //! What the edge tells the manager, as messages: read from what runs.
 
+mod transport;
+
 use api::v1;
 use model::PortName;
 use model::operation::Timestamp;
@@ -9,6 +11,9 @@ use transport_dataplane::{Drops, MeterReading, Reading, SegmentReading};
 use crate::control::Control;
 use crate::ports::Losses;
 use crate::worker::{WorkerGone, WorkerReading};
+
+pub(crate) use transport::{paths, running};
+use transport::{Clock, realised_paths, tunnels};
 
 /// What the edge runs. If the dataplane has stopped, that is what it says, and nothing of what it should run.
 pub(crate) async fn realised(control: &Control) -> v1::Realised {
@@ -25,13 +30,14 @@ pub(crate) async fn realised(control: &Control) -> v1::Realised {
         digest,
         segments: reading.segments.iter().map(|segment| realised_segment(control, segment)).collect(),
         refusal,
+        paths: realised_paths(Clock::of(control), &reading),
     }
 }
 
 fn stopped(control: &Control) -> v1::Realised {
     let generation = control.refused().map_or(0, |(generation, _)| generation.get());
     let refusal = Some(v1::Refusal { generation, reason: WorkerGone.to_string() });
-    v1::Realised { generation: 0, digest: Vec::new(), segments: Vec::new(), refusal }
+    v1::Realised { refusal, ..v1::Realised::default() }
 }
 
 fn realised_segment(control: &Control, segment: &SegmentReading) -> v1::RealisedSegment {
@@ -41,11 +47,11 @@ fn realised_segment(control: &Control, segment: &SegmentReading) -> v1::Realised
         slice: segment.id.slice.to_string(),
         segment: segment.id.segment.to_string(),
         vni: segment.vni,
-        remotes: segment.remotes.iter().map(ToString::to_string).collect(),
         limits: Some(segment.limits.into()),
         sessions: segment.sessions.into(),
         aaa: aaa.into(),
         aaa_reason,
+        tunnels: tunnels(segment),
     }
 }
 

@@ -210,12 +210,8 @@ mod tests {
     use super::*;
 
     fn program(generation: u64) -> Program {
-        let content = ProgramContent {
-            edge: "edge-a".parse().unwrap(),
-            loopback: vec!["fd00:0:a::1".parse().unwrap()],
-            core_ports: vec![],
-            slices: vec![],
-        };
+        let loopback = vec!["fd00:0:a::1".parse().unwrap()];
+        let content = ProgramContent { loopback, ..ProgramContent::empty("edge-a".parse().unwrap()) };
         Program { generation: Generation::new(generation), content }
     }
 

@@ -18,8 +18,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 use transport_dataplane::{
-    BindError, Binding, Burst, Config, FramePool, Nanos, Outputs, PORTS_MAX, Pipeline, PortIndex, PortSpec, Pulse,
-    Reading, SessionCounters, SessionKey, Tables,
+    BindError, Binding, Burst, Config, FramePool, Nanos, Numbers, Outputs, PORTS_MAX, Pipeline, PortIndex, PortSpec,
+    Pulse, Reading, SessionCounters, SessionKey, StampClock, Tables,
 };
 
 use crate::ports::{EdgePort, Losses};
@@ -58,6 +58,7 @@ enum Command {
     Bind(Binding, oneshot::Sender<Result<SessionKey, BindError>>),
     Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
     Read(oneshot::Sender<Box<WorkerReading>>),
+    Numbers(oneshot::Sender<Numbers>),
     Pulse(oneshot::Sender<Pulse>),
     Sessions(Vec<SessionKey>, oneshot::Sender<Vec<Option<SessionCounters>>>),
     Stop,
@@ -88,6 +89,11 @@ impl Worker {
     /// What runs, and what it has counted.
     pub(crate) async fn read(&self) -> Result<Box<WorkerReading>, WorkerGone> {
         self.ask(Command::Read).await
+    }
+
+    /// The SIDs and labels that run.
+    pub(crate) async fn numbers(&self) -> Result<Numbers, WorkerGone> {
+        self.ask(Command::Numbers).await
     }
 
     /// By what it is seen whether something else runs than before.
@@ -157,7 +163,8 @@ impl WorkerThread {
             let running = Running {
                 pool: FramePool::new(FRAMES_PER_PORT * ports.len().max(1)),
                 outputs: Outputs::new(ports.len()),
-                pipeline: Pipeline::new(Config { ports: specs, sessions_max }),
+                // Nobody tells an edge how well its clock is set, so delays are measured there and back.
+                pipeline: Pipeline::new(Config { ports: specs, sessions_max, clock: StampClock::FREE }),
                 burst: Burst::new(),
                 ports,
                 commands,
@@ -231,11 +238,7 @@ impl Running {
                     Err(_) => break,
                 }
             }
-            if now.0.saturating_sub(self.ticked.0) >= TICK.0 {
-                self.ticked = now;
-                self.pipeline.tick(now, &mut self.pool, &mut self.outputs);
-                self.flush();
-            }
+            self.do_what_is_due(now);
             for at in 0..self.ports.len() {
                 if self.ports[at].is_replay() && !self.programmed {
                     continue;
@@ -252,8 +255,24 @@ impl Running {
             }
             idle = if busy { 0 } else { idle.saturating_add(1) };
             if idle > SPINS {
-                self.rest();
+                self.rest(now);
             }
+        }
+    }
+
+    /// What the pipeline does without a packet.
+    fn do_what_is_due(&mut self, now: Nanos) {
+        let ticks = now.0.saturating_sub(self.ticked.0) >= TICK.0;
+        if ticks {
+            self.ticked = now;
+            self.pipeline.tick(now, &mut self.pool, &mut self.outputs);
+        }
+        let probes = self.pipeline.next_probe().is_some_and(|due| due <= now);
+        if probes {
+            self.pipeline.probe(now, &mut self.pool, &mut self.outputs);
+        }
+        if ticks || probes {
+            self.flush();
         }
     }
 
@@ -282,6 +301,7 @@ impl Running {
                 let losses = self.ports.iter_mut().map(|port| port.losses()).collect();
                 drop(reply.send(Box::new(WorkerReading { pipeline: self.pipeline.read(), losses })));
             }
+            Command::Numbers(reply) => drop(reply.send(self.pipeline.read_numbers())),
             Command::Sessions(keys, reply) => {
                 drop(reply.send(keys.iter().map(|key| self.pipeline.session(key)).collect()));
             }
@@ -289,8 +309,8 @@ impl Running {
         }
     }
 
-    /// Waits for a command, or for a frame on the ports that can tell, and not for long.
-    fn rest(&self) {
+    /// Waits for a command, or for a frame on the ports that can tell, and not for long: not beyond the next probe.
+    fn rest(&self, now: Nanos) {
         let mut waits: ArrayVec<PollFd<'_>, { PORTS_MAX + 1 }> = ArrayVec::new();
         waits.push(PollFd::new(&self.bell, PollFlags::IN));
         waits.extend(
@@ -298,7 +318,10 @@ impl Running {
         );
         let all_can_tell = waits.len() == self.ports.len() + 1;
         // Interrupted or not, everything is looked at next.
-        let _ = poll(&mut waits, Some(if all_can_tell { &REST_WOKEN } else { &REST }));
+        let most = if all_can_tell { REST_WOKEN } else { REST };
+        let until_probe = self.pipeline.next_probe().map_or(most, |due| Nanos(due.0.saturating_sub(now.0)));
+        let nanos = most.min(until_probe).0.cast_signed();
+        let _ = poll(&mut waits, Some(&Timespec { tv_sec: 0, tv_nsec: nanos }));
         if !waits[0].revents().is_empty() {
             let _ = rustix::io::read(&self.bell, &mut [0; 8]);
         }
@@ -325,8 +348,8 @@ const TICK: Nanos = Nanos(100_000_000);
 /// Rounds without a frame before the worker rests.
 const SPINS: u32 = 16;
 /// How long it rests where a port has no way to wake it.
-const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000 };
+const REST: Nanos = Nanos(100_000);
 /// How long it rests where every port has.
-const REST_WOKEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+const REST_WOKEN: Nanos = Nanos(1_000_000);
 
 const _: () = assert!(FRAMES_PER_PORT >= 2 * transport_dataplane::OUTPUT_FRAMES_MAX);

@@ -1,5 +1,5 @@
 //! The Linux kernel's own VXLAN device as the other edge of a segment: ping and UDP both ways, over an IPv6 and an IPv4
-//! underlay.
+//! underlay. Edges send the sender's group along, so the device must know the group-policy extension.
 //!
 //! ```text
 //!   dev ── veth ── access0 [edge-a] core0 ── veth ── peer (kernel: vxlan0 10.77.0.20)
@@ -78,7 +78,8 @@ fn exchange(underlay: &Underlay) {
     });
     let (_, said) = slicectl(&edge, &files, &["segment", "show", "lab", "things", "-o", "json"]);
     let segment: serde_json::Value = serde_json::from_str(&said).unwrap();
-    kernel_device(&peer, underlay, segment["vni"].as_u64().unwrap());
+    let vni = segment["vni"].as_u64().unwrap();
+    kernel_device(&peer, underlay, vni, "");
 
     // Nobody is authenticated: nothing passes, and the drop has its name.
     assert!(!ping(&dev, "10.77.0.20"), "an unauthenticated device was forwarded");
@@ -110,6 +111,10 @@ fn exchange(underlay: &Underlay) {
     let answer: serde_json::Value = serde_json::from_str(&edge.run(&request).unwrap()).unwrap();
     assert_eq!(answer["code"], 2, "{answer}");
 
+    // A device without the extension takes no flag that it does not know.
+    assert!(!ping(&dev, "10.77.0.20"), "the kernel took a group that it does not know of");
+    peer.script("ip link del vxlan0").unwrap();
+    kernel_device(&peer, underlay, vni, "gbp");
     until("the first ping passes", Duration::from_secs(5), || ping(&dev, "10.77.0.20"));
     let there = dev.run(&["ping", "-c", "20", "-i", "0.02", "-W", "2", "10.77.0.20"]).unwrap();
     assert!(there.contains(" 0% packet loss"), "{there}");
@@ -135,16 +140,16 @@ fn exchange(underlay: &Underlay) {
     assert!(ping_own.contains(" 0% packet loss"), "{ping_own}");
 }
 
-fn kernel_device(peer: &Namespace, underlay: &Underlay, vni: u64) {
+fn kernel_device(peer: &Namespace, underlay: &Underlay, vni: u64, extension: &str) {
     let Underlay { family, loopbacks: [edge, own], link: [gateway, link], .. } = underlay;
     let gateway = gateway.split('/').next().unwrap();
     let length = if *family == "-6" { 128 } else { 32 };
     let nodad = if *family == "-6" { "nodad" } else { "" };
     peer.script(&format!(
-        "ip {family} addr add {link} dev eth0 {nodad}
-         ip {family} addr add {own}/{length} dev lo {nodad}
-         ip {family} route add {edge}/{length} via {gateway}
-         ip link add vxlan0 address 02:00:00:00:77:20 type vxlan id {vni} local {own} remote {edge} dstport 4789
+        "ip {family} addr replace {link} dev eth0 {nodad}
+         ip {family} addr replace {own}/{length} dev lo {nodad}
+         ip {family} route replace {edge}/{length} via {gateway}
+         ip link add vxlan0 address 02:00:00:00:77:20 type vxlan id {vni} local {own} remote {edge} dstport 4789 {extension}
          ip link set vxlan0 mtu 1400 up
          ip addr add 10.77.0.20/24 dev vxlan0"
     ))

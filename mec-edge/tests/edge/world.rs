@@ -12,9 +12,14 @@ use std::time::{Duration, Instant};
 use mec_edge::ports::{EdgePort, RingPeer, ring_pair};
 use mec_edge::{Config, Edge, RunningEdge};
 use model::profile::{AaaFeature, AaaFeatures};
-use model::program::{Circuit, CorePort, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram};
-use model::resource::{Client, SegmentId};
-use model::{Dscp, Generation, InterfaceAddress, Mac, Prefix, Rate, RateLimits, Snssai, Sst, Vlan, Vni};
+use model::program::{
+    Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram,
+    Steering, Tunnel,
+};
+use model::resource::{Client, SegmentId, Service};
+use model::{
+    Dscp, Generation, InterfaceAddress, Mac, PathId, Prefix, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni,
+};
 
 use crate::manager::{Authority, FakeManager, PATIENCE};
 use crate::radius;
@@ -90,41 +95,58 @@ pub(crate) fn program(side: Side, generation: u64, segments: &[Segment]) -> Prog
     let slice = SliceProgram {
         slice: "iot".parse().unwrap(),
         snssai: Snssai { sst: Sst::new(3).unwrap(), sd: None },
+        service: Service::L2Multipoint,
         limits: limits(100),
         packet_octets_max: 1_400,
         dscp: Dscp::new(0).unwrap(),
+        traffic_class: TrafficClass::new(0).unwrap(),
         circuits: vec![Circuit {
             sdp: "here".parse().unwrap(),
             port: "access0".parse().unwrap(),
             vlan: Some(Vlan::new(VLAN.into()).unwrap()),
+            leaf: false,
+            gateways: Vec::new(),
         }],
+        routes: Vec::new(),
         segments: segments.iter().map(|segment| segment_program(side, *segment)).collect(),
     };
     let content = ProgramContent {
-        edge: side.name().parse().unwrap(),
         loopback: vec![side.loopback()],
         core_ports: vec![CorePort {
             port: "core0".parse().unwrap(),
             addresses: vec![InterfaceAddress::new(side.link(), 64).unwrap()],
             mtu: 1_600,
         }],
+        paths: vec![PathProgram {
+            id: PathId::MIN,
+            to: side.other().name().parse().unwrap(),
+            local: side.loopback(),
+            remote: side.other().loopback(),
+            port: "core0".parse().unwrap(),
+            next_hop: side.other().link(),
+            mtu: 1_600,
+            steering: Steering::Ip,
+        }],
         slices: vec![slice],
+        ..ProgramContent::empty(side.name().parse().unwrap())
     };
     Program { generation: Generation::new(generation), content }
 }
 
 fn segment_program(side: Side, segment: Segment) -> SegmentProgram {
+    let vni = Vni::new(segment.vni.into()).unwrap();
     SegmentProgram {
         id: SegmentId { slice: "iot".parse().unwrap(), segment: segment.name.parse().unwrap() },
-        vni: Vni::new(segment.vni.into()).unwrap(),
+        vni,
         limits: limits(50),
         sessions_max: 100,
-        local: Some(side.loopback()),
+        sids: Vec::new(),
         remotes: vec![Remote {
             edge: side.other().name().parse().unwrap(),
-            address: side.other().loopback(),
-            port: "core0".parse().unwrap(),
-            next_hop: side.other().link(),
+            working: PathId::MIN,
+            backup: None,
+            group: true,
+            tunnel: Tunnel::Vxlan(vni),
         }],
         realm: Some(RealmProgram {
             access_port: segment.access_port,

@@ -4,11 +4,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::program::{Circuit, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram};
-use model::resource::SegmentId;
-use model::{Dscp, Generation, InterfaceAddress, Mac, Rate, RateLimits, Snssai, Sst, Vlan, Vni};
+use model::program::{
+    Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering,
+    TransitProgram, Tunnel,
+};
+use model::resource::{SegmentId, Service};
+use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec,
+    StampClock,
 };
 
 use crate::world::bytes;
@@ -45,7 +49,7 @@ impl Lab {
         let program = program(underlay, sessions);
         let now = Nanos(1_000_000_000);
         let tables = compiler.compile(&program, now).expect("a program for these ports");
-        let mut pipeline = Pipeline::new(Config { ports, sessions_max: sessions as usize + 1 });
+        let mut pipeline = Pipeline::new(Config { ports, sessions_max: sessions as usize + 1, clock: StampClock::FREE });
         pipeline.swap(tables);
         let segments = [MEASURED, OTHER].map(|name| compiler.uid(&segment_id(name)).expect("in the program"));
         for number in 0..sessions {
@@ -211,26 +215,46 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         Underlay::Ipv6 => (LOCAL_V6.into(), REMOTE_V6.into(), ROUTER_V6.into()),
     };
     let core = || "core0".parse().expect("a name");
-    let segment = |name: &str, vni| SegmentProgram {
-        id: segment_id(name),
-        vni: Vni::new(vni).expect("24 bits"),
-        limits,
-        sessions_max: sessions.max(1),
-        local: Some(local),
-        remotes: vec![Remote { edge: "edge-c".parse().expect("a name"), address: remote, port: core(), next_hop }],
-        realm: None,
+    let far_edge = || "edge-c".parse().expect("a name");
+    let path = PathProgram {
+        id: PathId::MIN,
+        to: far_edge(),
+        local,
+        remote,
+        port: core(),
+        next_hop,
+        mtu: 9_000,
+        steering: Steering::Ip,
+    };
+    let segment = |name: &str, vni| {
+        let vni = Vni::new(vni).expect("24 bits");
+        let tunnel = Tunnel::Vxlan(vni);
+        SegmentProgram {
+            id: segment_id(name),
+            vni,
+            limits,
+            sessions_max: sessions.max(1),
+            sids: Vec::new(),
+            remotes: vec![Remote { edge: far_edge(), working: path.id, backup: None, group: false, tunnel }],
+            realm: None,
+        }
     };
     let slice = SliceProgram {
         slice: "iot".parse().expect("a name"),
         snssai: Snssai { sst: Sst::new(3).expect("8 bits"), sd: None },
+        service: Service::L2Multipoint,
         limits,
         packet_octets_max: 1_500,
         dscp: Dscp::new(10).expect("6 bits"),
+        traffic_class: TrafficClass::new(1).expect("3 bits"),
         circuits: vec![Circuit {
             sdp: "city".parse().expect("a name"),
             port: "access0".parse().expect("a name"),
             vlan: Some(Vlan::new(VLAN.into()).expect("12 bits")),
+            leaf: false,
+            gateways: Vec::new(),
         }],
+        routes: Vec::new(),
         segments: vec![segment(MEASURED, u64::from(MEASURED_VNI)), segment(OTHER, u64::from(MEASURED_VNI) + 1)],
     };
     let addresses = [(CORE_V4.into(), 31), (CORE_V6.into(), 64)]
@@ -241,6 +265,9 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         edge: "edge-a".parse().expect("a name"),
         loopback: vec![LOCAL_V4.into(), LOCAL_V6.into()],
         core_ports: vec![CorePort { port: core(), addresses, mtu: 9_000 }],
+        probes: None,
+        paths: vec![path],
+        transit: TransitProgram::default(),
         slices: vec![slice],
     };
     Program { generation: Generation::new(1), content }

@@ -1,6 +1,8 @@
 //! Readings: what runs, and what it has counted. Taken from the tables that the pipeline runs, so that an edge reports
 //! what is, not what it was told.
 
+mod numbers;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use crate::path::{Path, Remote};
 use crate::pipeline::Pipeline;
 use crate::probe::{Measures, PathState, Prober};
 use crate::tables::{Circuit, MeteredTraffic, SegmentUid};
+
+pub use numbers::{LabelReading, Numbers, SidReading};
 
 /// What a pipeline runs and has counted.
 #[derive(Debug, Clone)]

@@ -55,6 +55,11 @@ impl Sids {
         matches!(self.places.insert(key(sid), place), Ok(None))
     }
 
+    /// All of them, without argument.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Ipv6Addr, SidAction)> {
+        self.entries.iter().map(|entry| (Ipv6Addr::from_bits(entry.sid), entry.action))
+    }
+
     /// What is done with a packet to an address, if that is a SID.
     #[inline]
     pub(crate) fn get(&self, address: Ipv6Addr) -> Option<SidAction> {

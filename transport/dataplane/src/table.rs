@@ -64,6 +64,11 @@ impl<V: Copy + Default> Table<V> {
         Ok(None)
     }
 
+    /// Every key with its value, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &V)> {
+        self.slots.iter().filter(|slot| slot.key != EMPTY).map(|slot| (slot.key, &slot.value))
+    }
+
     /// Replaces the value of a key that is there; answers what was there.
     #[inline]
     pub(crate) fn replace(&mut self, key: u64, value: V) -> Result<Option<V>, Full> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::v1;
-use model::program::Program;
+use model::program::{Program, Remote};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
 use slice_manager::store::{EmbeddedStore, Entry, Store};
 use slice_manager::{Config, Manager, RunningManager, TlsPaths};
@@ -374,12 +374,16 @@ fn report(report: v1::edge_report::Report) -> v1::EdgeReport {
 /// What an edge reports that runs just this program.
 pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
     let Some(program) = program else { return v1::Realised::default() };
+    let address = |remote: &Remote| {
+        let mut paths = program.content.paths.iter();
+        paths.find(|path| path.to == remote.edge && path.id == remote.working).unwrap().remote.to_string()
+    };
     let segments = program.content.slices.iter().flat_map(|slice| &slice.segments).map(|segment| v1::RealisedSegment {
         edge: program.content.edge.to_string(),
         slice: segment.id.slice.to_string(),
         segment: segment.id.segment.to_string(),
         vni: segment.vni.get(),
-        remotes: segment.remotes.iter().map(|remote| remote.address.to_string()).collect(),
+        remotes: segment.remotes.iter().map(address).collect(),
         limits: Some(segment.limits.into()),
         sessions: 0,
         aaa: if segment.realm.is_some() { v1::AaaState::Ready } else { v1::AaaState::Absent }.into(),

@@ -1,0 +1,154 @@
+//! What an edge tells of its paths, SIDs and labels: from the tables that run, never from the program.
+
+use std::time::{Duration, SystemTime};
+
+use api::v1;
+use model::program::{Adjacency, Flavours, ServiceSid, TransitBehaviour, TransitLabel, TransitSid};
+use model::{Label, Sid};
+use transport_dataplane::{
+    Delays, LabelReading, Nanos, Numbers, PathReading, PathState, Reading, SegmentReading, SidReading,
+};
+
+use super::{moment, realised_segment};
+use crate::control::Control;
+use crate::worker::WorkerGone;
+
+/// Tells the worker's time as that of the world.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    now: Nanos,
+    wall: SystemTime,
+}
+
+impl Clock {
+    pub(super) fn of(control: &Control) -> Self {
+        Self { now: control.worker().now(), wall: SystemTime::now() }
+    }
+
+    fn tell(&self, at: Nanos) -> prost_types::Timestamp {
+        let ago = Duration::from_nanos(self.now.0.saturating_sub(at.0));
+        moment(self.wall.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))
+    }
+}
+
+/// Paths and whether they work.
+pub(super) fn realised_paths(clock: Clock, reading: &Reading) -> Vec<v1::RealisedPath> {
+    let path = |path: &PathReading| v1::RealisedPath {
+        to: path.program.to.to_string(),
+        id: path.program.id.get().into(),
+        state: state(path.state).into(),
+        since: Some(clock.tell(path.since)),
+        proven: path.measures.answered > 0,
+    };
+    reading.paths.iter().map(path).collect()
+}
+
+/// The tunnels of a segment.
+pub(super) fn tunnels(segment: &SegmentReading) -> Vec<v1::RealisedTunnel> {
+    let ends = segment.remotes.iter().zip(&segment.taken);
+    ends.map(|(remote, path)| v1::RealisedTunnel { remote: remote.to_string(), path: path.get().into() }).collect()
+}
+
+/// Paths and what was measured of them.
+pub(crate) async fn paths(control: &Control) -> Result<Vec<v1::PathReading>, WorkerGone> {
+    Ok(path_readings(control, &control.read().await?.pipeline))
+}
+
+/// Everything that a program says of paths and numbers, as it runs.
+pub(crate) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone> {
+    let reading = control.read().await?.pipeline;
+    let numbers = control.worker().numbers().await?;
+    let digest = if reading.generation.get() == 0 { Vec::new() } else { reading.digest.as_bytes().to_vec() };
+    Ok(v1::Reading {
+        program: Some(v1::RunningProgram { generation: reading.generation.get(), digest }),
+        paths: path_readings(control, &reading),
+        sids: numbers.sids.iter().filter_map(|(sid, leads)| Some(running_sid(Sid::new(*sid).ok()?, leads))).collect(),
+        labels: labels(&numbers),
+        segments: reading.segments.iter().map(|segment| realised_segment(control, segment)).collect(),
+        ..v1::Reading::default()
+    })
+}
+
+fn path_readings(control: &Control, reading: &Reading) -> Vec<v1::PathReading> {
+    let clock = Clock::of(control);
+    let path = |path: &PathReading| v1::PathReading {
+        edge: control.name().to_string(),
+        program: Some(path.program.as_ref().into()),
+        state: state(path.state).into(),
+        since: Some(clock.tell(path.since)),
+        failures: path.failures,
+        probes_answered: path.measures.answered,
+        probes_lost: path.measures.lost,
+        round_trip: Some(delays(&path.measures.round_trip)),
+        forward: Some(delays(&path.measures.forward)),
+        backward: Some(delays(&path.measures.backward)),
+        forward_jitter_nanoseconds: path.measures.forward_jitter.get().0,
+        backward_jitter_nanoseconds: path.measures.backward_jitter.get().0,
+    };
+    reading.paths.iter().map(path).collect()
+}
+
+const fn state(state: PathState) -> v1::PathState {
+    match state {
+        PathState::Unknown => v1::PathState::Unknown,
+        PathState::Up => v1::PathState::Up,
+        PathState::Down => v1::PathState::Down,
+    }
+}
+
+fn delays(delays: &Delays) -> v1::Delays {
+    let nanos = |delay: Option<Nanos>| delay.unwrap_or_default().0;
+    v1::Delays {
+        count: delays.count(),
+        min: nanos(delays.min()),
+        mean: nanos(delays.mean()),
+        p99: nanos(delays.percentile(P99)),
+        max: nanos(delays.max()),
+    }
+}
+
+fn running_sid(sid: Sid, leads: &SidReading) -> v1::RunningSid {
+    use v1::running_sid::Sid as Number;
+    let transit = |flavours: &Flavours, behaviour| {
+        let number = Number::Transit((&TransitSid { sid, behaviour, flavours: *flavours }).into());
+        v1::RunningSid { sid: Some(number), ..v1::RunningSid::default() }
+    };
+    match leads {
+        SidReading::Segment(id, behaviour) => v1::RunningSid {
+            slice: id.slice.to_string(),
+            segment: id.segment.to_string(),
+            sid: Some(Number::Service((&ServiceSid { sid, behaviour: *behaviour }).into())),
+        },
+        SidReading::End(flavours) => transit(flavours, TransitBehaviour::End),
+        SidReading::EndX(flavours, port, next_hop) => {
+            let to = Adjacency { port: port.clone(), next_hop: *next_hop };
+            transit(flavours, TransitBehaviour::EndX(to))
+        }
+    }
+}
+
+fn labels(numbers: &Numbers) -> Vec<v1::RunningLabel> {
+    let label = |(label, leads): &(u32, LabelReading)| {
+        Some(match leads {
+            LabelReading::Segment(id, sender) => v1::RunningLabel {
+                label: *label,
+                slice: id.slice.to_string(),
+                segment: id.segment.to_string(),
+                sender: sender.to_string(),
+                transit: None,
+            },
+            LabelReading::Switch { swap, port, next_hop } => {
+                let transit = TransitLabel {
+                    label: Label::try_from(*label).ok()?,
+                    swap: swap.map(Label::try_from).transpose().ok()?,
+                    out: Adjacency { port: port.clone(), next_hop: *next_hop },
+                };
+                v1::RunningLabel { label: *label, transit: Some((&transit).into()), ..v1::RunningLabel::default() }
+            }
+        })
+    };
+    numbers.labels.iter().filter_map(label).collect()
+}
+
+/// The 99th percentile, in millionths.
+const P99: u32 = 990_000;
