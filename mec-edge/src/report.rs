@@ -12,8 +12,8 @@ use crate::control::Control;
 use crate::ports::Losses;
 use crate::worker::{WorkerGone, WorkerReading};
 
-pub(crate) use transport::{paths, running};
 use transport::{Clock, realised_paths, tunnels};
+pub(crate) use transport::{paths, running};
 
 /// What the edge runs. If the dataplane has stopped, that is what it says, and nothing of what it should run.
 pub(crate) async fn realised(control: &Control) -> v1::Realised {
