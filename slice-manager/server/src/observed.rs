@@ -162,7 +162,7 @@ mod tests {
     /// A program whose digest depends on `mark`.
     fn program(generation: u64, mark: u8) -> Program {
         let loopback = vec![std::net::IpAddr::from([192, 0, 2, mark])];
-        let content = ProgramContent { edge: edge(), loopback, core_ports: Vec::new(), slices: Vec::new() };
+        let content = ProgramContent { loopback, ..ProgramContent::empty(edge()) };
         Program { generation: Generation::new(generation), content }
     }
 

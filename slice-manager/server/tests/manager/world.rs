@@ -379,7 +379,7 @@ pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
         slice: segment.id.slice.to_string(),
         segment: segment.id.segment.to_string(),
         vni: segment.vni.get(),
-        remotes: segment.remotes.iter().map(|remote| remote.address.to_string()).collect(),
+        remotes: segment.remotes.iter().map(|remote| remote.edge.to_string()).collect(),
         limits: Some(segment.limits.into()),
         sessions: 0,
         aaa: if segment.realm.is_some() { v1::AaaState::Ready } else { v1::AaaState::Absent }.into(),
