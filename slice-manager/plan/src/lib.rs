@@ -20,7 +20,7 @@ mod underlay;
 mod ways;
 mod wish;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{Allocation, NodeNumbers, Plan, SlicePlan};
 use model::profile::Catalog;
@@ -51,6 +51,9 @@ pub struct Input<'a> {
     pub parent: &'a Plan,
     /// The generation of the program that each edge was last observed to run. It ends quarantines.
     pub confirmed: &'a BTreeMap<NodeName, Generation>,
+    /// Links that edges have found to lead nowhere. Slices leave them if there is another way, and keep them in reserve: a
+    /// link that fails makes nothing impossible, and a backup over it is probed, by which it is seen when it is back.
+    pub suspects: &'a BTreeSet<LinkName>,
 }
 
 /// Makes the next plan, or says all that is in the way. If nothing changes, the parent is returned as it is; else the
@@ -61,7 +64,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Vec<Refusal>> {
 
 /// The same, and how much work it was.
 pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effort) {
-    let Input { catalog, intents, parent, confirmed } = *input;
+    let Input { catalog, intents, parent, confirmed, suspects } = *input;
     let mut refusals = Vec::new();
     let declared = intents.topology();
     let underlay = topology(intents, parent, &mut refusals);
@@ -82,7 +85,8 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
             nodes,
         };
     }
-    let graph = if sound { Graph::new(&underlay) } else { Graph::new(&Underlay::default()) };
+    let nowhere = Underlay::default();
+    let graph = Graph::new(if sound { &underlay } else { &nowhere }, suspects);
     let trees = Trees::new(&graph);
     let numbers = NodeSids { underlay: &underlay, nodes: &decided.nodes };
     let (mut ways, mut effort) = (Ways::default(), Effort::default());

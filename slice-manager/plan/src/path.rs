@@ -51,7 +51,8 @@ impl Route {
     /// One link further.
     pub(crate) fn push(&mut self, graph: &Graph<'_>, arc: Arc) {
         let link = graph.link(arc.link());
-        self.cost = self.cost.saturating_add(link.link.cost.into());
+        let surcharge = if link.is_suspect { SUSPECT_COST } else { 0 };
+        self.cost = self.cost.saturating_add(link.link.cost.into()).saturating_add(surcharge);
         self.delay = self.delay.saturating_add(link.link.delay.as_nanos());
         self.links.push(graph::narrow(arc.link()));
         self.nodes.push(graph::narrow(arc.to()));
@@ -79,3 +80,7 @@ impl Route {
         ends.zip(&self.links).map(|((near, far), link)| (near, Arc::new(*link as usize, far)))
     }
 }
+
+/// What a link costs on top that seems to be down: more than any path without one, so that it is only taken where there is
+/// no other way, and little enough for a path of such links to be added up.
+const SUSPECT_COST: u64 = 1 << 48;

@@ -1,6 +1,8 @@
 //! What nodes do for the packets of others: it follows from the topology and the numbers of a plan, so it is not kept in
 //! the plan. On a thousand nodes it is two million routes.
 
+use std::collections::BTreeSet;
+
 use model::plan::Plan;
 use model::program::{Adjacency, Flavours, TransitBehaviour, TransitLabel, TransitProgram, TransitSid, UnderlayRoute};
 use model::resource::TopologySpec;
@@ -14,7 +16,7 @@ use crate::underlay::{Underlay, address_of};
 /// Gives what each core node does for the packets of others, by name.
 pub fn transit(plan: &Plan, topology: &TopologySpec, mut give: impl FnMut(&NodeName, TransitProgram)) {
     let underlay = Underlay::new(topology);
-    let graph = Graph::new(&underlay);
+    let graph = Graph::new(&underlay, &BTreeSet::new());
     let trees = Trees::new(&graph);
     let numbers = NodeSids { underlay: &underlay, nodes: &plan.nodes };
     for place in (0..graph.len()).filter(|place| graph.is_core(*place)) {
@@ -25,7 +27,7 @@ pub fn transit(plan: &Plan, topology: &TopologySpec, mut give: impl FnMut(&NodeN
 /// What one core node does for the packets of others; nothing if there is no such node.
 pub fn transit_of(plan: &Plan, topology: &TopologySpec, node: &NodeName) -> TransitProgram {
     let underlay = Underlay::new(topology);
-    let graph = Graph::new(&underlay);
+    let graph = Graph::new(&underlay, &BTreeSet::new());
     let trees = Trees::new(&graph);
     let numbers = NodeSids { underlay: &underlay, nodes: &plan.nodes };
     let place = graph.place(node).filter(|place| graph.is_core(*place));

@@ -1,6 +1,6 @@
 //! The topology by places instead of names, for those who walk it often.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use model::resource::{Link, LinkEnd, Node, NodeRole};
 use model::{LinkName, NodeName, RiskName};
@@ -32,6 +32,8 @@ pub(crate) struct Line<'a> {
     pub(crate) weight: u64,
     /// Its risks, numbered.
     pub(crate) risks: Vec<u32>,
+    /// It seems to be down: paths over it are dearer than all others.
+    pub(crate) is_suspect: bool,
     planes: [bool; 3],
 }
 
@@ -63,7 +65,7 @@ impl Plane {
 }
 
 impl<'a> Graph<'a> {
-    pub(crate) fn new(underlay: &Underlay<'a>) -> Self {
+    pub(crate) fn new(underlay: &Underlay<'a>, suspects: &BTreeSet<LinkName>) -> Self {
         let views: Vec<_> = underlay.nodes().collect();
         let mut nodes: Vec<Vertex<'a>> =
             views.iter().map(|view| Vertex { node: view.node, arcs: Vec::new() }).collect();
@@ -92,7 +94,8 @@ impl<'a> Graph<'a> {
                 *risks.entry(risk).or_insert(next)
             });
             let risks = numbered.collect();
-            links.push(Line { link, mtu, a, weight: weight(link.name.as_str()), risks, planes });
+            let is_suspect = suspects.contains(&link.name);
+            links.push(Line { link, mtu, a, weight: weight(link.name.as_str()), risks, is_suspect, planes });
         }
         let link_places = links.iter().enumerate().map(|(place, line)| (&line.link.name, place)).collect();
         Self { nodes, links, places, link_places }

@@ -148,7 +148,11 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
     fn kept_working(&self, scope: &Scope<'_, '_>, parent: &Plan) -> Option<(Found, Way)> {
         let ways = &parent.slices.get(&scope.pair.segment.slice)?.ways;
         let way = *ways.get(&(scope.pair.from.clone(), scope.pair.to.clone()))?;
-        Some((self.known(scope, parent, way.working)?, way))
+        let found = self.known(scope, parent, way.working)?;
+        // One that seems to be down is left, if there is another.
+        let graph = self.graph();
+        let is_sound = found.route.links.iter().all(|link| !graph.link(*link as usize).is_suspect);
+        is_sound.then_some((found, way))
     }
 
     /// A path of the parent, if it still does.

@@ -330,7 +330,13 @@ impl History {
         }
         let mut intents = self.intents.clone();
         wanted(step, &mut intents);
-        let input = Input { catalog: &CATALOG, intents: &intents, parent: &self.plan, confirmed: &self.confirmed };
+        let input = Input {
+            catalog: &CATALOG,
+            intents: &intents,
+            parent: &self.plan,
+            confirmed: &self.confirmed,
+            suspects: &BTreeSet::new(),
+        };
         let answer = plan(&input);
         assert_eq!(answer, plan(&input), "the same input, the same answer");
         match answer {
@@ -491,7 +497,7 @@ proptest! {
         let (parent, confirmed) = (Plan::default(), BTreeMap::new());
         // What does not fit is left out until the rest does.
         let together = loop {
-            match plan(&Input { catalog: &CATALOG, intents: &all, parent: &parent, confirmed: &confirmed }) {
+            match plan(&Input { catalog: &CATALOG, intents: &all, parent: &parent, confirmed: &confirmed, suspects: &BTreeSet::new() }) {
                 Ok(together) => break together,
                 Err(refusals) => {
                     prop_assert!(!matches!(refusals[0].resource, ResourceId::Topology(_)), "{}", refusals[0]);
@@ -515,7 +521,7 @@ proptest! {
                 intents.apply(resource);
             }
             let (parent, confirmed) = (&one_by_one.plan, &one_by_one.confirmed);
-            let next = plan(&Input { catalog: &CATALOG, intents: &intents, parent, confirmed });
+            let next = plan(&Input { catalog: &CATALOG, intents: &intents, parent, confirmed, suspects: &BTreeSet::new() });
             prop_assert!(next.is_ok(), "{next:?}");
             one_by_one.take(intents, next.unwrap());
         }

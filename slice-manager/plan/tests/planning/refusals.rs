@@ -538,7 +538,13 @@ fn all_that_is_wrong_is_told_at_once() {
         "and segments are judged when their slice is sound"
     );
     let (parent, confirmed) = (model::plan::Plan::default(), std::collections::BTreeMap::new());
-    let again = plan(&Input { catalog: &CATALOG, intents: &intents, parent: &parent, confirmed: &confirmed });
+    let again = plan(&Input {
+        catalog: &CATALOG,
+        intents: &intents,
+        parent: &parent,
+        confirmed: &confirmed,
+        suspects: &std::collections::BTreeSet::new(),
+    });
     let again: Vec<String> = again.unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(again, refusals, "in the same order");
 }
