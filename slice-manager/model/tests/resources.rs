@@ -2,7 +2,7 @@
 //! was expected. Nothing of a refused file is kept.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
-use model::resource::{self, NodeRole, Resource, ResourceId, Service, Transport};
+use model::resource::{self, NodeRole, Resource, ResourceId, SdpVlan, Service, Transport};
 use model::{Rate, Vlan};
 
 const SLICE: &str = r#"apiVersion: microslice/v1
@@ -40,7 +40,7 @@ fn a_slice_is_read_with_its_defaults() {
     assert_eq!(limits.guaranteed(), Rate::from_bits_per_second(20_000_000));
     assert_eq!(limits.ceiling(), Rate::from_bits_per_second(100_000_000));
     assert_eq!(slice.spec.latency.unwrap().max.as_nanos(), 10_000_000);
-    assert_eq!(slice.spec.sdps[1].vlan, Some(Vlan::new(110).unwrap()));
+    assert_eq!(slice.spec.sdps[1].vlan, Some(SdpVlan::Id(Vlan::new(110).unwrap())));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn bad_values_are_named_with_their_place() {
             "template: miot",
             "tempalte: miot",
             "iot.yaml:5:13: spec.tempalte: unknown field `tempalte`, expected one of `template`, `snssai`, `service`, \
-             `transport`, `rate`, `latency`, `sdps`",
+             `transport`, `rate`, `latency`, `paths`, `sdps`",
         ),
         // A wrong unit, and none.
         (

@@ -4,6 +4,7 @@
 //! what left is not, because that is the work of a port. On a machine that others use, too, the median of many samples
 //! is given; instruction counts, which do not depend on the neighbours, are in `benches/dataplane.rs`.
 
+pub mod chain;
 pub mod lab;
 
 use std::io::Write;

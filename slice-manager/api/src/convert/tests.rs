@@ -16,9 +16,26 @@ fn slice() -> v1::Slice {
         rate: Some(v1::RateLimits { guaranteed_bits_per_second: 1, ceiling_bits_per_second: 2 }),
         latency_max_nanoseconds: Some(10),
         sdps: vec![
-            v1::Sdp { name: "city".into(), edge: "edge-a".into(), port: "access0".into(), vlan: Some(110) },
-            v1::Sdp { name: "dc".into(), edge: "edge-c".into(), port: "access0".into(), vlan: None },
+            v1::Sdp {
+                name: "city".into(),
+                edge: "edge-a".into(),
+                port: "access0".into(),
+                vlan: Some(110),
+                ..v1::Sdp::default()
+            },
+            v1::Sdp {
+                name: "dc".into(),
+                edge: "edge-c".into(),
+                port: "access0".into(),
+                leaf: true,
+                ..v1::Sdp::default()
+            },
         ],
+        paths: Some(v1::PathPolicy {
+            exclude_nodes: vec!["core-2".into()],
+            backup: v1::BackupMode::Node.into(),
+            ..v1::PathPolicy::default()
+        }),
     }
 }
 

@@ -51,7 +51,9 @@ fn iot() -> Vec<v1::Resource> {
             edge: "edge-a".to_owned(),
             port: "access0".to_owned(),
             vlan: Some(110),
+            ..v1::Sdp::default()
         }],
+        ..v1::Slice::default()
     };
     let segment = v1::MicroSegment {
         slice: "iot".to_owned(),
@@ -203,6 +205,7 @@ fn planned() -> v1::PlanResponse {
         segment: text(segment),
         vni,
         access_port,
+        ..v1::Allocation::default()
     };
     v1::PlanResponse {
         changes: vec![
@@ -221,9 +224,11 @@ fn planned() -> v1::PlanResponse {
                 to: text("edge-c"),
                 links: vec![text("core-1--edge-a"), text("core-1--edge-c")],
                 delay_nanoseconds: 600_000,
+                ..v1::Path::default()
             }],
             bookings: vec![],
             programs: vec![],
+            ..v1::Plan::default()
         }),
         edges: vec![text("edge-a"), text("edge-c")],
         headroom: vec![

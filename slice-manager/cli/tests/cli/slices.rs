@@ -28,9 +28,22 @@ fn slice() -> v1::SliceStatus {
             rate: Some(v1::RateLimits { guaranteed_bits_per_second: 20_000_000, ceiling_bits_per_second: u64::MAX }),
             latency_max_nanoseconds: Some(10_000_000),
             sdps: vec![
-                v1::Sdp { name: text("city"), edge: text("edge-a"), port: text("access0"), vlan: Some(110) },
-                v1::Sdp { name: text("roof"), edge: text("edge-b"), port: text("access1"), vlan: None },
+                v1::Sdp {
+                    name: text("city"),
+                    edge: text("edge-a"),
+                    port: text("access0"),
+                    vlan: Some(110),
+                    ..v1::Sdp::default()
+                },
+                v1::Sdp {
+                    name: text("roof"),
+                    edge: text("edge-b"),
+                    port: text("access1"),
+                    vlan: None,
+                    ..v1::Sdp::default()
+                },
             ],
+            ..v1::Slice::default()
         }),
         name: text("iot"),
         state: v1::SliceState::Degraded.into(),
@@ -244,6 +257,7 @@ fn node() -> v1::NodeStatus {
             ports: vec![v1::Port { name: text("core0"), rate_bits_per_second: 1_000_000_000, mtu_octets: 1_600 }],
             locator: Some(text("fd00:a::/48")),
             labels: Some(v1::LabelBlock { first: 100_000, last: 109_999 }),
+            ..v1::Node::default()
         }),
         realisation: Some(v1::EdgeRealisation {
             edge: text("edge-a"),

@@ -1,7 +1,7 @@
 //! How the time to plan grows with the number of slices. It asserts no time; it prints what it measured:
 //! `cargo test --release -p plan growth -- --ignored --nocapture`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,13 @@ fn growth() {
             }
         }
         let (parent, confirmed) = (Plan::default(), BTreeMap::new());
-        let input = Input { catalog: &CATALOG, intents: &intents, parent: &parent, confirmed: &confirmed };
+        let input = Input {
+            catalog: &CATALOG,
+            intents: &intents,
+            parent: &parent,
+            confirmed: &confirmed,
+            suspects: &BTreeSet::new(),
+        };
         let (first, to_plan) = timed(|| plan(&input).unwrap());
         assert_eq!(first.allocations.len(), count as usize);
         assert_clean(&first, &intents);
