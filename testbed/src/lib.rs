@@ -8,6 +8,7 @@ mod command;
 pub mod demo;
 pub mod netns;
 pub mod parts;
+pub mod simulate;
 pub mod world;
 
 pub use command::{command, run};

@@ -6,8 +6,10 @@ use aaa_wire::Code;
 use api::v1::{self, ReadKind};
 use mec_edge::ports::{EdgePort, Losses};
 use mec_edge::{Edge, StartError};
-use model::program::Program;
-use model::{Generation, Mac};
+use model::program::{
+    Adjacency, Flavours, Program, ServiceBehaviour, ServiceSid, TransitBehaviour, TransitLabel, TransitSid,
+};
+use model::{Generation, Label, Mac};
 use transport_dataplane::{Burst, Frame, FramePool, Port};
 
 use crate::manager::{Attached, FakeManager};
@@ -65,7 +67,7 @@ async fn a_program_that_is_not_to_be_run_is_refused_by_name_and_the_old_one_goes
 }
 
 #[tokio::test]
-async fn what_runs_already_is_not_run_again() {
+async fn what_runs_already_is_run_anew_and_nobody_notices() {
     let (world, _manager, _edge, mut stream) = raise().await;
     stream.run(&program(Side::A, 1, &[METERING])).await;
     world.admit(Side::A, METERING, METER, 1).await;
@@ -304,4 +306,40 @@ async fn an_edge_that_can_not_start_says_why() {
         .map(|number| (format!("port{number}").parse().unwrap(), Box::new(Faulty) as Box<dyn EdgePort>))
         .collect();
     assert!(matches!(Edge::start(config, too_many).await, Err(StartError::Ports(_))));
+}
+
+#[tokio::test]
+async fn what_runs_is_read_back_from_the_tables() {
+    let (_world, _manager, _edge, mut stream) = raise().await;
+    let nothing = stream.read(ReadKind::Running).await;
+    assert_eq!(nothing.program, Some(v1::RunningProgram::default()));
+    assert!(nothing.paths.is_empty() && nothing.sids.is_empty() && nothing.segments.is_empty());
+
+    let mut program = program(Side::A, 3, &[METERING]);
+    let (sid, end) = ("fd00:a:0:1000::", "fd00:a:0:1::");
+    let behaviour = ServiceBehaviour::Dt2u;
+    program.content.slices[0].segments[0].sids = vec![ServiceSid { sid: sid.parse().unwrap(), behaviour }];
+    let out = Adjacency { port: "core0".parse().unwrap(), next_hop: program.content.paths[0].next_hop };
+    let flavours = Flavours { psp: true, ..Flavours::default() };
+    let transit = TransitSid { sid: end.parse().unwrap(), behaviour: TransitBehaviour::EndX(out.clone()), flavours };
+    let label = TransitLabel { label: Label::new(100_001).unwrap(), swap: Some(Label::new(200_001).unwrap()), out };
+    program.content.transit.sids = vec![transit.clone()];
+    program.content.transit.labels = vec![label.clone()];
+    let realised = stream.run(&program).await;
+    assert_eq!(realised.paths.len(), 1);
+    assert_eq!((realised.paths[0].to.as_str(), realised.paths[0].state()), ("edge-b", v1::PathState::Unknown));
+    let far = Side::B.loopback().to_string();
+    assert_eq!(realised.segments[0].tunnels, [v1::RealisedTunnel { remote: far, path: 1 }]);
+
+    let running = stream.read(ReadKind::Running).await;
+    let digest = program.digest().as_bytes().to_vec();
+    assert_eq!(running.program, Some(v1::RunningProgram { generation: 3, digest }));
+    assert_eq!(running.paths[0].program, Some((&program.content.paths[0]).into()));
+    let sids: Vec<_> = running.sids.into_iter().map(|running| (running.segment, running.sid.unwrap())).collect();
+    let service = v1::running_sid::Sid::Service((&program.content.slices[0].segments[0].sids[0]).into());
+    let on_the_way = v1::running_sid::Sid::Transit((&transit).into());
+    assert_eq!(sids, [(String::new(), on_the_way), ("metering".to_owned(), service)]);
+    assert_eq!(running.labels.len(), 1);
+    assert_eq!((running.labels[0].label, running.labels[0].transit.clone()), (100_001, Some((&label).into())));
+    assert_eq!(running.segments, realised.segments);
 }

@@ -209,6 +209,11 @@ impl Attached {
                     all.drops.extend(part.drops);
                     all.meters.extend(part.meters);
                     all.sessions.extend(part.sessions);
+                    all.program = all.program.or(part.program);
+                    all.paths.extend(part.paths);
+                    all.sids.extend(part.sids);
+                    all.labels.extend(part.labels);
+                    all.segments.extend(part.segments);
                     all.problem.push_str(&part.problem);
                     if part.last {
                         return all;

@@ -93,6 +93,9 @@ pub(crate) enum Command {
     /// Counters of the packet paths, read when you ask.
     #[command(subcommand)]
     Dataplane(DataplaneCommand),
+    /// What crosses the underlay: paths, SIDs, labels, VNIs, and whether nodes run them.
+    #[command(subcommand)]
+    Transport(TransportCommand),
     /// Templates (NESTs, GSMA NG.116).
     #[command(subcommand)]
     Template(TemplateCommand),
@@ -199,6 +202,11 @@ pub(crate) enum SliceCommand {
         /// The slice.
         name: SliceName,
     },
+    /// One slice: why it is in its state, and what each of its paths is measured to keep of what it is promised.
+    Explain {
+        /// The slice.
+        name: SliceName,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -297,6 +305,62 @@ pub(crate) enum DataplaneCommand {
         /// On this edge only.
         #[arg(long)]
         edge: Option<NodeName>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TransportCommand {
+    /// Paths between edges.
+    #[command(subcommand)]
+    Path(PathCommand),
+    /// Segment identifiers of SRv6.
+    #[command(subcommand)]
+    Sid(NumberCommand),
+    /// Labels of MPLS.
+    #[command(subcommand)]
+    Label(NumberCommand),
+    /// Network identifiers of VXLAN.
+    #[command(subcommand)]
+    Vni(NumberCommand),
+    /// Route targets.
+    #[command(subcommand)]
+    RouteTarget(NumberCommand),
+    /// Read back what nodes run, now, and compare it with what they should run; fails if anything differs.
+    Verify {
+        /// This node only.
+        #[arg(long)]
+        node: Option<NodeName>,
+    },
+    /// What last reports say that differs from what nodes should run, and since when; fails if anything does.
+    Drift,
+    /// Have nodes run anew what they should, and read it back; fails if anything still differs.
+    Repair {
+        /// This node only.
+        #[arg(long)]
+        node: Option<NodeName>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PathCommand {
+    /// Paths as they are planned, who takes them, and what their edges measure.
+    List {
+        /// Those that this slice takes.
+        #[arg(long)]
+        slice: Option<SliceName>,
+        /// Those that begin or end at this node.
+        #[arg(long)]
+        node: Option<NodeName>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NumberCommand {
+    /// Those in use, and those that nobody may have yet.
+    List {
+        /// Of this node only.
+        #[arg(long)]
+        node: Option<NodeName>,
     },
 }
 

@@ -75,6 +75,9 @@ pub(crate) enum Error {
     /// An operation has not ended in time.
     #[error("{id} is still {state} after {after:?}; it goes on, awaiting {awaiting}")]
     TimedOut { id: String, state: &'static str, after: Duration, awaiting: String },
+    /// What was looked for is not so.
+    #[error("{0}")]
+    NotSo(String),
     /// A watch ended, and the operation had not.
     #[error("the manager ended the watch of {0} before it had ended")]
     WatchEnded(String),

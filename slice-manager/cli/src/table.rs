@@ -54,6 +54,16 @@ pub(crate) fn latency(nanoseconds: u64) -> String {
     Latency::from_nanos(nanoseconds).to_string()
 }
 
+/// A time that was measured, in three digits or a few more.
+#[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+pub(crate) fn measured(nanoseconds: u64) -> String {
+    match nanoseconds {
+        0..1_000 => format!("{nanoseconds} ns"),
+        1_000..1_000_000 => format!("{:.1} us", nanoseconds as f64 / 1e3),
+        _ => format!("{:.2} ms", nanoseconds as f64 / 1e6),
+    }
+}
+
 /// A moment in UTC, as RFC 3339 has it.
 pub(crate) fn moment(at: Option<&Timestamp>) -> String {
     at.and_then(|at| jiff::Timestamp::new(at.seconds, 0).ok()).map(|at| at.to_string()).unwrap_or_default()
@@ -81,6 +91,12 @@ mod tests {
         );
         assert_eq!(text, "NAME      STATE\niot       ACTIVE\nhandsets\n");
         assert_eq!(table::<[String; 1]>(&["name"], []), "none\n");
+    }
+
+    #[test]
+    fn what_was_measured_has_a_unit_that_fits() {
+        let shown = [0, 999, 1_000, 12_345, 999_900, 1_000_000, 3_104_000_000].map(measured);
+        assert_eq!(shown, ["0 ns", "999 ns", "1.0 us", "12.3 us", "999.9 us", "1.00 ms", "3104.00 ms"]);
     }
 
     #[test]

@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use model::Principal;
 use model::operation::Operation;
 use model::resource::ResourceId;
+use model::{NodeName, Principal};
 use tonic::{Request, Status};
 
 use crate::auth;
 use crate::decided::ChangeError;
+use crate::edges::ReadError;
 
 /// Who calls, and from where.
 #[derive(Debug, Clone)]
@@ -46,6 +47,15 @@ impl Caller {
             Ok(Some(operation)) => self.event(action, &shown, "accepted", &operation.id.to_string()),
             Ok(None) => self.event(action, &shown, "unchanged", ""),
             Err(error) => self.event(action, &shown, "refused", &error.to_string()),
+        }
+    }
+
+    /// Records that a node was to run its program anew.
+    pub(crate) fn repaired(&self, node: &NodeName, error: Option<&ReadError>) {
+        let node = format!("node/{node}");
+        match error {
+            None => self.event("repair", &node, "accepted", ""),
+            Some(error) => self.event("repair", &node, "refused", &error.to_string()),
         }
     }
 

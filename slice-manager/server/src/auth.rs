@@ -23,6 +23,8 @@ pub(crate) enum Need {
     Read,
     /// Changing: operator or mano.
     Write,
+    /// Having what was decided done again: operator.
+    Operate,
     /// Running an edge.
     Edge,
 }
@@ -32,6 +34,7 @@ impl Need {
         match self {
             Self::Read => &[Role::Operator, Role::Mano, Role::Viewer],
             Self::Write => &[Role::Operator, Role::Mano],
+            Self::Operate => &[Role::Operator],
             Self::Edge => &[Role::Edge],
         }
     }
@@ -55,7 +58,12 @@ pub(crate) fn need(path: &str) -> Option<Need> {
         | ("NodeService", "ListNodes" | "GetNode")
         | ("OperationService", "ListOperations" | "GetOperation" | "WatchOperation")
         | ("DataplaneService", "GetDrops" | "GetMeters")
-        | ("AaaService", "ListSessions" | "ListCounters") => Some(Need::Read),
+        | ("AaaService", "ListSessions" | "ListCounters")
+        | (
+            "TransportService",
+            "ListPaths" | "ListSids" | "ListLabels" | "ListVnis" | "ListRouteTargets" | "Verify" | "ListDrift",
+        ) => Some(Need::Read),
+        ("TransportService", "Repair") => Some(Need::Operate),
         ("EdgeService", "Attach") => Some(Need::Edge),
         _ => None,
     }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::decided::Decided;
 use crate::edges::Registry;
 use crate::observed::Observed;
+use crate::status::Drift;
 use crate::writer::WriterHandle;
 
 /// Shared by all services and sessions.
@@ -15,6 +16,7 @@ pub(crate) struct Core {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) observed: Arc<Observed>,
     pub(crate) sessions: Registry,
+    pub(crate) drift: Drift,
     pub(crate) writer: WriterHandle,
     decided: watch::Receiver<Arc<Decided>>,
     stopping: watch::Receiver<bool>,
@@ -28,7 +30,7 @@ impl Core {
         decided: watch::Receiver<Arc<Decided>>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { catalog, observed, sessions: Registry::default(), writer, decided, stopping }
+        Self { catalog, observed, sessions: Registry::default(), drift: Drift::default(), writer, decided, stopping }
     }
 
     /// What is decided now.

@@ -25,6 +25,7 @@ mod services;
 mod status;
 pub mod store;
 mod tls;
+mod transport;
 mod writer;
 
 pub use daemon::{command, run};

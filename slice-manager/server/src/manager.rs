@@ -177,6 +177,7 @@ async fn router(core: Arc<Core>) -> Result<tonic::transport::server::Router, Sta
         operation_service_server::OperationServiceServer,
         dataplane_service_server::DataplaneServiceServer,
         aaa_service_server::AaaServiceServer,
+        transport_service_server::TransportServiceServer,
         edge_service_server::EdgeServiceServer,
     ))
 }

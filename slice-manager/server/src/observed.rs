@@ -37,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) digest: Option<Digest>,
     /// Checked: names and numbers are well-formed, and the edge is the one that reports.
     pub(crate) segments: Vec<v1::RealisedSegment>,
+    /// Checked, too.
+    pub(crate) paths: Vec<v1::RealisedPath>,
     /// The last program that it could not run.
     pub(crate) refusal: Option<Refused>,
 }
@@ -59,6 +61,11 @@ impl Observed {
     /// As it is now. Cheap: nothing is copied but names and pointers.
     pub(crate) fn snapshot(&self) -> Observations {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is known of one edge.
+    pub(crate) fn of(&self, edge: &NodeName) -> Option<Arc<EdgeObserved>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(edge).cloned()
     }
 
     /// An edge is there.
@@ -182,6 +189,7 @@ mod tests {
             generation: program.map_or(Generation::new(0), |program| program.generation),
             digest: program.map(Program::digest),
             segments: Vec::new(),
+            paths: Vec::new(),
             refusal: None,
         }
     }

@@ -84,6 +84,7 @@ mod tests {
             generation: Generation::new(4),
             digest: None,
             segments: Vec::new(),
+            paths: Vec::new(),
             refusal: Some(refusal),
         };
         let observed = EdgeObserved { report: Some(report), ..EdgeObserved::default() };

@@ -5,6 +5,9 @@
 //! reports each of its segments with its own VNI, and has their AAA ready. Whatever is missing is named, with edge and
 //! generation.
 
+mod drift;
+mod ways;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::{timestamp, v1};
@@ -15,6 +18,8 @@ use model::{Digest, NodeName, SliceName};
 
 use crate::decided::Decided;
 use crate::observed::{EdgeObserved, Observations, Standing, standing};
+
+pub(crate) use drift::Drift;
 
 /// Target and observation beside each other, indexed once for any number of questions.
 pub(crate) struct View<'a> {
@@ -35,6 +40,8 @@ struct EdgeView<'a> {
     slices: BTreeMap<&'a SliceName, &'a SliceProgram>,
     /// What it says that it runs, by slice and segment.
     segments: BTreeMap<(&'a str, &'a str), &'a v1::RealisedSegment>,
+    /// How its paths are, by far end and id.
+    paths: BTreeMap<(&'a str, u32), &'a v1::RealisedPath>,
 }
 
 /// How much a finding weighs.
@@ -56,7 +63,8 @@ impl<'a> View<'a> {
             .chain(decided.plan.programs.keys())
             .chain(observations.keys())
             .collect();
-        let edges = names.into_iter().map(|name| (name, EdgeView::new(decided, observations, name))).collect();
+        let observed = |name| observations.get(name).map(AsRef::as_ref);
+        let edges = names.into_iter().map(|name| (name, EdgeView::new(decided, observed(name), name))).collect();
         let mut segments: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for id in decided.intents.segments.keys() {
             segments.entry(&id.slice).or_default().push(id);
@@ -92,7 +100,7 @@ impl<'a> View<'a> {
             Some(Weight::Bad) => v1::SliceState::Degraded,
         };
         let reason = match findings.as_slice() {
-            [] => active(&concerned),
+            [] => active(&concerned, name),
             findings => findings.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("; "),
         };
         let segments = self.segments(Some(name));
@@ -214,16 +222,17 @@ fn node_status(node: v1::Node, edge: Option<&EdgeView<'_>>) -> v1::NodeStatus {
     }
 }
 
-fn active(edges: &[&EdgeView<'_>]) -> String {
+fn active(edges: &[&EdgeView<'_>], slice: &SliceName) -> String {
     let generation = edges.iter().filter_map(|edge| edge.target).map(|program| program.generation).max();
     let at = generation.map_or_else(String::new, |generation| format!(", generation {generation}"));
-    format!("realised on {count} of {count} edges{at}", count = edges.len())
+    let detours: Vec<String> = edges.iter().flat_map(|edge| edge.detours(slice)).collect();
+    let detours = detours.iter().fold(String::new(), |text, detour| text + "; " + detour);
+    format!("realised on {count} of {count} edges{at}{detours}", count = edges.len())
 }
 
 impl<'a> EdgeView<'a> {
-    fn new(decided: &'a Decided, observations: &'a Observations, name: &'a NodeName) -> Self {
+    fn new(decided: &'a Decided, observed: Option<&'a EdgeObserved>, name: &'a NodeName) -> Self {
         let target = decided.plan.programs.get(name);
-        let observed = observations.get(name).map(AsRef::as_ref);
         let report = observed.and_then(|observed| observed.report.as_ref());
         let segments = report.into_iter().flat_map(|report| &report.segments);
         Self {
@@ -234,6 +243,7 @@ impl<'a> EdgeView<'a> {
             standing: standing(decided, name, report),
             slices: target.into_iter().flat_map(|t| &t.content.slices).map(|slice| (&slice.slice, slice)).collect(),
             segments: segments.map(|s| ((s.slice.as_str(), s.segment.as_str()), s)).collect(),
+            paths: report.into_iter().flat_map(|r| &r.paths).map(|path| ((path.to.as_str(), path.id), path)).collect(),
         }
     }
 
@@ -282,7 +292,8 @@ impl<'a> EdgeView<'a> {
                 (_, false) => Some(format!("{edge} reports an AAA for {id}, which has no realm")),
             }
         };
-        segments.filter_map(difference).map(|text| (Weight::Bad, text)).collect()
+        let differences = segments.filter_map(difference).map(|text| (Weight::Bad, text));
+        differences.chain(self.cut_off(slice)).collect()
     }
 
     /// One clause for people: where the edge is, what it last reported and what the target is.

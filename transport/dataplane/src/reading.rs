@@ -151,17 +151,16 @@ pub struct Pulse {
     pub generation: Generation,
     /// How many sessions each segment has.
     pub sessions: Vec<u32>,
-    /// The paths that are down, by their place in the program.
-    pub down: Vec<usize>,
+    /// How each path is, in the order of the program.
+    pub paths: Vec<PathState>,
 }
 
 impl Pipeline {
     /// Takes the pulse: what an owner may ask for every second, whatever it runs.
     pub fn pulse(&self) -> Pulse {
         let sessions = self.tables.segments.iter().map(|segment| segment.members.count).collect();
-        let paths = self.tables.probes.iter().enumerate();
-        let down = paths.filter(|(_, (_, prober))| prober.state() == PathState::Down).map(|(at, _)| at).collect();
-        Pulse { generation: self.tables.generation, sessions, down }
+        let paths = self.tables.probes.iter().map(|(_, prober)| prober.state()).collect();
+        Pulse { generation: self.tables.generation, sessions, paths }
     }
 
     fn taken(&self, remote: &Remote) -> PathId {

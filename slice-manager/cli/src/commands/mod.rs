@@ -8,6 +8,7 @@ mod segment;
 mod settle;
 mod slice;
 mod template;
+mod transport;
 
 use std::io::Write;
 
@@ -15,8 +16,8 @@ use clap::CommandFactory;
 use model::{Principal, Role};
 
 use crate::args::{
-    AaaCommand, Args, CertificateCommand, Command, DataplaneCommand, NodeCommand, OpCommand, RoleArg, SegmentCommand,
-    SessionCommand, SliceCommand, TemplateCommand,
+    AaaCommand, Args, CertificateCommand, Command, DataplaneCommand, NodeCommand, NumberCommand, OpCommand,
+    PathCommand, RoleArg, SegmentCommand, SessionCommand, SliceCommand, TemplateCommand, TransportCommand,
 };
 use crate::client::Manager;
 use crate::error::Error;
@@ -67,6 +68,7 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         Command::Delete(args) => intent::delete(context, &args).await,
         Command::Slice(SliceCommand::List) => slice::list(context).await,
         Command::Slice(SliceCommand::Show { name }) => slice::show(context, &name).await,
+        Command::Slice(SliceCommand::Explain { name }) => transport::explain(context, &name).await,
         Command::Segment(SegmentCommand::List { slice }) => segment::list(context, slice.as_ref()).await,
         Command::Segment(SegmentCommand::Show { slice, name }) => segment::show(context, &slice, &name).await,
         Command::Node(NodeCommand::List) => node::list(context).await,
@@ -82,8 +84,33 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         }
         Command::Dataplane(DataplaneCommand::Drops { edge }) => readings::drops(context, edge.as_ref()).await,
         Command::Dataplane(DataplaneCommand::Meters { edge }) => readings::meters(context, edge.as_ref()).await,
+        Command::Transport(command) => transport(context, command).await,
         Command::Template(TemplateCommand::List) => template::list(context).await,
         Command::Template(TemplateCommand::Show { name, explain }) => template::show(context, &name, explain).await,
+    }
+}
+
+async fn transport(context: Context<'_>, command: TransportCommand) -> Result<(), Error> {
+    use transport::Kind;
+    match command {
+        TransportCommand::Path(PathCommand::List { slice, node }) => {
+            transport::paths(context, slice.as_ref(), node.as_ref()).await
+        }
+        TransportCommand::Sid(NumberCommand::List { node }) => {
+            transport::numbers(context, Kind::Sid, node.as_ref()).await
+        }
+        TransportCommand::Label(NumberCommand::List { node }) => {
+            transport::numbers(context, Kind::Label, node.as_ref()).await
+        }
+        TransportCommand::Vni(NumberCommand::List { node }) => {
+            transport::numbers(context, Kind::Vni, node.as_ref()).await
+        }
+        TransportCommand::RouteTarget(NumberCommand::List { node }) => {
+            transport::numbers(context, Kind::RouteTarget, node.as_ref()).await
+        }
+        TransportCommand::Verify { node } => transport::verify(context, node.as_ref()).await,
+        TransportCommand::Drift => transport::drift(context).await,
+        TransportCommand::Repair { node } => transport::repair(context, node.as_ref()).await,
     }
 }
 

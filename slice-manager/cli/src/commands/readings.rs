@@ -128,12 +128,12 @@ fn request(edge: Option<&NodeName>) -> v1::DataplaneRequest {
 }
 
 /// A name that narrows an answer; none is empty.
-fn narrow(name: Option<&impl ToString>) -> String {
+pub(super) fn narrow(name: Option<&impl ToString>) -> String {
     name.map(ToString::to_string).unwrap_or_default()
 }
 
 /// Edges that did not answer are named; a reading without them is not whole.
-fn away(err: &mut dyn Write, edges: &[v1::Unreachable]) -> Result<(), Error> {
+pub(super) fn away(err: &mut dyn Write, edges: &[v1::Unreachable]) -> Result<(), Error> {
     for edge in edges {
         writeln!(err, "{} is not in this answer: {}", visible(&edge.edge), visible(&edge.reason))?;
     }

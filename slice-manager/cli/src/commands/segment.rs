@@ -71,7 +71,7 @@ pub(super) fn realised(segments: &[v1::RealisedSegment]) -> String {
             segment.vni.to_string(),
             segment.sessions.to_string(),
             table::short(segment.aaa().as_str_name(), "AAA_STATE_").to_lowercase().replace('_', " "),
-            segment.remotes.join(", "),
+            segment.tunnels.iter().map(|t| format!("{} (path {})", t.remote, t.path)).collect::<Vec<_>>().join(", "),
             segment.aaa_reason.clone(),
         ]
     });

@@ -85,7 +85,7 @@ pub(super) fn is_realised(edge: &v1::EdgeRealisation) -> bool {
     edge.realised_generation == Some(edge.target_generation) && edge.realised_digest == edge.target_digest
 }
 
-fn state(state: v1::SliceState) -> String {
+pub(super) fn state(state: v1::SliceState) -> String {
     table::short(state.as_str_name(), "SLICE_STATE_")
 }
 

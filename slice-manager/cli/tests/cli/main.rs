@@ -10,4 +10,5 @@ mod reading;
 mod services;
 mod slices;
 mod tools;
+mod transport;
 mod wait;

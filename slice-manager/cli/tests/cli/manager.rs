@@ -22,6 +22,7 @@ use v1::operation_service_server::OperationServiceServer;
 use v1::segment_service_server::SegmentServiceServer;
 use v1::slice_service_server::SliceServiceServer;
 use v1::template_service_server::TemplateServiceServer;
+use v1::transport_service_server::TransportServiceServer;
 
 use crate::process::{self, Ended};
 
@@ -59,6 +60,10 @@ pub(crate) struct Answers {
     pub(crate) aaa_counters: v1::ListCountersResponse,
     pub(crate) templates: v1::ListTemplatesResponse,
     pub(crate) template: v1::Template,
+    pub(crate) paths: v1::ListPathsResponse,
+    pub(crate) numbers: v1::ListNumbersResponse,
+    pub(crate) verdicts: v1::VerifyResponse,
+    pub(crate) drift: v1::ListDriftResponse,
 }
 
 /// What a watch does next; behind the last one, the stream ends.
@@ -138,7 +143,8 @@ impl Manager {
             .add_service(OperationServiceServer::from_arc(desk.clone()))
             .add_service(DataplaneServiceServer::from_arc(desk.clone()))
             .add_service(AaaServiceServer::from_arc(desk.clone()))
-            .add_service(TemplateServiceServer::from_arc(desk.clone()));
+            .add_service(TemplateServiceServer::from_arc(desk.clone()))
+            .add_service(TransportServiceServer::from_arc(desk.clone()));
         runtime.spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
         Self { folder, address, desk, runtime: Some(runtime) }
     }

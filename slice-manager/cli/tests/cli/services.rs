@@ -14,6 +14,7 @@ use v1::operation_service_server::OperationService;
 use v1::segment_service_server::SegmentService;
 use v1::slice_service_server::SliceService;
 use v1::template_service_server::TemplateService;
+use v1::transport_service_server::TransportService;
 
 use crate::manager::{Desk, Step};
 
@@ -95,6 +96,17 @@ service! { DataplaneService:
 service! { AaaService:
     list_sessions "ListSessions" (ListSessionsRequest) -> ListSessionsResponse = sessions;
     list_counters "ListCounters" (ListCountersRequest) -> ListCountersResponse = aaa_counters;
+}
+
+service! { TransportService:
+    list_paths "ListPaths" (ListPathsRequest) -> ListPathsResponse = paths;
+    list_sids "ListSids" (ListNumbersRequest) -> ListNumbersResponse = numbers;
+    list_labels "ListLabels" (ListNumbersRequest) -> ListNumbersResponse = numbers;
+    list_vnis "ListVnis" (ListNumbersRequest) -> ListNumbersResponse = numbers;
+    list_route_targets "ListRouteTargets" (ListNumbersRequest) -> ListNumbersResponse = numbers;
+    verify "Verify" (VerifyRequest) -> VerifyResponse = verdicts;
+    list_drift "ListDrift" (ListDriftRequest) -> ListDriftResponse = drift;
+    repair "Repair" (RepairRequest) -> VerifyResponse = verdicts;
 }
 
 service! { TemplateService:

@@ -60,7 +60,7 @@ fn segment() -> v1::SegmentStatus {
         slice: text("iot"),
         segment: text("smart-metering"),
         vni: 10_000,
-        remotes: vec![text("fd00:0:c::1")],
+        tunnels: vec![v1::RealisedTunnel { remote: text("fd00:0:c::1"), path: 2 }],
         limits,
         sessions,
         aaa: aaa.into(),
@@ -98,12 +98,12 @@ fn segment_json() -> Value {
         "realised": [
             {
                 "edge": "edge-a", "slice": "iot", "segment": "smart-metering", "vni": 10_000,
-                "remotes": ["fd00:0:c::1"], "limits": limits, "sessions": "3", "aaa": "AAA_STATE_READY",
+                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2 }], "limits": limits, "sessions": "3", "aaa": "AAA_STATE_READY",
                 "aaaReason": "",
             },
             {
                 "edge": "edge-c", "slice": "iot", "segment": "smart-metering", "vni": 10_000,
-                "remotes": ["fd00:0:c::1"], "limits": limits, "sessions": "4", "aaa": "AAA_STATE_NOT_READY",
+                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2 }], "limits": limits, "sessions": "4", "aaa": "AAA_STATE_NOT_READY",
                 "aaaReason": "no secret for city-switch",
             },
         ],
@@ -238,9 +238,9 @@ guaranteed  12 Mbit/s
 ceiling     100 Mbit/s
 
 realised
-EDGE    SEGMENT             VNI    SESSIONS  AAA        TUNNELS TO   REASON
-edge-a  iot/smart-metering  10000  3         ready      fd00:0:c::1
-edge-c  iot/smart-metering  10000  4         not ready  fd00:0:c::1  no secret for city-switch
+EDGE    SEGMENT             VNI    SESSIONS  AAA        TUNNELS TO            REASON
+edge-a  iot/smart-metering  10000  3         ready      fd00:0:c::1 (path 2)
+edge-c  iot/smart-metering  10000  4         not ready  fd00:0:c::1 (path 2)  no secret for city-switch
 ",
         &segment_json(),
     );

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::observed::SessionId;
 
-pub(crate) use reading::{Gathered, ReadError, ReadRequest, Unreached, gather};
+pub(crate) use reading::{Gathered, ReadError, ReadRequest, Unreached, gather, read_each};
 pub(crate) use session::serve;
 
 /// Who is attached.
@@ -29,15 +29,24 @@ struct Attached {
 #[derive(Debug)]
 struct Handle {
     id: SessionId,
-    reads: mpsc::Sender<ReadRequest>,
+    requests: mpsc::Sender<EdgeRequest>,
     /// Dropped with the handle: that is how a session learns that another has taken its place.
     _replaced: oneshot::Sender<()>,
+}
+
+/// What is asked of the session of an edge. It is done in the order in which it was asked.
+#[derive(Debug)]
+pub(crate) enum EdgeRequest {
+    /// To read.
+    Read(ReadRequest),
+    /// To have the edge run its program anew.
+    Repair,
 }
 
 /// What a session gets when it enters.
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
-    pub(crate) reads: mpsc::Receiver<ReadRequest>,
+    pub(crate) requests: mpsc::Receiver<EdgeRequest>,
     pub(crate) replaced: oneshot::Receiver<()>,
 }
 
@@ -55,10 +64,10 @@ impl Registry {
         }
         attached.last += 1;
         let id = SessionId(attached.last);
-        let (reads_in, reads) = mpsc::channel(READS_WAITING_MAX);
+        let (requests_in, requests) = mpsc::channel(READS_WAITING_MAX);
         let (replaced_in, replaced) = oneshot::channel();
-        attached.edges.insert(edge.clone(), Handle { id, reads: reads_in, _replaced: replaced_in });
-        Ok(Entry { id, reads, replaced })
+        attached.edges.insert(edge.clone(), Handle { id, requests: requests_in, _replaced: replaced_in });
+        Ok(Entry { id, requests, replaced })
     }
 
     /// A session has ended.
@@ -69,15 +78,21 @@ impl Registry {
         }
     }
 
-    fn reads(&self, edge: &NodeName) -> Option<mpsc::Sender<ReadRequest>> {
+    /// Asks for an edge to run its program anew. What is asked of it after that is done after that.
+    pub(crate) fn repair(&self, edge: &NodeName) -> Result<(), ReadError> {
+        let requests = self.requests(edge).ok_or(ReadError::Away)?;
+        requests.try_send(EdgeRequest::Repair).map_err(ReadError::not_sent)
+    }
+
+    fn requests(&self, edge: &NodeName) -> Option<mpsc::Sender<EdgeRequest>> {
         let attached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        attached.edges.get(edge).map(|handle| handle.reads.clone())
+        attached.edges.get(edge).map(|handle| handle.requests.clone())
     }
 }
 
 /// How many edges may be attached at once.
 pub(crate) const EDGES_ATTACHED_MAX: usize = 4_096;
-/// How many readings of one edge may wait to be sent or answered.
+/// How much that is asked of one edge may wait to be sent or answered.
 pub(crate) const READS_WAITING_MAX: usize = 16;
 
 #[cfg(test)]
@@ -93,9 +108,9 @@ mod tests {
         let second = registry.enter(&edge).unwrap();
         assert!(first.replaced.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Closed));
         registry.leave(&edge, first.id);
-        assert!(registry.reads(&edge).is_some(), "the first leaves, the second stays");
+        assert!(registry.requests(&edge).is_some(), "the first leaves, the second stays");
         registry.leave(&edge, second.id);
-        assert!(registry.reads(&edge).is_none());
+        assert!(registry.requests(&edge).is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{READS_WAITING_MAX, Registry};
+use super::{EdgeRequest, READS_WAITING_MAX, Registry};
 
 /// A reading that is asked of one edge.
 #[derive(Debug)]
@@ -25,16 +25,23 @@ pub(crate) struct Gathered {
     pub(crate) meters: Vec<v1::MeterCounter>,
     pub(crate) sessions: Vec<v1::Session>,
     pub(crate) aaa_counters: Vec<v1::AaaCounter>,
+    pub(crate) paths: Vec<v1::PathReading>,
+    pub(crate) program: Option<v1::RunningProgram>,
+    pub(crate) sids: Vec<v1::RunningSid>,
+    pub(crate) labels: Vec<v1::RunningLabel>,
+    pub(crate) segments: Vec<v1::RealisedSegment>,
 }
 
 impl Gathered {
     fn len(&self) -> usize {
-        self.drops.len() + self.meters.len() + self.sessions.len() + self.aaa_counters.len()
+        let counted = self.drops.len() + self.meters.len() + self.sessions.len() + self.aaa_counters.len();
+        counted + self.paths.len() + self.sids.len() + self.labels.len() + self.segments.len()
     }
 
     /// Adds a part of an answer. Whatever the edge calls itself in it, the counters are its own.
     pub(crate) fn add(&mut self, edge: &NodeName, part: v1::Reading) -> Result<(), ReadError> {
-        let more = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
+        let counted = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
+        let more = counted + part.paths.len() + part.sids.len() + part.labels.len() + part.segments.len();
         if self.len() + more > ENTRIES_OF_EDGE_MAX {
             return Err(ReadError::TooMany);
         }
@@ -44,14 +51,22 @@ impl Gathered {
         self.sessions.extend(part.sessions.into_iter().map(|session| v1::Session { edge: name.clone(), ..session }));
         let counters = part.aaa_counters.into_iter();
         self.aaa_counters.extend(counters.map(|counter| v1::AaaCounter { edge: name.clone(), ..counter }));
+        self.paths.extend(part.paths.into_iter().map(|path| v1::PathReading { edge: name.clone(), ..path }));
+        let segments = part.segments.into_iter();
+        self.segments.extend(segments.map(|segment| v1::RealisedSegment { edge: name.clone(), ..segment }));
+        self.program = part.program.or(self.program.take());
+        self.sids.extend(part.sids);
+        self.labels.extend(part.labels);
         Ok(())
     }
 
+    /// Adds what another edge has answered, as far as it says whose it is.
     fn append(&mut self, mut other: Self) {
         self.drops.append(&mut other.drops);
         self.meters.append(&mut other.meters);
         self.sessions.append(&mut other.sessions);
         self.aaa_counters.append(&mut other.aaa_counters);
+        self.paths.append(&mut other.paths);
     }
 }
 
@@ -75,22 +90,23 @@ pub(crate) enum ReadError {
     Problem(String),
 }
 
+impl ReadError {
+    /// Why something could not be asked.
+    pub(super) fn not_sent(error: mpsc::error::TrySendError<EdgeRequest>) -> Self {
+        match error {
+            mpsc::error::TrySendError::Full(_) => Self::Busy,
+            mpsc::error::TrySendError::Closed(_) => Self::Away,
+        }
+    }
+}
+
 /// The edges that have no part in an answer.
 pub(crate) type Unreached = BTreeMap<NodeName, ReadError>;
 
 /// Asks every one of the edges at once; in the order of their names, whoever answers first.
 pub(crate) async fn gather(registry: &Registry, kind: v1::ReadKind, edges: Vec<NodeName>) -> (Gathered, Unreached) {
-    let mut asked = JoinSet::new();
-    for edge in edges {
-        let reads = registry.reads(&edge);
-        asked.spawn(async move {
-            let answer = ask(reads, kind).await;
-            (edge, answer)
-        });
-    }
-    let answers: BTreeMap<NodeName, _> = asked.join_all().await.into_iter().collect();
     let (mut gathered, mut unreached) = (Gathered::default(), Unreached::new());
-    for (edge, answer) in answers {
+    for (edge, answer) in read_each(registry, kind, edges).await {
         match answer {
             Ok(part) => gathered.append(part),
             Err(error) => drop(unreached.insert(edge, error)),
@@ -99,13 +115,27 @@ pub(crate) async fn gather(registry: &Registry, kind: v1::ReadKind, edges: Vec<N
     (gathered, unreached)
 }
 
-async fn ask(reads: Option<mpsc::Sender<ReadRequest>>, kind: v1::ReadKind) -> Result<Gathered, ReadError> {
+/// Asks every one of the edges at once.
+pub(crate) async fn read_each(
+    registry: &Registry,
+    kind: v1::ReadKind,
+    edges: Vec<NodeName>,
+) -> BTreeMap<NodeName, Result<Gathered, ReadError>> {
+    let mut asked = JoinSet::new();
+    for edge in edges {
+        let requests = registry.requests(&edge);
+        asked.spawn(async move {
+            let answer = ask(requests, kind).await;
+            (edge, answer)
+        });
+    }
+    asked.join_all().await.into_iter().collect()
+}
+
+async fn ask(requests: Option<mpsc::Sender<EdgeRequest>>, kind: v1::ReadKind) -> Result<Gathered, ReadError> {
     let (reply, answer) = oneshot::channel();
-    let request = ReadRequest { kind, reply };
-    reads.ok_or(ReadError::Away)?.try_send(request).map_err(|error| match error {
-        mpsc::error::TrySendError::Full(_) => ReadError::Busy,
-        mpsc::error::TrySendError::Closed(_) => ReadError::Away,
-    })?;
+    let request = EdgeRequest::Read(ReadRequest { kind, reply });
+    requests.ok_or(ReadError::Away)?.try_send(request).map_err(ReadError::not_sent)?;
     match timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(ReadError::Away),

@@ -22,6 +22,9 @@ pub(crate) enum ReportError {
     /// Too many segments.
     #[error("realised.segments: {0} segments; expected at most {SEGMENTS_REPORTED_MAX}")]
     TooManySegments(usize),
+    /// Too many paths.
+    #[error("realised.paths: {0} paths; expected at most {PATHS_REPORTED_MAX}")]
+    TooManyPaths(usize),
 }
 
 /// Checks what an edge says that it runs.
@@ -38,12 +41,19 @@ pub(crate) fn read(edge: &NodeName, realised: v1::Realised, at: Timestamp) -> Re
     if realised.segments.len() > SEGMENTS_REPORTED_MAX {
         return Err(ReportError::TooManySegments(realised.segments.len()));
     }
+    if realised.paths.len() > PATHS_REPORTED_MAX {
+        return Err(ReportError::TooManyPaths(realised.paths.len()));
+    }
+    for (index, path) in realised.paths.iter().enumerate() {
+        name::<NodeName, _>(&path.to, &format!("realised.paths[{index}].to"))?;
+    }
     let segments = realised.segments.into_iter().enumerate().map(|(index, segment)| check(edge, index, segment));
     let refusal = realised.refusal.map(|refusal| Refused {
         generation: Generation::new(refusal.generation),
         reason: cut(&refusal.reason, REASON_CHARS_MAX),
     });
-    Ok(Report { at, generation, digest, segments: segments.collect::<Result<_, _>>()?, refusal })
+    let segments = segments.collect::<Result<_, _>>()?;
+    Ok(Report { at, generation, digest, segments, paths: realised.paths, refusal })
 }
 
 fn check(edge: &NodeName, index: usize, mut segment: v1::RealisedSegment) -> Result<v1::RealisedSegment, ConvertError> {
@@ -54,6 +64,11 @@ fn check(edge: &NodeName, index: usize, mut segment: v1::RealisedSegment) -> Res
     Vni::try_from(segment.vni).map_err(|error| at_field(&field("vni"), error))?;
     segment.edge = edge.to_string();
     segment.aaa_reason = cut(&segment.aaa_reason, REASON_CHARS_MAX);
+    for (at, tunnel) in segment.tunnels.iter().enumerate() {
+        let is_address = tunnel.remote.parse::<std::net::IpAddr>().is_ok();
+        let wrong = || ConvertProblem::Text { what: "an IP address", found: cut(&tunnel.remote, 64) };
+        is_address.then_some(()).ok_or_else(|| at_field(&field(&format!("tunnels[{at}].remote")), wrong()))?;
+    }
     Ok(segment)
 }
 
@@ -82,6 +97,7 @@ fn cut(text: &str, chars_max: usize) -> String {
 }
 
 const SEGMENTS_REPORTED_MAX: usize = 65_536;
+const PATHS_REPORTED_MAX: usize = 65_536;
 const PORTS_REPORTED_MAX: usize = 256;
 const REASON_CHARS_MAX: usize = 1_024;
 
@@ -114,6 +130,7 @@ mod tests {
             digest: vec![7; 32],
             segments: vec![segment()],
             refusal: Some(v1::Refusal { generation: 4, reason: "no\nport\u{7} access0".into() }),
+            paths: vec![v1::RealisedPath { to: "edge-c".into(), id: 1, ..v1::RealisedPath::default() }],
         };
         let report = read(&edge(), realised, Timestamp(5)).unwrap();
         assert_eq!(report.generation, Generation::new(3));
@@ -144,6 +161,13 @@ mod tests {
         assert!(with(|s| s.vni = 1 << 24).starts_with("realised.segments[1].vni: 16777216 is not a VNI"));
         assert!(with(|s| s.slice = "I/O".into()).starts_with("realised.segments[1].slice: `I/O` is not"));
         assert!(with(|s| s.segment = String::new()).starts_with("realised.segments[1].segment: `` is not"));
+        let tunnel = with(|s| s.tunnels.push(v1::RealisedTunnel { remote: "edge-c".into(), path: 1 }));
+        assert_eq!(tunnel, "realised.segments[1].tunnels[0].remote: `edge-c` is not an IP address");
+        let path = v1::RealisedPath { to: "Edge C".into(), ..v1::RealisedPath::default() };
+        let paths = refused(v1::Realised { paths: vec![path.clone()], ..v1::Realised::default() });
+        assert!(paths.starts_with("realised.paths[0].to: `Edge C` is not"), "{paths}");
+        let many = v1::Realised { paths: vec![path; PATHS_REPORTED_MAX + 1], ..v1::Realised::default() };
+        assert!(refused(many).starts_with("realised.paths: 65537 paths; expected at most 65536"));
         let many = v1::Realised { segments: vec![segment(); SEGMENTS_REPORTED_MAX + 1], ..v1::Realised::default() };
         assert!(refused(many).starts_with("realised.segments: 65537 segments; expected at most 65536"));
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
 use super::reading::{Gathered, ReadError, ReadRequest};
-use super::{Entry, READS_WAITING_MAX, report};
+use super::{EdgeRequest, Entry, READS_WAITING_MAX, report};
 use crate::core::Core;
 use crate::decided::Decided;
 use crate::observed::{Report, SessionId, Standing, now, standing};
@@ -38,6 +38,7 @@ pub(crate) async fn serve(
             let ended = Session::new(&core, edge.clone(), entry.id, &outgoing).run(incoming, entry).await;
             core.sessions.leave(&edge, ended.1);
             core.observed.detached(&edge, ended.1);
+            look(&core, &edge);
             tracing::info!(%edge, session = ended.1.0, reason = ended.0.message(), "detached");
             ended.0
         }
@@ -88,6 +89,8 @@ struct Session<'a> {
     sent: Option<Generation>,
     /// When a program that was refused is sent once more.
     retry: Option<Instant>,
+    /// The program is to be sent, whatever the edge runs.
+    repair: bool,
     /// Questions that are not sent yet.
     questions: VecDeque<v1::Read>,
     /// Questions that are not answered yet, by their id.
@@ -106,6 +109,7 @@ impl<'a> Session<'a> {
             report: None,
             sent: None,
             retry: None,
+            repair: false,
             questions: VecDeque::new(),
             waiting: BTreeMap::new(),
             last_read: 0,
@@ -130,10 +134,16 @@ impl<'a> Session<'a> {
                     Ok(None) => break Status::cancelled("the edge has ended the stream"),
                     Err(status) => break status,
                 },
-                changed = self.decided.changed() => if changed.is_err() {
-                    break Status::unavailable("the manager is stopping");
+                changed = self.decided.changed() => {
+                    if changed.is_err() {
+                        break Status::unavailable("the manager is stopping");
+                    }
+                    look(self.core, &self.edge);
+                }
+                Some(request) = entry.requests.recv() => match request {
+                    EdgeRequest::Read(request) => self.ask(request),
+                    EdgeRequest::Repair => self.repair = true,
                 },
-                Some(request) = entry.reads.recv() => self.ask(request),
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     self.retry = None;
                     self.sent = None;
@@ -150,8 +160,12 @@ impl<'a> Session<'a> {
     fn program_due(&self) -> Option<Generation> {
         let decided = self.decided.borrow();
         let target = decided.plan.programs.get(&self.edge)?.generation;
-        let behind = standing(&decided, &self.edge, self.report.as_ref()) == Standing::Behind;
-        (behind && self.sent.is_none_or(|sent| sent < target)).then_some(target)
+        let is_due = match standing(&decided, &self.edge, self.report.as_ref()) {
+            Standing::Behind => self.repair || self.sent.is_none_or(|sent| sent < target),
+            Standing::InStep => self.repair,
+            Standing::Unknown | Standing::Foreign => false,
+        };
+        is_due.then_some(target)
     }
 
     fn command(&mut self, due: Option<Generation>) -> Option<v1::EdgeCommand> {
@@ -160,6 +174,7 @@ impl<'a> Session<'a> {
             let decided = self.decided.borrow().clone();
             let program = decided.plan.programs.get(&self.edge)?;
             self.sent = Some(program.generation);
+            self.repair = false;
             tracing::info!(edge = %self.edge, generation = %program.generation, "program sent");
             Command::Program(program.into())
         } else {
@@ -199,6 +214,7 @@ impl<'a> Session<'a> {
         self.retry = refuses.then(|| Instant::now() + Duration::from_secs(REFUSED_RETRY_SECONDS));
         self.report = Some(report.clone());
         if self.core.observed.reported(&self.edge, self.id, report) {
+            look(self.core, &self.edge);
             self.core.writer.reported();
         }
         Ok(())
@@ -231,6 +247,12 @@ impl<'a> Session<'a> {
             Err(error) => drop(reply.send(Err(error))),
         }
     }
+}
+
+/// Notes what differs on an edge from now on, and what no more.
+fn look(core: &Core, edge: &NodeName) {
+    let observed = core.observed.of(edge);
+    core.drift.look(&core.decided(), edge, observed.as_deref(), now());
 }
 
 /// How long an edge has for its first word.

@@ -8,6 +8,7 @@ mod reading;
 mod refuse;
 mod slice;
 mod template;
+mod transport;
 
 use std::str::FromStr;
 use std::sync::Arc;

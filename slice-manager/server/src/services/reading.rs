@@ -66,8 +66,13 @@ impl Services {
                 return Err(Status::not_found(format!("there is no edge `{only}`")));
             }
         }
+        Ok(self.gather(kind, edges).await)
+    }
+
+    /// Asks these edges.
+    pub(super) async fn gather(&self, kind: v1::ReadKind, edges: Vec<NodeName>) -> (Gathered, Vec<v1::Unreachable>) {
         let (gathered, unreached) = gather(&self.0.sessions, kind, edges).await;
-        Ok((gathered, unreachable(unreached)))
+        (gathered, unreachable(unreached))
     }
 }
 

@@ -104,7 +104,7 @@ impl World {
         self.observed.attached(edge, SessionId(1), String::new(), Vec::new());
         let digest = Some(program.digest());
         let (at, segments, refusal) = (now(), Vec::new(), None);
-        let report = Report { at, generation: program.generation, digest, segments, refusal };
+        let report = Report { at, generation: program.generation, digest, segments, paths: Vec::new(), refusal };
         self.observed.reported(edge, SessionId(1), report);
         self.writer.reported();
     }
@@ -184,6 +184,7 @@ async fn an_edge_that_runs_what_the_store_does_not_know_is_told_anew() {
             generation: model::Generation::new(generation),
             digest,
             segments: Vec::new(),
+            paths: Vec::new(),
             refusal: None,
         };
         world.observed.attached(edge, SessionId(1), String::new(), Vec::new());

@@ -12,4 +12,5 @@ mod process;
 mod readings;
 mod restart;
 mod roles;
+mod transport;
 mod world;

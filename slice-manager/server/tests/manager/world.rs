@@ -374,16 +374,24 @@ fn report(report: v1::edge_report::Report) -> v1::EdgeReport {
 /// What an edge reports that runs just this program.
 pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
     let Some(program) = program else { return v1::Realised::default() };
-    let address = |remote: &Remote| {
+    let tunnel = |remote: &Remote| {
         let mut paths = program.content.paths.iter();
-        paths.find(|path| path.to == remote.edge && path.id == remote.working).unwrap().remote.to_string()
+        let path = paths.find(|path| path.to == remote.edge && path.id == remote.working).unwrap();
+        v1::RealisedTunnel { remote: path.remote.to_string(), path: path.id.get().into() }
     };
+    let paths = program.content.paths.iter().map(|path| v1::RealisedPath {
+        to: path.to.to_string(),
+        id: path.id.get().into(),
+        state: v1::PathState::Up.into(),
+        since: None,
+        proven: true,
+    });
     let segments = program.content.slices.iter().flat_map(|slice| &slice.segments).map(|segment| v1::RealisedSegment {
         edge: program.content.edge.to_string(),
         slice: segment.id.slice.to_string(),
         segment: segment.id.segment.to_string(),
         vni: segment.vni.get(),
-        remotes: segment.remotes.iter().map(address).collect(),
+        tunnels: segment.remotes.iter().map(tunnel).collect(),
         limits: Some(segment.limits.into()),
         sessions: 0,
         aaa: if segment.realm.is_some() { v1::AaaState::Ready } else { v1::AaaState::Absent }.into(),
@@ -394,6 +402,7 @@ pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
         digest: program.digest().as_bytes().to_vec(),
         segments: segments.collect(),
         refusal: None,
+        paths: paths.collect(),
     }
 }
 

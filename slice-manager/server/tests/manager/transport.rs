@@ -1,0 +1,286 @@
+//! Paths and numbers as they are listed, and nodes that are read back, compared and repaired.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use api::v1;
+use model::program::Program;
+use tokio::task::JoinHandle;
+use tonic::Code;
+use tonic::transport::Channel;
+use v1::edge_command::Command;
+use v1::edge_report::Report;
+use v1::transport_service_client::TransportServiceClient;
+
+use crate::world::{EDGES, World, realised};
+
+/// What an edge answers that runs a program and nothing else.
+fn running(program: &Program) -> v1::Reading {
+    let content = &program.content;
+    let delays = v1::Delays { count: 9, min: 1_000_000, mean: 1_200_000, p99: 1_900_000, max: 2_000_000 };
+    let path = |path: &model::program::PathProgram| v1::PathReading {
+        // What it calls itself is not what counts.
+        edge: "edge-z".to_owned(),
+        program: Some(path.into()),
+        state: v1::PathState::Up.into(),
+        probes_answered: 9,
+        probes_lost: 1,
+        round_trip: Some(delays),
+        ..v1::PathReading::default()
+    };
+    v1::Reading {
+        program: Some(v1::RunningProgram {
+            generation: program.generation.get(),
+            digest: program.digest().as_bytes().to_vec(),
+        }),
+        paths: content.paths.iter().map(path).collect(),
+        segments: realised(Some(program)).segments,
+        ..v1::Reading::default()
+    }
+}
+
+/// An edge that runs what it is sent and answers what it runs, changed by `spoil`, which is told how many programs came.
+async fn edge(
+    world: &World,
+    name: &str,
+    spoil: impl Fn(usize, &mut v1::Reading) + Send + 'static,
+) -> (JoinHandle<()>, Arc<AtomicUsize>) {
+    let mut edge = world.attach(name).await;
+    edge.report(None).await;
+    let programs = Arc::new(AtomicUsize::new(0));
+    let count = programs.clone();
+    let task = tokio::spawn(async move {
+        while let Ok(command) = edge.command().await {
+            match command {
+                Command::Program(message) => {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    edge.report(Some(&Program::try_from(message).unwrap())).await;
+                }
+                Command::Read(read) => {
+                    let mut reading = edge.runs.as_ref().map(running).unwrap_or_default();
+                    spoil(count.load(Ordering::Relaxed), &mut reading);
+                    edge.send(Report::Reading(v1::Reading { id: read.id, last: true, ..reading })).await;
+                }
+            }
+        }
+    });
+    (task, programs)
+}
+
+fn client(world: &World) -> TransportServiceClient<Channel> {
+    TransportServiceClient::new(world.operator())
+}
+
+async fn active(world: &World) {
+    world.slice_when("iot", |iot| iot.state() == v1::SliceState::Active).await;
+}
+
+async fn verify(world: &World, node: &str) -> Vec<v1::NodeVerdict> {
+    client(world).verify(v1::VerifyRequest { node: node.to_owned() }).await.unwrap().into_inner().nodes
+}
+
+fn said(difference: &v1::Difference) -> (&str, &str, &str) {
+    (&difference.what, &difference.wanted, &difference.found)
+}
+
+#[tokio::test]
+async fn what_nodes_run_is_compared_with_their_programs_and_what_differs_is_named() {
+    let world = World::with_iot().await;
+    edge(&world, "edge-a", |_, _| {}).await;
+    edge(&world, "edge-b", |_, reading| {
+        let path = reading.paths[0].program.as_mut().unwrap();
+        path.next_hop = "fd00:9:b::1".to_owned();
+        reading.segments[0].vni += 1;
+        reading.segments[0].tunnels.clear();
+        reading.labels = vec![v1::RunningLabel {
+            label: 777,
+            slice: "x".into(),
+            segment: "y".into(),
+            ..v1::RunningLabel::default()
+        }];
+    })
+    .await;
+    world.slice_when("iot", |iot| iot.edges.iter().filter(|e| e.realised_generation == Some(1)).count() == 2).await;
+    let nodes = verify(&world, "").await;
+    assert_eq!(nodes.iter().map(|node| node.node.as_str()).collect::<Vec<_>>(), EDGES);
+    let [well, other, away] = &nodes[..] else { panic!("{nodes:?}") };
+    assert_eq!((well.unread.as_str(), well.differences.len(), well.generation, well.target_generation), ("", 0, 1, 1));
+    assert_eq!((well.digest.len(), &well.digest), (32, &well.target_digest));
+    assert_eq!((well.paths, well.segments), (2, 2));
+    assert_eq!((away.unread.as_str(), away.differences.len()), ("it is away", 0));
+
+    let differences: Vec<_> = other.differences.iter().map(said).collect();
+    assert_eq!(differences[0], ("label 777", "", "x/y from "));
+    let (what, wanted, found) = differences[1];
+    assert_eq!(what, "path 1 to edge-a");
+    assert!(
+        wanted.contains("core0 to fd00:1:b::1, MTU 1600") && found.contains("core0 to fd00:9:b::1"),
+        "{differences:?}"
+    );
+    assert_eq!(differences[2].0, "segment iot/personal-health");
+    let tunnels: Vec<_> = differences[3..].to_vec();
+    assert_eq!(
+        tunnels,
+        [
+            ("tunnel of iot/personal-health to fd00:0:a::1", "there", ""),
+            ("tunnel of iot/personal-health to fd00:0:c::1", "there", ""),
+        ]
+    );
+    assert_eq!(verify(&world, "edge-b").await.len(), 1);
+    let none = client(&world).verify(v1::VerifyRequest { node: "edge-z".into() }).await.unwrap_err();
+    assert_eq!(none.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_node_that_is_repaired_is_sent_its_program_again_before_it_is_read() {
+    let world = World::with_iot().await;
+    // Its tables lose a path, until it is sent a program for the second time.
+    let lost = |programs, reading: &mut v1::Reading| {
+        if programs < 2 {
+            reading.paths.clear()
+        }
+    };
+    let (_, programs) = edge(&world, "edge-a", lost).await;
+    for name in ["edge-b", "edge-c"] {
+        edge(&world, name, |_, _| {}).await;
+    }
+    active(&world).await;
+    let before = verify(&world, "edge-a").await;
+    assert_eq!(before[0].differences.len(), 2, "{before:?}");
+    assert_eq!(programs.load(Ordering::Relaxed), 1);
+
+    let answer = client(&world).repair(v1::RepairRequest { node: "edge-a".into() }).await.unwrap().into_inner();
+    assert_eq!(answer.nodes.len(), 1);
+    assert_eq!((answer.nodes[0].differences.len(), answer.nodes[0].generation), (0, 1), "{answer:?}");
+    assert_eq!(programs.load(Ordering::Relaxed), 2);
+    active(&world).await;
+
+    let mut mano = TransportServiceClient::new(world.channel("mano", "maria"));
+    let denied = mano.repair(v1::RepairRequest::default()).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn drift_is_what_reports_say_otherwise_and_since_when() {
+    let world = World::with_iot().await;
+    let mut edge = world.attach("edge-a").await;
+    edge.report(None).await;
+    let program = edge.program().await;
+    edge.report(Some(&program)).await;
+    let drift = async || {
+        let answer = client(&world).list_drift(v1::ListDriftRequest {}).await.unwrap().into_inner().drift;
+        let of_edge = answer.into_iter().filter(|drift| drift.node == "edge-a");
+        of_edge.map(|drift| (drift.difference.unwrap(), drift.since.unwrap())).collect::<Vec<_>>()
+    };
+    world.slice_when("iot", |iot| iot.edges[0].realised_generation == Some(1)).await;
+    assert_eq!(drift().await, []);
+
+    let mut wrong = realised(Some(&program));
+    wrong.segments[0].set_aaa(v1::AaaState::NotReady);
+    wrong.segments[0].aaa_reason = "no secret".to_owned();
+    edge.send(Report::Realised(wrong.clone())).await;
+    world.slice_when("iot", |iot| iot.reason.contains("no secret")).await;
+    let first = drift().await;
+    assert_eq!(first.len(), 1);
+    assert_eq!(said(&first[0].0), ("AAA of iot/personal-health", "ready", "not ready no secret"));
+    // Another difference comes, and the first keeps its time, though it is told otherwise.
+    wrong.segments[0].aaa_reason = "no secret yet".to_owned();
+    wrong.segments[1].vni += 7;
+    edge.send(Report::Realised(wrong)).await;
+    world.slice_when("iot", |iot| iot.reason.contains("no secret yet")).await;
+    let second = drift().await;
+    assert_eq!(
+        second.iter().map(|d| d.0.what.as_str()).collect::<Vec<_>>(),
+        ["AAA of iot/personal-health", "segment iot/smart-metering"]
+    );
+    assert_eq!(second[0].1, first[0].1);
+    edge.report(Some(&program)).await;
+    world.slice_when("iot", |iot| !iot.reason.contains("no secret")).await;
+    assert_eq!(drift().await, []);
+
+    drop(edge);
+    world.slice_when("iot", |iot| !iot.edges[0].connected).await;
+    let away = drift().await;
+    assert_eq!(said(&away[0].0), ("stream", "attached", "away"));
+}
+
+#[tokio::test]
+async fn paths_are_listed_as_planned_and_as_measured() {
+    let world = World::with_iot().await;
+    for name in ["edge-a", "edge-c"] {
+        edge(&world, name, |_, _| {}).await;
+    }
+    world.slice_when("iot", |iot| iot.edges.iter().filter(|e| e.realised_generation == Some(1)).count() == 2).await;
+    let list = async |slice: &str, node: &str| {
+        let request = v1::ListPathsRequest { slice: slice.to_owned(), node: node.to_owned() };
+        client(&world).list_paths(request).await.map(tonic::Response::into_inner)
+    };
+    let all = list("", "").await.unwrap();
+    // Two directions between each two of three edges.
+    assert_eq!(all.paths.len(), 6);
+    assert_eq!(all.unreachable.iter().map(|edge| edge.edge.as_str()).collect::<Vec<_>>(), ["edge-b"]);
+    let path = all.paths.iter().find(|p| p.from == "edge-a" && p.program.as_ref().unwrap().to == "edge-c").unwrap();
+    // The topology's own figures: 200 us and 400 us.
+    assert_eq!(path.links, ["core-1--edge-a", "core-1--edge-c"]);
+    assert_eq!(path.delay_nanoseconds, 600_000);
+    let uses: Vec<_> = path.uses.iter().map(|used| (used.slice.as_str(), used.backup)).collect();
+    assert_eq!(uses, [("iot", false)]);
+    let reading = path.reading.as_ref().unwrap();
+    assert_eq!((reading.edge.as_str(), reading.state()), ("edge-a", v1::PathState::Up));
+    assert_eq!(reading.round_trip.unwrap().p99, 1_900_000);
+    assert!(all.paths.iter().filter(|path| path.from == "edge-b").all(|path| path.reading.is_none()));
+    assert_eq!(list("iot", "edge-b").await.unwrap().paths.len(), 4);
+    assert_eq!(list("nothing", "").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(list("", "nowhere").await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_slice_says_which_of_its_edges_reach_one_another_no_more() {
+    let world = World::with_iot().await;
+    let mut edges = Vec::new();
+    for name in EDGES {
+        let mut edge = world.attach(name).await;
+        edge.report(None).await;
+        edge.realise().await;
+        edges.push(edge);
+    }
+    active(&world).await;
+    let program = edges[0].runs.clone().unwrap();
+    let mut report = realised(Some(&program));
+    let to_c = report.paths.iter_mut().find(|path| path.to == "edge-c").unwrap();
+    to_c.set_state(v1::PathState::Down);
+    edges[0].send(Report::Realised(report.clone())).await;
+    let iot = world.slice_when("iot", |iot| iot.state() == v1::SliceState::Degraded).await;
+    assert_eq!(iot.reason, "no path from edge-a to edge-c works");
+    // One that was never up is still on its way.
+    report.paths.iter_mut().for_each(|path| path.proven = false);
+    edges[0].send(Report::Realised(report)).await;
+    let iot = world.slice_when("iot", |iot| iot.state() == v1::SliceState::Provisioning).await;
+    assert_eq!(iot.reason, "edge-a has had no answer from edge-c yet");
+}
+
+#[tokio::test]
+async fn numbers_are_listed_with_their_owners_also_those_that_rest() {
+    let world = World::with_iot().await;
+    let vnis = async |node: &str| {
+        let request = v1::ListNumbersRequest { node: node.to_owned() };
+        client(&world).list_vnis(request).await.unwrap().into_inner().numbers
+    };
+    let owners = |numbers: &[v1::Number]| {
+        numbers.iter().map(|n| (n.slice.clone(), n.segment.clone(), n.quarantined)).collect::<Vec<_>>()
+    };
+    let of = |segment: &str, quarantined| ("iot".to_owned(), segment.to_owned(), quarantined);
+    let all = vnis("").await;
+    assert_eq!(owners(&all), [of("personal-health", false), of("smart-metering", false)]);
+    assert_eq!(owners(&vnis("edge-b").await), [of("personal-health", false)]);
+
+    // Once edges have been told of it, a number rests until they have confirmed that they are without.
+    let held = vnis("edge-a").await;
+    world.delete(&["realm/iot/smart-metering", "microsegment/iot/smart-metering"]).await.unwrap();
+    let resting = vnis("").await;
+    assert_eq!(owners(&resting), [of("personal-health", false), of("smart-metering", true)]);
+    let number = resting.iter().find(|number| number.quarantined).unwrap();
+    assert_eq!(number.number, held.iter().find(|n| n.segment == "smart-metering").unwrap().number);
+    let awaiting: Vec<_> = number.awaiting.iter().map(|a| (a.edge.as_str(), a.generation)).collect();
+    assert_eq!(awaiting, [("edge-a", 2), ("edge-c", 2)]);
+}
