@@ -192,7 +192,7 @@ impl Header<'_> {
     }
 
     /// Writes it to the beginning of `out`. None if [`Header::octets`] is none or more than there is room for.
-    pub fn emit<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+    pub fn emit<'o>(&self, out: &'o mut [u8]) -> Option<&'o [u8]> {
         let out = out.get_mut(..self.octets()?)?;
         let listed = self.listed()?;
         let length = u8::try_from(out.len() / 8 - 1).ok()?;
