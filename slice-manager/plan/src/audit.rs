@@ -53,6 +53,8 @@ struct Audit<'a> {
     links: HashMap<&'a LinkName, &'a Link>,
     /// The links of every node, with the nodes to which they lead.
     ports: HashMap<&'a NodeName, Vec<(&'a Link, &'a NodeName)>>,
+    /// Those that are declared, by slice.
+    declared: HashMap<&'a SliceName, Vec<&'a SegmentSpec>>,
     /// As programs have them.
     slices: BTreeMap<(&'a SliceName, &'a NodeName), &'a SliceProgram>,
     /// As programs have them.
@@ -77,8 +79,13 @@ impl<'a> Audit<'a> {
             program.content.paths.iter().map(move |path| ((edge, &path.to, path.id), path))
         });
         let paths = paths.collect();
+        let mut declared: HashMap<_, Vec<_>> = HashMap::new();
+        for (id, segment) in &intents.segments {
+            declared.entry(&id.slice).or_default().push(segment);
+        }
         let notes = Vec::new();
-        let mut audit = Self { plan, intents, catalog, topology, nodes, links, ports, slices, segments, paths, notes };
+        let mut audit =
+            Self { plan, intents, catalog, topology, nodes, links, ports, declared, slices, segments, paths, notes };
         for (edge, program) in &plan.programs {
             for slice in &program.content.slices {
                 if audit.slices.insert((&slice.slice, edge), slice).is_some() {

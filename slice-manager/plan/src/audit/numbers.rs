@@ -1,10 +1,10 @@
 //! Numbers: unique, from their pools, out of quarantine; generations: never from the future.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use model::Generation;
 use model::plan::Allocation;
 use model::resource::{Pools, SegmentId};
+use model::{Generation, Label, NodeName};
 
 use super::{Audit, Finding};
 use crate::refusal::Pool;
@@ -76,26 +76,20 @@ impl Audit<'_> {
     fn labels(&mut self) {
         let plan = self.plan;
         let nodes = plan.nodes.values().filter_map(|numbers| numbers.index).max().map_or(0, |last| u64::from(last) + 1);
+        let mut given: HashMap<&NodeName, BTreeSet<(Label, &SegmentId)>> = HashMap::new();
+        let resting = plan.quarantine.iter().map(|entry| (&entry.segment, &entry.allocation));
+        for (segment, allocation) in plan.allocations.iter().chain(resting) {
+            for ((receiver, _), label) in &allocation.labels {
+                given.entry(receiver).or_default().insert((*label, segment));
+            }
+        }
         for (name, node) in self.nodes.clone() {
             let Some(block) = node.labels else { continue };
             let (first, last) = (u64::from(block.first.get()), u64::from(block.last.get()));
             let mut owners: HashMap<u64, String> = HashMap::new();
             let links = plan.nodes.get(name).into_iter().flat_map(|numbers| &numbers.links);
             let links = links.filter_map(|(link, numbers)| Some((numbers.label?, format!("link {link}"))));
-            let mut segments: BTreeMap<_, Vec<&SegmentId>> = BTreeMap::new();
-            let resting = plan.quarantine.iter().map(|entry| (&entry.segment, &entry.allocation));
-            for (segment, allocation) in plan.allocations.iter().chain(resting) {
-                for ((receiver, _), label) in &allocation.labels {
-                    if receiver == name {
-                        segments.entry(*label).or_default().push(segment);
-                    }
-                }
-            }
-            let segments = segments.into_iter().flat_map(|(label, owners)| {
-                let mut owners: Vec<_> = owners.into_iter().map(ToString::to_string).collect();
-                owners.dedup();
-                owners.into_iter().map(move |owner| (label, owner))
-            });
+            let segments = given.get(name).into_iter().flatten().map(|(label, segment)| (*label, segment.to_string()));
             for (label, owner) in links.chain(segments).collect::<Vec<_>>() {
                 let number = u64::from(label.get());
                 if number < first + nodes || number > last {
