@@ -22,7 +22,7 @@ use model::{Latency, LinkName, NodeName, PathId, Rate, SliceName};
 
 use crate::intents::Intents;
 
-pub use finding::{Finding, Note, Severity};
+pub use finding::{Finding, Note, NumberFinding, Severity};
 
 /// Every way in which a plan contradicts itself or what is declared, and what is legal but worth a look. A plan with an
 /// error must not be carried out.
@@ -105,8 +105,8 @@ impl<'a> Audit<'a> {
         audit
     }
 
-    fn error(&mut self, finding: Finding) {
-        self.notes.push(Note { severity: Severity::Error, finding });
+    fn error(&mut self, finding: impl Into<Finding>) {
+        self.notes.push(Note { severity: Severity::Error, finding: finding.into() });
     }
 
     fn errors(&mut self, findings: impl IntoIterator<Item = Finding>) {

@@ -8,7 +8,7 @@ use model::resource::{Client, NodeRole, Probes, RealmSpec, Sdp, SdpVlan, Segment
 use model::{NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
 
 use super::numbers::{POOLS, number};
-use super::{Audit, Finding};
+use super::{Audit, Finding, NumberFinding};
 use crate::refusal::Pool;
 
 impl<'a> Audit<'a> {
@@ -174,7 +174,7 @@ impl<'a> Audit<'a> {
                 && found != expected
             {
                 let (edge, segment) = (edge.clone(), id.clone());
-                self.error(Finding::OtherNumber { edge, segment, pool, found, expected });
+                self.error(NumberFinding::OtherNumber { edge, segment, pool, found, expected });
             }
         }
         for what in self.segment_differs(id, edge, program).unwrap_or_default() {

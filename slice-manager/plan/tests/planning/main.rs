@@ -12,5 +12,7 @@ mod properties;
 mod reference;
 mod refusals;
 mod script;
+mod services;
 mod transports;
+mod walks;
 mod world;
