@@ -59,7 +59,7 @@ pub enum SceneError {
 impl Scene {
     /// Raises the network, runs the plan, admits the devices, and waits until paths are up and peers are found.
     pub fn raise(seed: u64) -> Result<Self, SceneError> {
-        let planned = Planned::new(&(topology() + "---\n" + &slices()))?;
+        let planned = Planned::new(&(topology() + "---\n" + &slices("")))?;
         let topology = planned.topology().ok_or_else(|| SceneError::Unsettled("there is no topology".to_owned()))?;
         let mut net = Net::new(topology, seed)?;
         for (node, program) in &planned.plan().programs {
@@ -133,6 +133,16 @@ impl Scene {
         Ok(self.net.kill(&CORE.parse()?)?)
     }
 
+    /// Slices are told to keep clear of the core node that their working paths lead over.
+    pub fn avoid_core(&mut self) -> Result<usize, SceneError> {
+        self.change(&slices(&format!("\n  paths: {{ excludeNodes: [{CORE}] }}")))
+    }
+
+    /// They may lead over it again.
+    pub fn readmit_core(&mut self) -> Result<usize, SceneError> {
+        self.change(&slices(""))
+    }
+
     /// A link that working paths lead over is drained: planned again, and each node runs its new program at a moment of
     /// its own. Answers how many programs changed.
     pub fn drain(&mut self) -> Result<usize, SceneError> {
@@ -145,8 +155,9 @@ impl Scene {
         self.change(&topology())
     }
 
-    fn change(&mut self, topology: &str) -> Result<usize, SceneError> {
-        let next = self.planned.and(topology)?;
+    /// Plans again with other resources; each node whose program changes runs it at a moment of its own.
+    fn change(&mut self, resources: &str) -> Result<usize, SceneError> {
+        let next = self.planned.and(resources)?;
         let before = &self.planned.plan().programs;
         let changed = next.plan().programs.iter().filter(|(node, program)| before.get(*node) != Some(program));
         let mut waiting: Vec<(NodeName, model::program::Program)> =
@@ -198,7 +209,8 @@ fn topology() -> String {
         .replace("  nodes:\n", "  probes: { interval: 10 ms, losses: 3, answers: 10 }\n  nodes:\n")
 }
 
-fn slices() -> String {
+/// With what the specification of each says beside.
+fn slices(more: &str) -> String {
     let mut text = String::new();
     for (vlan, (transport, service)) in (FIRST_VLAN..).zip(kinds()) {
         let addresses =
@@ -216,7 +228,7 @@ spec:
   service: {service}
   transport: {transport}
   rate: {{ guaranteed: 2 Mbit/s, ceiling: 50 Mbit/s }}
-  latency: {{ max: 10 ms }}
+  latency: {{ max: 10 ms }}{more}
   sdps:
     - {{ name: a, edge: edge-a, port: access0, vlan: {vlan}{a} }}
     - {{ name: c, edge: edge-c, port: access0, vlan: {vlan}{c} }}
