@@ -529,8 +529,8 @@ fn a_topology_keeps_its_own_rules() {
             "spec.nodes[1].locator: fd00:a::/48 overlaps fd00:a::/48 of `edge-a`",
         ),
         (
-            "  pools:\n",
-            "  probes: { interval: 999 us }\n  pools:\n",
+            "interval: 10 ms",
+            "interval: 999 us",
             "spec.probes.interval: a probe every 999 us is too often; expected 1 ms or more",
         ),
         (
@@ -539,8 +539,8 @@ fn a_topology_keeps_its_own_rules() {
             "spec.nodes[1].control: an edge is controlled by its agent; expected `agent`, or nothing",
         ),
         (
-            "  pools:\n",
-            "  pools:\n    sidFunctions: { first: 5000, last: 4999 }\n",
+            "sidFunctions: { first: 4096, last: 8191 }",
+            "sidFunctions: { first: 5000, last: 4999 }",
             "spec.pools.sidFunctions: the last pair of SID functions, 4999, is before the first, 5000",
         ),
         (

@@ -33,7 +33,10 @@ fn path<'a>(plan: &'a mut Plan, edge: &str) -> &'a mut PathProgram {
     &mut plan.programs.get_mut(&name::<NodeName>(edge)).unwrap().content.paths[0]
 }
 
-fn named(transport: &str, breaks: &[(fn(&mut Plan), &str)]) {
+/// A way to break a plan, and what must be said of it.
+type Break = (fn(&mut Plan), &'static str);
+
+fn named(transport: &str, breaks: &[Break]) {
     let world = world(transport);
     for (break_it, expected) in breaks {
         let mut plan = world.plan.clone();
@@ -129,28 +132,36 @@ fn numbers_of_nodes_and_links_are_looked_at() {
             (
                 |plan| {
                     let links = &mut plan.nodes.get_mut(&name::<NodeName>("c1")).unwrap().links;
-                    links.values_mut().for_each(|numbers| numbers.function = Some(16));
+                    for numbers in links.values_mut() {
+                        numbers.function = Some(16);
+                    }
                 },
                 "SID function 16 of c1 is that of both l01 and l02",
             ),
             (
                 |plan| {
                     let links = &mut plan.nodes.get_mut(&name::<NodeName>("c1")).unwrap().links;
-                    links.values_mut().for_each(|numbers| numbers.function = Some(4096));
+                    for numbers in links.values_mut() {
+                        numbers.function = Some(4096);
+                    }
                 },
                 "SID function 4096 of c1 for l01 is not one for links",
             ),
             (
                 |plan| {
                     let links = &mut plan.nodes.get_mut(&name::<NodeName>("c1")).unwrap().links;
-                    links.values_mut().for_each(|numbers| numbers.label = Label::new(1999).ok());
+                    for numbers in links.values_mut() {
+                        numbers.label = Label::new(1999).ok();
+                    }
                 },
                 "label 1999 of c1 is that of both link l01 and link l02",
             ),
             (
                 |plan| {
                     let labels = &mut plan.allocations.values_mut().next().unwrap().labels;
-                    labels.values_mut().for_each(|label| *label = Label::new(4003).unwrap());
+                    for label in labels.values_mut() {
+                        *label = Label::new(4003).unwrap();
+                    }
                 },
                 "label 4003 of s/m is not in the free part of the block of e1",
             ),

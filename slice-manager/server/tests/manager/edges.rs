@@ -311,7 +311,8 @@ async fn streams_end_when_the_manager_stops() {
 async fn a_core_node_with_an_agent_is_told_what_it_does_for_others_and_must_confirm_it() {
     let world = World::start().await;
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles/reference/topology.yaml");
-    let topology = std::fs::read_to_string(path).unwrap().replacen("role: core\n", "role: core\n      control: agent\n", 1);
+    let topology =
+        std::fs::read_to_string(path).unwrap().replacen("role: core\n", "role: core\n      control: agent\n", 1);
     let operation = world.apply(yaml(&topology)).await.unwrap().unwrap();
     assert_eq!(operation.awaiting.iter().map(|a| a.edge.as_str()).collect::<Vec<_>>(), ["core-1"]);
     let mut core = world.attach("core-1").await;

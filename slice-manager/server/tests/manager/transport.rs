@@ -220,9 +220,11 @@ async fn paths_are_listed_as_planned_and_as_measured() {
     // Two paths, each in two directions, between each two of three edges.
     assert_eq!(all.paths.len(), 12);
     assert_eq!(all.unreachable.iter().map(|edge| edge.edge.as_str()).collect::<Vec<_>>(), ["edge-b"]);
-    let of = |id| move |path: &&v1::PathStatus| {
-        let program = path.program.as_ref().unwrap();
-        path.from == "edge-a" && program.to == "edge-c" && program.id == id
+    let of = |id| {
+        move |path: &&v1::PathStatus| {
+            let program = path.program.as_ref().unwrap();
+            path.from == "edge-a" && program.to == "edge-c" && program.id == id
+        }
     };
     let path = all.paths.iter().find(of(1)).unwrap();
     // The topology's own figures: 200 us and 400 us.
