@@ -196,7 +196,7 @@ fn probes_and_vlans_have_their_words() {
     let spec = ProbeSpec { losses: 5, ..ProbeSpec::default() };
     assert_eq!(probes("{ losses: 5 }\n"), Ok(Probes::Stamp(spec)));
     assert!(probes("on\n").unwrap_err().contains("expected `off`, or interval, losses and answers"));
-    assert!(probes("{ losses: 0 }\n").unwrap_err().contains("expected 1 to 255"));
+    assert!(probes("{ losses: 0 }\n").unwrap_err().contains("expected 1 to 16"));
     let vlan = |text: &str| {
         let sdp = format!("{{ name: a, edge: b, port: c, vlan: {text} }}\n");
         model::file::read_one::<Sdp>("s.yaml", &sdp).map(|sdp| sdp.vlan).map_err(|error| error.to_string())

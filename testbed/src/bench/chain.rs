@@ -165,6 +165,18 @@ impl Node {
     }
 }
 
+impl Over {
+    /// All of them, by name.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::VxlanIpv4, "VXLAN over IPv4"),
+        (Self::VxlanIpv6, "VXLAN over IPv6"),
+        (Self::Srv6, "SRv6, one segment"),
+        (Self::Srv6Way, "SRv6, two segments"),
+        (Self::Mpls, "MPLS"),
+        (Self::MplsUdp, "MPLS in UDP"),
+    ];
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Here,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use model::Rate;
 use model::program::Adjacency;
 use transport_southbound::{
-    Action, Address, ClassId, Desired, Encap, EncapMode, Flavours, Linux, LinkName, LocalSid, Metric, Object, Route,
+    Action, Address, ClassId, Desired, Encap, EncapMode, Flavours, LinkName, Linux, LocalSid, Metric, Object, Route,
     Segment, SliceShape, Table, VxlanSite, reconcile, vxlan_site,
 };
 

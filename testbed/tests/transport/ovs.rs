@@ -191,10 +191,7 @@ pub(crate) fn far_end_mpls(world: &World, ovs: &Ovs, service: Service, families:
         }
     } else {
         flows.push(format!("{arrived},actions=decap(),decap(packet_type(ns=0,type=0)),output:access0"));
-        flows.push(format!(
-            "priority=10,in_port=access0,actions=encap(mpls),{},encap(ethernet),{out}",
-            labels("")
-        ));
+        flows.push(format!("priority=10,in_port=access0,actions=encap(mpls),{},encap(ethernet),{out}", labels("")));
     }
     ovs.flows("br0", &flows);
 }

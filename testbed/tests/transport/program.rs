@@ -250,7 +250,9 @@ impl Plan {
             (Transport::Srv6, [first, last]) => Steering::Srv6(vec![core_sid(*first, "1"), core_sid(*last, "a")]),
             (Transport::Srv6, cores) => Steering::Srv6(cores.iter().map(|core| core_sid(*core, "1")).collect()),
             // One label leads over both: the first swaps it.
-            (Transport::Mpls, cores) => Steering::Mpls(cores.iter().take(1).map(|core| core_label(*core, to)).collect()),
+            (Transport::Mpls, cores) => {
+                Steering::Mpls(cores.iter().take(1).map(|core| core_label(*core, to)).collect())
+            }
         }
     }
 

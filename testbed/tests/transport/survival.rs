@@ -91,7 +91,10 @@ impl Flows {
             lost.push(missing.len() as u64);
             // It goes on: two seconds later nothing is missing that the death could have cost.
             let late = received.range(died + 2_000..).count() as u64;
-            assert!(late * 10 > (all - died - 2_000) * 9, "{service} over {transport}: {late} after the death of {death}");
+            assert!(
+                late * 10 > (all - died - 2_000) * 9,
+                "{service} over {transport}: {late} after the death of {death}"
+            );
             assert!(missing.len() < 1_000, "{service} over {transport}: {missing:?} lost by the death of {death}");
         }
         let line = format!("{service:<18}{transport:<12}{death:<32}{:>9}{:>9}", lost[0], lost[1]);

@@ -167,8 +167,8 @@ fn transfer(from: &Namespace, (to, address): (&Namespace, IpAddr)) -> std::io::R
             };
             let _ = told.send(answer());
         });
-        let mut stream = inside(from, || TcpStream::connect_timeout(&(address, PORT).into(), PATIENCE))
-            .inspect_err(|_| {
+        let mut stream =
+            inside(from, || TcpStream::connect_timeout(&(address, PORT).into(), PATIENCE)).inspect_err(|_| {
                 // So that nobody waits for it.
                 let _ = inside(to, || TcpStream::connect((address, PORT)));
             })?;
