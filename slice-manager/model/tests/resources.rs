@@ -187,3 +187,34 @@ fn ids_are_read_as_they_are_printed() {
         assert!(bad.parse::<ResourceId>().is_err(), "{bad}");
     }
 }
+
+#[test]
+fn probes_and_vlans_have_their_words() {
+    use model::resource::{PathPolicy, ProbeSpec, Probes, Sdp, SdpVlan};
+    let probes = |text: &str| model::file::read_one::<Probes>("p.yaml", text).map_err(|error| error.to_string());
+    assert_eq!(probes("off\n"), Ok(Probes::Off));
+    let spec = ProbeSpec { losses: 5, ..ProbeSpec::default() };
+    assert_eq!(probes("{ losses: 5 }\n"), Ok(Probes::Stamp(spec)));
+    assert!(probes("on\n").unwrap_err().contains("expected `off`, or interval, losses and answers"));
+    assert!(probes("{ losses: 0 }\n").unwrap_err().contains("expected 1 to 16"));
+    let vlan = |text: &str| {
+        let sdp = format!("{{ name: a, edge: b, port: c, vlan: {text} }}\n");
+        model::file::read_one::<Sdp>("s.yaml", &sdp).map(|sdp| sdp.vlan).map_err(|error| error.to_string())
+    };
+    assert_eq!(vlan("auto"), Ok(Some(SdpVlan::Auto)));
+    assert_eq!(vlan("7"), Ok(Some(SdpVlan::Id(Vlan::new(7).unwrap()))));
+    assert!(vlan("any").unwrap_err().contains("expected a VLAN identifier: a whole number from 1 to 4094, or `auto`"));
+    assert!(vlan("4095").unwrap_err().contains("4095 is not a VLAN identifier; expected 1 to 4094"));
+    // What is said comes back when it is written and read again.
+    let policy: PathPolicy =
+        model::file::read_one("p.yaml", "{ excludeNodes: [core-1], includeAffinities: [fibre], backup: node }\n")
+            .unwrap();
+    let written = serde_json::to_string(&policy).unwrap();
+    assert_eq!(serde_json::from_str::<PathPolicy>(&written).unwrap(), policy);
+    assert!(
+        model::file::read_one::<PathPolicy>("p.yaml", "{ backup: both }\n")
+            .unwrap_err()
+            .to_string()
+            .contains("expected one of `none`, `link`, `srlg`, `node`")
+    );
+}

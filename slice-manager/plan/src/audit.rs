@@ -22,7 +22,7 @@ use model::{Latency, LinkName, NodeName, PathId, Rate, SliceName};
 
 use crate::intents::Intents;
 
-pub use finding::{Finding, Note, Severity};
+pub use finding::{Finding, Note, NumberFinding, Severity};
 
 /// Every way in which a plan contradicts itself or what is declared, and what is legal but worth a look. A plan with an
 /// error must not be carried out.
@@ -53,6 +53,8 @@ struct Audit<'a> {
     links: HashMap<&'a LinkName, &'a Link>,
     /// The links of every node, with the nodes to which they lead.
     ports: HashMap<&'a NodeName, Vec<(&'a Link, &'a NodeName)>>,
+    /// Those that are declared, by slice.
+    declared: HashMap<&'a SliceName, Vec<&'a SegmentSpec>>,
     /// As programs have them.
     slices: BTreeMap<(&'a SliceName, &'a NodeName), &'a SliceProgram>,
     /// As programs have them.
@@ -77,8 +79,13 @@ impl<'a> Audit<'a> {
             program.content.paths.iter().map(move |path| ((edge, &path.to, path.id), path))
         });
         let paths = paths.collect();
+        let mut declared: HashMap<_, Vec<_>> = HashMap::new();
+        for (id, segment) in &intents.segments {
+            declared.entry(&id.slice).or_default().push(segment);
+        }
         let notes = Vec::new();
-        let mut audit = Self { plan, intents, catalog, topology, nodes, links, ports, slices, segments, paths, notes };
+        let mut audit =
+            Self { plan, intents, catalog, topology, nodes, links, ports, declared, slices, segments, paths, notes };
         for (edge, program) in &plan.programs {
             for slice in &program.content.slices {
                 if audit.slices.insert((&slice.slice, edge), slice).is_some() {
@@ -98,8 +105,8 @@ impl<'a> Audit<'a> {
         audit
     }
 
-    fn error(&mut self, finding: Finding) {
-        self.notes.push(Note { severity: Severity::Error, finding });
+    fn error(&mut self, finding: impl Into<Finding>) {
+        self.notes.push(Note { severity: Severity::Error, finding: finding.into() });
     }
 
     fn errors(&mut self, findings: impl IntoIterator<Item = Finding>) {

@@ -27,7 +27,7 @@ use model::profile::Catalog;
 use model::resource::{ResourceId, SegmentId, TopologySpec};
 use model::{Digest, Generation, LinkName, NodeName, Rate, SliceName};
 
-pub use audit::{Finding, Note, Severity, audit};
+pub use audit::{Finding, Note, NumberFinding, Severity, audit};
 pub use derive::{Derivation, SliceDerivation, derive, explain};
 pub use intents::{Intents, NotDeclared};
 pub use refusal::{AddressOwner, Family, Obstacle, PACKET_OCTETS_MAX, Pool, Refusal, RefusalReason, SharedPart};

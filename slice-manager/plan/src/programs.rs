@@ -179,9 +179,9 @@ impl Decided<'_, '_> {
         });
         let (unicast, flood) = behaviours(slice.spec.service);
         let sids = [Some((unicast, 0)), flood.map(|flood| (flood, 1))];
+        // Nobody sends to a segment that is on one edge.
+        let sids = sids.into_iter().flatten().filter(|_| segment.edges.len() > 1);
         let sids = sids
-            .into_iter()
-            .flatten()
             .filter_map(|(behaviour, offset)| Some(ServiceSid { sid: self.sid(edge, allocation, offset)?, behaviour }));
         Some(SegmentProgram {
             id: segment.id.clone(),

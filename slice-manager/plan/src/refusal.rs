@@ -1,15 +1,19 @@
 //! Why a wish can't be granted: every reason is a type, names the resource and the field that is to blame, and says
 //! what would have been accepted.
 
-use std::fmt;
+mod words;
+
 use std::net::IpAddr;
 
 use model::profile::QueueClass;
 use model::resource::{BackupMode, ResourceId, SegmentId};
 use model::{
-    AffinityName, ClientName, InterfaceAddress, InvalidLimits, Label, Latency, LinkName, Locator, NodeName, PortName,
-    Prefix, ProfileName, Rate, RiskName, SdpName, SliceName, Snssai, Sst, TopologyName, Vlan,
+    ClientName, InterfaceAddress, InvalidLimits, Label, Latency, LinkName, Locator, NodeName, PortName, Prefix,
+    ProfileName, Rate, SdpName, SliceName, Snssai, Sst, TopologyName, Vlan,
 };
+
+pub use words::{AddressOwner, Family, Obstacle, Pool, SharedPart};
+use words::{AtOnce, Circuit, Names, Of, Percent, Shared};
 
 /// A resource that does not fit, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -564,201 +568,6 @@ pub enum RefusalReason {
         /// The other node.
         node: NodeName,
     },
-}
-
-/// A pool of numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pool {
-    /// VXLAN network identifiers.
-    Vni,
-    /// Pairs of UDP ports, named by the even one.
-    RadiusPort,
-    /// Pairs of functions of SIDs, named by the first.
-    SidFunction,
-    /// Labels of a node's block.
-    Label,
-    /// VLANs of a port.
-    Vlan,
-    /// Numbers of route targets.
-    RouteTarget,
-}
-
-impl Pool {
-    /// Where it stands in a topology.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Vni => "spec.pools.vni",
-            Self::RadiusPort => "spec.pools.radiusPorts",
-            Self::SidFunction => "spec.pools.sidFunctions",
-            Self::Label => "spec.nodes",
-            Self::Vlan => "spec.pools.vlans",
-            Self::RouteTarget => "spec.pools.routeTargets",
-        }
-    }
-}
-
-impl fmt::Display for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vni => "VNI",
-            Self::RadiusPort => "pair of RADIUS ports",
-            Self::SidFunction => "pair of SID functions",
-            Self::Label => "label",
-            Self::Vlan => "VLAN",
-            Self::RouteTarget => "route target number",
-        })
-    }
-}
-
-/// What stands between a slice and a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Nodes that it excludes.
-    Nodes(Vec<NodeName>),
-    /// Links that it excludes.
-    Links(Vec<LinkName>),
-    /// Affinities that it excludes.
-    Affinities(Vec<AffinityName>),
-    /// Links that have none of the affinities that it asks for.
-    Without(Vec<LinkName>),
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nodes(nodes) => write!(f, "{} not excluded", Names(nodes)),
-            Self::Links(links) => write!(f, "{} not excluded", Names(links)),
-            Self::Affinities(affinities) => write!(f, "affinity {} not excluded", Names(affinities)),
-            Self::Without(links) => write!(f, "links without the affinities asked for ({})", Names(links)),
-        }
-    }
-}
-
-/// What two paths share.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SharedPart {
-    /// A link.
-    Link(LinkName),
-    /// A risk of links of both.
-    Risk(RiskName),
-    /// A node on the way.
-    Node(NodeName),
-}
-
-impl fmt::Display for SharedPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Link(link) => write!(f, "link {link}"),
-            Self::Risk(risk) => write!(f, "risk {risk}"),
-            Self::Node(node) => write!(f, "node {node}"),
-        }
-    }
-}
-
-/// An address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    Ipv4,
-    /// IPv6.
-    Ipv6,
-}
-
-impl Family {
-    /// That of an address.
-    pub const fn of(address: IpAddr) -> Self {
-        if address.is_ipv6() { Self::Ipv6 } else { Self::Ipv4 }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ipv4 => "IPv4",
-            Self::Ipv6 => "IPv6",
-        })
-    }
-}
-
-/// Whose an underlay address is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AddressOwner {
-    /// The loopback of a node.
-    Loopback(NodeName),
-    /// The subnet of a link.
-    Link(LinkName),
-}
-
-impl fmt::Display for AddressOwner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loopback(node) => write!(f, "the loopback of `{node}`"),
-            Self::Link(link) => write!(f, "link `{link}`"),
-        }
-    }
-}
-
-/// Prints names between commas.
-struct Names<'a, T>(&'a [T]);
-
-impl<T: fmt::Display> fmt::Display for Names<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(
-            |(i, name)| {
-                if i == 0 { write!(f, "{name}") } else { write!(f, ", {name}") }
-            },
-        )
-    }
-}
-
-struct Of<'a>(Option<&'a NodeName>);
-
-impl fmt::Display for Of<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |node| write!(f, " of {node}"))
-    }
-}
-
-struct Shared<'a>(&'a [SharedPart]);
-
-impl fmt::Display for Shared<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            f.write_str("there is no second path that keeps the slice's bounds")
-        } else {
-            write!(f, "the best pair shares {}", Names(self.0))
-        }
-    }
-}
-
-struct Circuit(Option<Vlan>);
-
-impl fmt::Display for Circuit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(vlan) => write!(f, "VLAN {vlan}"),
-            None => f.write_str("untagged traffic"),
-        }
-    }
-}
-
-struct AtOnce(u64);
-
-impl fmt::Display for AtOnce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 > 1 { write!(f, " from {} SDPs at once", self.0) } else { Ok(()) }
-    }
-}
-
-struct Percent(u64);
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 % 100 {
-            0 => write!(f, "{} %", self.0 / 100),
-            hundredths => write!(f, "{}.{hundredths:02} %", self.0 / 100),
-        }
-    }
 }
 
 /// The longest packet that a program can name.

@@ -76,6 +76,7 @@ pub(crate) fn ways(
         ports: Ports::new(underlay),
         ids: Ids::of(parent),
         ways: Ways::default(),
+        booked: vec![Vec::new(); graph.links().len() * 2],
         kept: 0,
     };
     let mut moved = Vec::new();
@@ -101,7 +102,21 @@ pub(crate) fn ways(
         refusals.extend(found);
     }
     let effort = Effort { searches: chooser.trees().searches.get(), kept: books.kept };
+    books.ways.bookings = bookings(graph, books.booked);
     (books.ways, effort)
+}
+
+fn bookings(
+    graph: &Graph<'_>,
+    booked: Vec<Vec<(&SliceName, Booking)>>,
+) -> BTreeMap<LinkDirection, BTreeMap<SliceName, Booking>> {
+    let named = booked.into_iter().enumerate().filter(|(_, slices)| !slices.is_empty()).map(|(direction, slices)| {
+        let line = graph.link(direction / 2);
+        let from = if direction % 2 == 0 { &line.link.a } else { &line.link.b };
+        let direction = LinkDirection { link: line.link.name.clone(), from: from.node.clone() };
+        (direction, slices.into_iter().map(|(slice, booking)| (slice.clone(), booking)).collect())
+    });
+    named.collect()
 }
 
 /// A slice that wants paths.
@@ -117,6 +132,8 @@ struct Books<'b, 'a> {
     ports: Ports<'b, 'a>,
     ids: Ids<'b>,
     ways: Ways,
+    /// By direction.
+    booked: Vec<Vec<(&'b SliceName, Booking)>>,
     kept: u64,
 }
 
@@ -126,13 +143,10 @@ impl<'b, 'a: 'b> Books<'b, 'a> {
         self.ports.book(wanted.slice);
         for (direction, working, total) in hose.needs(request.guaranteed) {
             self.ledger.book(direction, request.class, total);
-            let line = graph.link(direction / 2);
-            let from = if direction % 2 == 0 { &line.link.a } else { &line.link.b };
-            let direction = LinkDirection { link: line.link.name.clone(), from: from.node.clone() };
             let rate = Rate::from_bits_per_second;
             let booking = Booking { class: request.class, working: rate(working), backup: rate(total - working) };
             if total > 0 {
-                self.ways.bookings.entry(direction).or_default().insert(name.clone(), booking);
+                self.booked[direction].push((name, booking));
             }
         }
         for (pair, chosen) in wanted.pairs.iter().zip(chosen) {

@@ -83,7 +83,8 @@ impl Chain {
         let mut core = core();
         meet(&mut here, &mut core, 0);
         meet(&mut there, &mut core, 1);
-        // The other side speaks first, so that this one knows where it is.
+        // Everybody speaks once, so that the circuits are known; then the other side, so that this one knows where it is.
+        here.put(0, &burst(service, Side::Here, Side::There, octets), 1);
         let mut back = there.put(0, &burst(service, Side::There, Side::Here, octets), 1);
         readdress(&mut back, MAC_CORE[1]);
         let mut back = core.put(1, &back, 0);
@@ -164,6 +165,18 @@ impl Node {
     }
 }
 
+impl Over {
+    /// All of them, by name.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::VxlanIpv4, "VXLAN over IPv4"),
+        (Self::VxlanIpv6, "VXLAN over IPv6"),
+        (Self::Srv6, "SRv6, one segment"),
+        (Self::Srv6Way, "SRv6, two segments"),
+        (Self::Mpls, "MPLS"),
+        (Self::MplsUdp, "MPLS in UDP"),
+    ];
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
     Here,
@@ -209,6 +222,8 @@ fn meet(edge: &mut Node, core: &mut Node, link: u8) {
     for (node, port, own, other) in
         [(&mut *edge, 1_u8, MAC_EDGE, MAC_CORE[usize::from(link)]), (core, link, MAC_CORE[usize::from(link)], MAC_EDGE)]
     {
+        // One that was asked not long ago is not asked again.
+        node.now.0 += 2_000_000_000;
         node.pipeline.tick(node.now, &mut node.pool, &mut node.outputs);
         let mut asked = Vec::new();
         node.leave(port.into(), |octets| asked.push(octets.to_vec()));

@@ -284,7 +284,7 @@ fn plan_as_json_is_the_message() {
     assert_eq!(json["plan"]["generation"], "4");
     assert_eq!(
         json["plan"]["allocations"],
-        json!([{ "slice": "iot", "segment": "smart-metering", "vni": 10_000, "accessPort": 20_000 }])
+        json!([{ "slice": "iot", "segment": "smart-metering", "vni": 10_000, "accessPort": 20_000, "labels": [] }])
     );
     assert_eq!(json["plan"]["paths"][0]["delayNanoseconds"], "600000");
     assert_eq!(json["changes"][1], json!({ "resource": "realm/iot/old", "kind": "REMOVE" }));

@@ -121,8 +121,13 @@ fn slice_json() -> Value {
             "rate": { "guaranteedBitsPerSecond": "20000000", "ceilingBitsPerSecond": "18446744073709551615" },
             "latencyMaxNanoseconds": "10000000",
             "sdps": [
-                { "name": "city", "edge": "edge-a", "port": "access0", "vlan": 110 },
-                { "name": "roof", "edge": "edge-b", "port": "access1" },
+                {
+                    "name": "city", "edge": "edge-a", "port": "access0", "vlan": 110, "vlanAuto": false, "leaf": false,
+                    "addresses": [],
+                },
+                {
+                    "name": "roof", "edge": "edge-b", "port": "access1", "vlanAuto": false, "leaf": false, "addresses": [],
+                },
             ],
         },
         "name": "iot", "state": "SLICE_STATE_DEGRADED", "reason": "edge-b is away: \"no\" # answer",
@@ -278,7 +283,7 @@ fn node_json() -> Value {
     json!({
         "node": {
             "name": "edge-a", "role": "NODE_ROLE_EDGE", "site": "smart-city MEC", "loopbackIpv6": "fd00:0:a::1",
-            "loopbackIpv4": "10.255.0.1",
+            "loopbackIpv4": "10.255.0.1", "control": "NODE_CONTROL_UNSPECIFIED",
             "ports": [{ "name": "core0", "rateBitsPerSecond": "1000000000", "mtuOctets": 1_600 }],
             "locator": "fd00:a::/48", "labels": { "first": 100_000, "last": 109_999 },
         },

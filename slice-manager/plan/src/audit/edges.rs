@@ -8,7 +8,7 @@ use model::resource::{Client, NodeRole, Probes, RealmSpec, Sdp, SdpVlan, Segment
 use model::{NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
 
 use super::numbers::{POOLS, number};
-use super::{Audit, Finding};
+use super::{Audit, Finding, NumberFinding};
 use crate::refusal::Pool;
 
 impl<'a> Audit<'a> {
@@ -94,8 +94,8 @@ impl<'a> Audit<'a> {
 
     /// Each subnet behind another edge with which the edge shares a segment, and no other.
     fn routes_are_right(&self, name: &SliceName, spec: &SliceSpec, edge: &NodeName, program: &SliceProgram) -> bool {
-        let segments = self.intents.segments.iter().filter(|(id, at)| id.slice == *name && at.at.contains(edge));
-        let near: BTreeSet<&NodeName> = segments.flat_map(|(_, segment)| segment.at.iter()).collect();
+        let segments = self.declared.get(name).into_iter().flatten().filter(|segment| segment.at.contains(edge));
+        let near: BTreeSet<&NodeName> = segments.flat_map(|segment| segment.at.iter()).collect();
         let there = spec.sdps.iter().filter(|sdp| sdp.edge != *edge && near.contains(&sdp.edge));
         let expected: BTreeSet<_> = there
             .flat_map(|sdp| sdp.addresses.iter().map(move |address| (address, &sdp.edge)))
@@ -174,7 +174,7 @@ impl<'a> Audit<'a> {
                 && found != expected
             {
                 let (edge, segment) = (edge.clone(), id.clone());
-                self.error(Finding::OtherNumber { edge, segment, pool, found, expected });
+                self.error(NumberFinding::OtherNumber { edge, segment, pool, found, expected });
             }
         }
         for what in self.segment_differs(id, edge, program).unwrap_or_default() {
@@ -218,8 +218,9 @@ impl<'a> Audit<'a> {
     /// Over SRv6: locator, function and behaviour of the service, written out; else none.
     fn sids_are_right(&self, slice: &SliceSpec, id: &SegmentId, edge: &NodeName, program: &SegmentProgram) -> bool {
         use model::program::ServiceBehaviour::{Dt2m, Dt2u, Dt46, Dx2};
+        let is_alone = self.intents.segments.get(id).is_some_and(|segment| segment.at.len() < 2);
         let behaviours: &[_] = match slice.service {
-            _ if slice.transport != Transport::Srv6 => &[],
+            _ if slice.transport != Transport::Srv6 || is_alone => &[],
             Service::L2PointToPoint => &[Dx2],
             Service::L2Multipoint => &[Dt2u, Dt2m],
             Service::L3 => &[Dt46],

@@ -1,22 +1,22 @@
 //! Numbers: unique, from their pools, out of quarantine; generations: never from the future.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use model::Generation;
 use model::plan::Allocation;
 use model::resource::{Pools, SegmentId};
+use model::{Generation, Label, NodeName};
 
-use super::{Audit, Finding};
+use super::{Audit, Finding, NumberFinding};
 use crate::refusal::Pool;
 
 impl Audit<'_> {
     pub(super) fn numbers(&mut self) {
         let plan = self.plan;
         for id in self.intents.segments.keys().filter(|id| !plan.allocations.contains_key(*id)) {
-            self.error(Finding::NoAllocation(id.clone()));
+            self.error(NumberFinding::NoAllocation(id.clone()));
         }
         for id in plan.allocations.keys().filter(|id| !self.intents.segments.contains_key(*id)) {
-            self.error(Finding::StrayAllocation(id.clone()));
+            self.error(NumberFinding::StrayAllocation(id.clone()));
         }
         for pool in POOLS {
             self.pool(pool);
@@ -27,13 +27,13 @@ impl Audit<'_> {
         for entry in &plan.quarantine {
             let (vni, segment) = (entry.allocation.vni, entry.segment.clone());
             if entry.awaiting.is_empty() {
-                self.error(Finding::QuarantineOver { vni, segment: segment.clone() });
+                self.error(NumberFinding::QuarantineOver { vni, segment: segment.clone() });
             }
             for (edge, generation) in &entry.awaiting {
                 let told = plan.programs.get(edge).map_or(Generation::NONE, |program| program.generation);
                 if *generation > told {
                     let (segment, edge, generation) = (segment.clone(), edge.clone(), *generation);
-                    self.error(Finding::QuarantineNeverEnds { vni, segment, edge, generation });
+                    self.error(NumberFinding::QuarantineNeverEnds { vni, segment, edge, generation });
                 }
             }
         }
@@ -52,15 +52,15 @@ impl Audit<'_> {
             let Some(number) = number(pool, allocation) else { continue };
             if let Some(one) = seen.insert(number, segment) {
                 let (one, other) = (one.clone(), segment.clone());
-                self.error(Finding::NumberTwice { pool, number, one, other });
+                self.error(NumberFinding::NumberTwice { pool, number, one, other });
             }
             if self.topology.is_some_and(|topology| !is_in(pool, number, &topology.pools)) {
-                self.error(Finding::NotInPool { pool, number, segment: segment.clone() });
+                self.error(NumberFinding::NotInPool { pool, number, segment: segment.clone() });
             }
             // A segment may hold its own numbers in quarantine: one of its edges has yet to let go of them.
             for formerly in quarantined.get(&number).into_iter().flatten().filter(|holder| **holder != segment) {
                 let (segment, formerly) = (segment.clone(), (*formerly).clone());
-                self.error(Finding::InQuarantine { pool, number, segment, formerly });
+                self.error(NumberFinding::InQuarantine { pool, number, segment, formerly });
             }
         }
         if let Some(topology) = self.topology {
@@ -76,33 +76,27 @@ impl Audit<'_> {
     fn labels(&mut self) {
         let plan = self.plan;
         let nodes = plan.nodes.values().filter_map(|numbers| numbers.index).max().map_or(0, |last| u64::from(last) + 1);
+        let mut given: HashMap<&NodeName, BTreeSet<(Label, &SegmentId)>> = HashMap::new();
+        let resting = plan.quarantine.iter().map(|entry| (&entry.segment, &entry.allocation));
+        for (segment, allocation) in plan.allocations.iter().chain(resting) {
+            for ((receiver, _), label) in &allocation.labels {
+                given.entry(receiver).or_default().insert((*label, segment));
+            }
+        }
         for (name, node) in self.nodes.clone() {
             let Some(block) = node.labels else { continue };
             let (first, last) = (u64::from(block.first.get()), u64::from(block.last.get()));
             let mut owners: HashMap<u64, String> = HashMap::new();
             let links = plan.nodes.get(name).into_iter().flat_map(|numbers| &numbers.links);
             let links = links.filter_map(|(link, numbers)| Some((numbers.label?, format!("link {link}"))));
-            let mut segments: BTreeMap<_, Vec<&SegmentId>> = BTreeMap::new();
-            let resting = plan.quarantine.iter().map(|entry| (&entry.segment, &entry.allocation));
-            for (segment, allocation) in plan.allocations.iter().chain(resting) {
-                for ((receiver, _), label) in &allocation.labels {
-                    if receiver == name {
-                        segments.entry(*label).or_default().push(segment);
-                    }
-                }
-            }
-            let segments = segments.into_iter().flat_map(|(label, owners)| {
-                let mut owners: Vec<_> = owners.into_iter().map(ToString::to_string).collect();
-                owners.dedup();
-                owners.into_iter().map(move |owner| (label, owner))
-            });
+            let segments = given.get(name).into_iter().flatten().map(|(label, segment)| (*label, segment.to_string()));
             for (label, owner) in links.chain(segments).collect::<Vec<_>>() {
                 let number = u64::from(label.get());
                 if number < first + nodes || number > last {
-                    self.error(Finding::LabelOutside { node: name.clone(), label, owner: owner.clone() });
+                    self.error(NumberFinding::LabelOutside { node: name.clone(), label, owner: owner.clone() });
                 }
                 if let Some(one) = owners.insert(number, owner.clone()) {
-                    self.error(Finding::LabelTwice { node: name.clone(), label, one, other: owner });
+                    self.error(NumberFinding::LabelTwice { node: name.clone(), label, one, other: owner });
                 }
             }
         }
@@ -117,24 +111,24 @@ impl Audit<'_> {
                 && let Some(one) = owners.insert(index, node)
             {
                 let (one, other) = (one.clone(), node.clone());
-                self.error(Finding::IndexTwice { index, one, other });
+                self.error(NumberFinding::IndexTwice { index, one, other });
             }
             let mut functions = HashMap::new();
             for (link, function) in numbers.links.iter().filter_map(|(link, numbers)| Some((link, numbers.function?))) {
                 if let Some(one) = functions.insert(function, link) {
                     let (node, one, other) = (node.clone(), one.clone(), link.clone());
-                    self.error(Finding::FunctionTwice { node, function, one, other });
+                    self.error(NumberFinding::FunctionTwice { node, function, one, other });
                 }
                 // 1 is the node's own; from 4096 on they lead into segments.
                 if !(2..4096).contains(&function) {
                     let (node, link) = (node.clone(), link.clone());
-                    self.error(Finding::FunctionOutside { node, function, link });
+                    self.error(NumberFinding::FunctionOutside { node, function, link });
                 }
             }
         }
         for (name, node) in self.nodes.clone() {
             if node.labels.is_some() && plan.nodes.get(name).is_none_or(|numbers| numbers.index.is_none()) {
-                self.error(Finding::NoIndex(name.clone()));
+                self.error(NumberFinding::NoIndex(name.clone()));
             }
         }
     }
@@ -145,15 +139,15 @@ impl Audit<'_> {
         for (slice, numbers) in &plan.slices {
             if let Some(one) = owners.insert(numbers.number, slice) {
                 let (number, one, other) = (numbers.number, one.clone(), slice.clone());
-                self.error(Finding::RouteTargetTwice { number, one, other });
+                self.error(NumberFinding::RouteTargetTwice { number, one, other });
             }
             let pool = self.topology.map(|topology| topology.pools.route_targets);
             if pool.is_some_and(|pool| numbers.number < pool.first || numbers.number > pool.last) {
-                self.error(Finding::RouteTargetOutside { number: numbers.number, slice: slice.clone() });
+                self.error(NumberFinding::RouteTargetOutside { number: numbers.number, slice: slice.clone() });
             }
         }
         for slice in self.intents.slices.keys().filter(|slice| !plan.slices.contains_key(*slice)) {
-            self.error(Finding::NoRouteTarget(slice.clone()));
+            self.error(NumberFinding::NoRouteTarget(slice.clone()));
         }
     }
 
@@ -162,7 +156,7 @@ impl Audit<'_> {
         for (edge, program) in &plan.programs {
             if program.generation > plan.generation || program.generation == Generation::NONE {
                 let (found, plan) = (program.generation, plan.generation);
-                self.error(Finding::ProgramGeneration { edge: edge.clone(), found, plan });
+                self.error(NumberFinding::ProgramGeneration { edge: edge.clone(), found, plan });
             }
         }
     }

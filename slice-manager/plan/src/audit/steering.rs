@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use model::plan::{PathForm, PathKey};
 use model::program::{Adjacency, PathProgram, Steering, TransitBehaviour, TransitProgram};
-use model::resource::{Link, Node, NodeRole};
+use model::resource::{Link, Node, NodeRole, TopologySpec};
 use model::{Label, LinkName, NodeName, PortName, Prefix, Sid};
 
 use super::{Audit, Finding};
@@ -62,7 +62,8 @@ impl<'a> Audit<'a> {
             Some((numbers.index?, name))
         });
         let (owners, nodes) = (owners.collect(), nodes.collect());
-        let mut walker = Walker { audit: self, tables: &tables, costs: HashMap::new(), owners, nodes };
+        let (places, near) = self.near(topology);
+        let mut walker = Walker { audit: self, tables: &tables, costs: HashMap::new(), places, near, owners, nodes };
         for (key, path) in &self.plan.paths {
             for (near, far) in [(&key.a, &key.b), (&key.b, &key.a)] {
                 let Some(told) = self.paths.get(&(near, far, key.id)).copied() else {
@@ -96,6 +97,32 @@ impl<'a> Audit<'a> {
             }
         }
         self.errors(found);
+    }
+
+    /// Which links of each node carry what.
+    #[allow(clippy::type_complexity, reason = "two parts of one index")]
+    fn near(
+        &self,
+        topology: &'a TopologySpec,
+    ) -> (HashMap<&'a NodeName, usize>, Vec<Vec<(&'a Link, usize, [bool; 3])>>) {
+        let places: HashMap<_, _> =
+            topology.nodes.iter().enumerate().map(|(place, node)| (&node.name, place)).collect();
+        let near = topology.nodes.iter().map(|node| {
+            let links = self.ports.get(&node.name).into_iter().flatten().filter(|(link, _)| !link.drained);
+            let carries = links.filter_map(|(link, far)| {
+                let has = |is_ipv6: bool| {
+                    let ends = [&link.a, &link.b];
+                    ends.iter().all(|end| end.addresses.iter().any(|address| address.address().is_ipv6() == is_ipv6))
+                };
+                let far = *places.get(*far)?;
+                let labels =
+                    node.labels.is_some() && topology.nodes[..].get(far).is_some_and(|node| node.labels.is_some());
+                Some((*link, far, [has(false), has(true), labels && (has(false) || has(true))]))
+            });
+            carries.collect()
+        });
+        let near = near.collect();
+        (places, near)
     }
 
     pub(super) fn is_core(&self, node: &NodeName) -> bool {
@@ -150,7 +177,11 @@ struct Walker<'w, 'a> {
     audit: &'w Audit<'a>,
     tables: &'w HashMap<NodeName, Table<'a>>,
     /// By the plane and the node to which they lead.
-    costs: HashMap<(Kind, &'a NodeName), HashMap<&'a NodeName, u64>>,
+    costs: HashMap<(Kind, usize), Vec<u64>>,
+    /// Where each node is.
+    places: HashMap<&'a NodeName, usize>,
+    /// The links of each node that carry packets, with the places to which they lead.
+    near: Vec<Vec<(&'a Link, usize, [bool; 3])>>,
     /// Whose loopback or locator it is.
     owners: HashMap<Prefix, &'a NodeName>,
     /// By their places in label blocks.
@@ -238,55 +269,50 @@ impl<'a> Walker<'_, 'a> {
     }
 
     /// The first links of all ways of least cost.
-    fn best(&mut self, kind: Kind, at: &'a NodeName, to: &'a NodeName) -> Vec<&'a Link> {
-        let audit = self.audit;
-        let costs = self.costs.entry((kind, to)).or_insert_with(|| costs(audit, kind, to));
-        let Some(own) = costs.get(at).copied() else { return Vec::new() };
-        let links = neighbours(audit, kind, at);
-        let leads = |far: &NodeName| far == to || audit.is_core(far);
-        let is_best = |(link, far): &(&'a Link, &'a NodeName)| {
-            leads(far) && costs.get(far).is_some_and(|cost| cost.saturating_add(link.cost.into()) == own)
+    fn best(&mut self, kind: Kind, at: &NodeName, to: &NodeName) -> Vec<&'a Link> {
+        let (Some(at), Some(to)) = (self.places.get(at).copied(), self.places.get(to).copied()) else {
+            return Vec::new();
         };
-        links.filter(is_best).map(|(link, _)| link).collect()
+        if !self.costs.contains_key(&(kind, to)) {
+            let costs = self.costs(kind, to);
+            self.costs.insert((kind, to), costs);
+        }
+        let Some(costs) = self.costs.get(&(kind, to)) else { return Vec::new() };
+        let is_best = |(link, far): &(&'a Link, usize)| {
+            (*far == to || self.forwards(*far)) && costs[*far].checked_add(link.cost.into()) == Some(costs[at])
+        };
+        self.neighbours(kind, at).filter(is_best).map(|(link, _)| link).collect()
     }
-}
 
-/// The links of a node that carry a kind of packet, with the nodes to which they lead.
-fn neighbours<'a>(audit: &Audit<'a>, kind: Kind, at: &'a NodeName) -> impl Iterator<Item = (&'a Link, &'a NodeName)> {
-    let ports = audit.ports.get(at).into_iter().flatten().copied();
-    ports.filter_map(move |(link, far)| {
-        let has = |is_ipv6: bool| {
-            let ends = [&link.a, &link.b];
-            ends.iter().all(|end| end.addresses.iter().any(|address| address.address().is_ipv6() == is_ipv6))
-        };
-        let carries = match kind {
-            Kind::Ipv4 => has(false),
-            Kind::Ipv6 => has(true),
-            Kind::Labels => {
-                let is_labelled = |node| audit.nodes.get(node).is_some_and(|node| node.labels.is_some());
-                is_labelled(at) && is_labelled(far) && (has(true) || has(false))
+    fn forwards(&self, place: usize) -> bool {
+        self.audit
+            .topology
+            .and_then(|topology| topology.nodes[..].get(place))
+            .is_some_and(|node| node.role == NodeRole::Core)
+    }
+
+    fn neighbours(&self, kind: Kind, at: usize) -> impl Iterator<Item = (&'a Link, usize)> {
+        let near = self.near.get(at).into_iter().flatten();
+        near.filter(move |(.., carries)| carries[kind as usize]).map(|(link, far, _)| (*link, *far))
+    }
+
+    /// What it costs to come from each node to one; `u64::MAX` where there is no way.
+    fn costs(&self, kind: Kind, to: usize) -> Vec<u64> {
+        let mut costs = vec![u64::MAX; self.near.len()];
+        let mut open = BinaryHeap::from([Reverse((0_u64, to))]);
+        while let Some(Reverse((cost, at))) = open.pop() {
+            if costs[at] != u64::MAX {
+                continue;
             }
-        };
-        (carries && !link.drained).then_some((link, far))
-    })
-}
-
-fn costs<'a>(audit: &Audit<'a>, kind: Kind, to: &'a NodeName) -> HashMap<&'a NodeName, u64> {
-    let mut costs: HashMap<&NodeName, u64> = HashMap::new();
-    let mut open = BinaryHeap::from([Reverse((0_u64, to))]);
-    while let Some(Reverse((cost, at))) = open.pop() {
-        if costs.contains_key(at) {
-            continue;
+            costs[at] = cost;
+            if at == to || self.forwards(at) {
+                for (link, far) in self.neighbours(kind, at).filter(|(_, far)| costs[*far] == u64::MAX) {
+                    open.push(Reverse((cost.saturating_add(link.cost.into()), far)));
+                }
+            }
         }
-        costs.insert(at, cost);
-        if at == to || audit.is_core(at) {
-            let further = neighbours(audit, kind, at).filter(|(_, far)| !costs.contains_key(far));
-            open.extend(
-                further.map(|(link, far)| Reverse((cost.saturating_add(link.cost.into()), far))).collect::<Vec<_>>(),
-            );
-        }
+        costs
     }
-    costs
 }
 
 /// A packet that has come so far will not arrive.

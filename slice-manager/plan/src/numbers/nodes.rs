@@ -117,10 +117,14 @@ pub(crate) fn nodes<'a>(
             }
             numbers.index = Some(next);
         }
+        // A label outside the block is in nobody's way; a link that still is there gets another.
+        let is_in = |label: &Label| view.node.labels.is_some_and(|block| (block.first..=block.last).contains(label));
+        for link in numbers.links.values_mut() {
+            link.label = link.label.filter(is_in);
+        }
+        numbers.links.retain(|_, link| link.function.is_some() || link.label.is_some());
         if let Some(block) = labels.blocks.get_mut(&view.node.name) {
-            let range = block.range.first.get()..=block.range.last.get();
-            let own = numbers.links.values().filter_map(|link| link.label).map(Label::get);
-            block.taken.extend(own.filter(|label| range.contains(label)));
+            block.taken.extend(numbers.links.values().filter_map(|link| link.label).map(Label::get));
         }
     }
     let count = indices.last().map_or(0, |last| last.saturating_add(1));
@@ -141,8 +145,6 @@ pub(crate) fn nodes<'a>(
                 }
                 now.function = (next < SidFunctionPool::FIRST_MIN).then_some(next);
             }
-            let within = |block: LabelBlock| move |label: &Label| (block.first..=block.last).contains(label);
-            now.label = view.node.labels.and_then(|block| now.label.filter(within(block)));
             if view.node.labels.is_some() && now.label.is_none() {
                 now.label = labels.next(&view.node.name).map_err(|reason| refuse(&view.node.name, reason)).ok();
             }

@@ -43,7 +43,8 @@ pub(crate) fn slices(
 pub(crate) fn kept_vlan(parent: &Plan, slice: &SliceName, sdp: &Sdp) -> Option<Vlan> {
     let plan = parent.slices.get(slice).filter(|_| sdp.vlan == Some(SdpVlan::Auto))?;
     let vlan = *plan.vlans.get(&sdp.name)?;
-    let program = parent.programs.get(&sdp.edge)?.content.slices.iter().find(|program| program.slice == *slice)?;
+    let programs = &parent.programs.get(&sdp.edge)?.content.slices;
+    let program = programs.get(programs.binary_search_by(|program| program.slice.cmp(slice)).ok()?)?;
     let is_there = program.circuits.iter().any(|circuit| circuit.sdp == sdp.name && circuit.port == sdp.port);
     is_there.then_some(vlan)
 }

@@ -87,7 +87,9 @@ impl Pin<'_, '_, '_> {
             let links = (from..=reach).filter(|at| *at < last && self.link_sid(route, *at).is_some());
             let links = links.map(|at| (Step::Link(at), at + 1));
             let steps = nodes.chain(links).filter_map(|(step, to)| Some((best.get(&to)?.0 + 1, last - to, step)));
-            if let Some((count, _, step)) = steps.min_by_key(|(count, rest, _)| (*count, *rest)) {
+            // Of as many, that of a node: it goes on to lead there when the link is gone.
+            let rank = |step: &Step| matches!(step, Step::Link(_));
+            if let Some((count, _, step)) = steps.min_by_key(|(count, rest, step)| (*count, rank(step), *rest)) {
                 best.insert(from, (count, Some(step)));
             }
         }

@@ -38,10 +38,14 @@ fn first(trees: &Trees<'_, '_>, query: &Query<'_>, begun: Route) -> Option<Route
     trees.searches.set(trees.searches.get() + 1);
     let graph = trees.graph;
     let (costs, delays) = (trees.routes(query.plane, query.to), trees.fastest(query.plane, query.to));
+    // What a way to a node comes to at least, if it can keep to the bound on delay.
+    let rank = |cost: u64, delay: u64, at: usize| {
+        let delay = delay.checked_add(delays[at]).filter(|delay| *delay <= query.delay_max)?;
+        Some((cost.checked_add(costs.cost(at))?, delay))
+    };
     let open = |route: Route| {
-        let at = route.end();
-        let delay = route.delay.checked_add(delays[at]).filter(|delay| *delay <= query.delay_max)?;
-        Some(Reverse(Open { cost: route.cost.checked_add(costs.cost(at))?, delay, route }))
+        let (cost, delay) = rank(route.cost, route.delay, route.end())?;
+        Some(Reverse(Open { cost, delay, route }))
     };
     let start = begun.end();
     let mut heap: BinaryHeap<_> = open(begun).into_iter().collect();
@@ -60,8 +64,12 @@ fn first(trees: &Trees<'_, '_>, query: &Query<'_>, begun: Route) -> Option<Route
         left.insert(at, route.delay);
         for arc in graph.arcs(at).iter().copied() {
             let is_new = !route.nodes.iter().any(|node| *node as usize == arc.to());
-            let leads = graph.carries(arc.link(), query.plane) && !graph.link(arc.link()).link.drained;
-            if is_new && leads && (query.usable)(at, arc) {
+            let link = graph.link(arc.link()).link;
+            let leads = graph.carries(arc.link(), query.plane) && !link.drained;
+            let (cost, delay) =
+                (route.cost.saturating_add(link.cost.into()), route.delay.saturating_add(link.delay.as_nanos()));
+            let leads = is_new && leads && rank(cost, delay, arc.to()).is_some();
+            if leads && (query.usable)(at, arc) {
                 let mut further = route.clone();
                 further.push(graph, arc);
                 heap.extend(open(further));

@@ -1,6 +1,6 @@
 //! What a topology's parts must be to one another. All violations are told at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use model::plan::{Allocation, SlicePlan};
@@ -18,7 +18,12 @@ pub(crate) fn check(
     kept: &BTreeMap<SegmentId, Allocation>,
     slices: &BTreeMap<SliceName, SlicePlan>,
 ) -> Vec<Refusal> {
-    let mut checker = Checker { topology, resource: ResourceId::Topology(name.clone()), refusals: Vec::new() };
+    let mut checker = Checker {
+        topology,
+        nodes: topology.nodes.iter().map(|node| (&node.name, node)).collect(),
+        resource: ResourceId::Topology(name.clone()),
+        refusals: Vec::new(),
+    };
     checker.pools(&topology.pools);
     checker.kept(&topology.pools, kept, slices);
     checker.nodes();
@@ -31,6 +36,7 @@ pub(crate) fn check(
 
 struct Checker<'a> {
     topology: &'a TopologySpec,
+    nodes: HashMap<&'a NodeName, &'a Node>,
     resource: ResourceId,
     refusals: Vec<Refusal>,
 }
@@ -74,6 +80,9 @@ impl<'a> Checker<'a> {
     ) {
         let (vni, ports, functions) = (pools.vni, pools.radius_ports, pools.sid_functions);
         let mut outside: Vec<(String, String, Pool, u64)> = Vec::new();
+        let nodes = self.topology.nodes.iter().enumerate();
+        let blocks: BTreeMap<&NodeName, _> =
+            nodes.filter_map(|(index, node)| Some((&node.name, (index, node.labels?)))).collect();
         for (segment, allocation) in segments {
             let holder = || format!("segment `{segment}`");
             let mut keep = |path: &str, pool: Pool, number: u64, is_inside: bool| {
@@ -88,8 +97,7 @@ impl<'a> Checker<'a> {
                 keep(Pool::SidFunction.path(), Pool::SidFunction, function.into(), is_inside);
             }
             for ((receiver, _), label) in &allocation.labels {
-                let node = self.topology.nodes.iter().enumerate().find(|(_, node)| node.name == *receiver);
-                if let Some((index, block)) = node.and_then(|(index, node)| Some((index, node.labels?))) {
+                if let Some((index, block)) = blocks.get(receiver).copied() {
                     let is_inside = (block.first..=block.last).contains(label);
                     keep(&format!("spec.nodes[{index}].labels"), Pool::Label, label.get().into(), is_inside);
                 }
@@ -147,11 +155,11 @@ impl<'a> Checker<'a> {
     }
 
     fn port(&self, end: &LinkEnd) -> Option<&'a Port> {
-        self.topology.nodes.get(end.node.as_str())?.ports.get(end.port.as_str())
+        self.nodes.get(&end.node)?.ports.get(end.port.as_str())
     }
 
     fn link_end(&mut self, end: &LinkEnd, far: &LinkEnd, path: &str) {
-        if self.topology.nodes.get(end.node.as_str()).is_none() {
+        if !self.nodes.contains_key(&end.node) {
             return self.refuse(format!("{path}.node"), RefusalReason::UnknownNode(end.node.clone()));
         }
         if self.port(end).is_none() {

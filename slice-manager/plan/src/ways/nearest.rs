@@ -1,7 +1,7 @@
 //! Why there is no path, and the nearest that would fit.
 //!
 //! Each thing that a slice asks is given up by itself: where that alone makes room, it is named, with the most of it that
-//! could be kept. What is offered was tried: asking for it succeeds while nothing else changes.
+//! could be kept. What is offered was tried: asking for all of it together succeeds while nothing else changes.
 
 mod structure;
 
@@ -32,7 +32,14 @@ pub(super) fn explain(
         let scope = Scope { request, pair, hose: &failed.hose, ledger };
         let explainer = Explainer { chooser, slice, scope, failed, parent };
         for refusal in explainer.refusals() {
-            if !refusals.contains(&refusal) {
+            // What is offered fits the whole slice, so that one answer is enough.
+            let is_said = refusals.iter().any(|said| {
+                let is_same = std::mem::discriminant(&said.reason) == std::mem::discriminant(&refusal.reason);
+                let (rate, size) = (slice.rate_path("guaranteed"), "spec.template");
+                said == &refusal
+                    || (is_same && said.path == refusal.path && [rate.as_str(), size].contains(&said.path.as_str()))
+            });
+            if !is_said {
                 refusals.push(refusal);
             }
         }
@@ -55,11 +62,11 @@ enum Bound {
     Links,
     Excluded,
     Included,
-    Delay,
-    Packet,
-    Depth,
-    Rate,
     Backup,
+    Depth,
+    Packet,
+    Delay,
+    Rate,
 }
 
 impl Bound {
@@ -68,11 +75,11 @@ impl Bound {
         Self::Links,
         Self::Excluded,
         Self::Included,
-        Self::Delay,
-        Self::Packet,
-        Self::Depth,
-        Self::Rate,
         Self::Backup,
+        Self::Depth,
+        Self::Packet,
+        Self::Delay,
+        Self::Rate,
     ];
 
     /// The request without it.
@@ -102,27 +109,33 @@ impl<'e> Explainer<'e, '_, '_, '_> {
         }
         let mut found: Vec<Refusal> = Bound::ALL.into_iter().filter_map(|bound| self.refusal(bound, request)).collect();
         if found.is_empty() {
-            // No single thing makes room. Those that could not be had even by themselves are named.
-            let alone = |bound: Bound| {
-                let others = Bound::ALL.into_iter().filter(|other| *other != bound);
-                others.fold(request.clone(), |request, other| other.given_up(&request))
-            };
-            let hard = Bound::ALL.into_iter().filter(|bound| self.search(&alone(*bound)).is_none());
-            found = hard.filter_map(|bound| self.refusal(bound, &alone(bound))).collect();
-        }
-        if found.is_empty() {
-            // Each by itself could be had: the first that can't be had with those before it is named.
+            // No single thing makes room. What is asked is asked again, one thing after the other, and each that can't be had
+            // with those before it is cut to what can: with all that is offered together there is a path.
             let mut asked = none;
             for bound in Bound::ALL {
                 let before = asked.clone();
                 asked = Self::restored(bound, asked, request);
-                if self.search(&asked).is_none() && self.search(&before).is_some() {
-                    found.extend(self.refusal(bound, &asked));
-                    break;
+                if self.search(&asked).is_none() {
+                    let refusal = self.refusal(bound, &asked);
+                    asked =
+                        refusal.as_ref().map_or(before.clone(), |refusal| Self::cut(&refusal.reason, asked, before));
+                    found.extend(refusal);
                 }
             }
         }
         found
+    }
+
+    /// The request with what a refusal offers.
+    fn cut<'a>(reason: &RefusalReason, asked: Request<'a>, before: Request<'a>) -> Request<'a> {
+        match reason {
+            RefusalReason::LinkFull { fits, .. } | RefusalReason::ClassFull { fits, .. } => {
+                Request { guaranteed: fits.bits_per_second(), ..asked }
+            }
+            RefusalReason::PathTooSlow { delay, .. } => Request { delay_max: delay.as_nanos(), ..asked },
+            RefusalReason::PacketTooLong { fits_octets, .. } => Request { packet_octets: *fits_octets, ..asked },
+            _ => before,
+        }
     }
 
     fn restored<'a>(bound: Bound, mut into: Request<'a>, from: &Request<'a>) -> Request<'a> {
@@ -334,7 +347,12 @@ impl<'e> Explainer<'e, '_, '_, '_> {
             chooser.candidates(*form, query).take(CANDIDATES_MAX).collect::<Vec<_>>()
         });
         let others = routes.filter(|route| route.links != working.links);
-        others.map(|route| parts(&route)).min_by_key(BTreeSet::len).unwrap_or_default().into_iter().collect()
+        let count = |parts: &BTreeSet<SharedPart>| {
+            let links = parts.iter().filter(|part| matches!(part, SharedPart::Link(_))).count();
+            let risks = parts.iter().filter(|part| matches!(part, SharedPart::Risk(_))).count();
+            (links, risks, parts.len())
+        };
+        others.map(|route| parts(&route)).min_by_key(count).unwrap_or_default().into_iter().collect()
     }
 
     fn places(chosen: &Chosen) -> impl Iterator<Item = usize> {

@@ -505,6 +505,45 @@ fn a_topology_keeps_its_own_rules() {
             "spec.nodes[1].locator: fd00:a:0:8000::/49 overlaps fd00:a::/48 of `edge-a`",
         ),
         (
+            "locator: \"fd00:b::/48\"",
+            "locator: \"fd00:b::/97\"",
+            "spec.nodes[1].locator: fd00:b::/97 is too long; expected at most 96 bits, so that a function and an argument of \
+             16 bits each fit behind it",
+        ),
+        (
+            // Function 1 of its own locator, which is its own SID.
+            "ipv6: \"fd00:0:b::1\"",
+            "ipv6: \"fd00:b:0:1::\"",
+            "spec.nodes[1].loopback.ipv6: fd00:b:0:1:: could be a SID of `edge-b`, whose locator is fd00:b::/48; expected an \
+             address outside, or one with function 0",
+        ),
+        (
+            "ipv6: \"fd00:0:b::1\"",
+            "ipv6: \"fd00:c::1\"",
+            "spec.nodes[1].loopback.ipv6: fd00:c::1 could be a SID of `edge-c`, whose locator is fd00:c::/48; expected an \
+             address outside, or one with function 0",
+        ),
+        (
+            "locator: \"fd00:b::/48\"",
+            "locator: \"fd00:a::/48\"",
+            "spec.nodes[1].locator: fd00:a::/48 overlaps fd00:a::/48 of `edge-a`",
+        ),
+        (
+            "interval: 10 ms",
+            "interval: 999 us",
+            "spec.probes.interval: a probe every 999 us is too often; expected 1 ms or more",
+        ),
+        (
+            "      site: hospital MEC\n",
+            "      control: static\n",
+            "spec.nodes[1].control: an edge is controlled by its agent; expected `agent`, or nothing",
+        ),
+        (
+            "sidFunctions: { first: 4096, last: 8191 }",
+            "sidFunctions: { first: 5000, last: 4999 }",
+            "spec.pools.sidFunctions: the last pair of SID functions, 4999, is before the first, 5000",
+        ),
+        (
             "labels: { first: 110000, last: 119999 }",
             "labels: { first: 109999, last: 119999 }",
             "spec.nodes[1].labels: labels 109999 to 119999 overlap those of `edge-a`",

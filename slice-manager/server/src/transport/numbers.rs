@@ -1,5 +1,7 @@
 //! SIDs, labels, VNIs and route targets: which are in use, what they stand for, and which nobody may have yet.
 
+use std::fmt::Display;
+
 use api::v1;
 use model::plan::{Plan, Quarantined, SlicePlan};
 use model::program::{
@@ -14,16 +16,16 @@ use crate::decided::Decided;
 pub(crate) fn sids(decided: &Decided, node: Option<&NodeName>) -> Vec<v1::Number> {
     let (plan, mut numbers) = (&decided.plan, Vec::new());
     for (name, program) in of(plan, node) {
-        numbers.extend(program.content.transit.sids.iter().map(|sid| on_the_way(name, sid.sid, transit_sid(sid))));
+        numbers.extend(program.content.transit.sids.iter().map(|sid| on_the_way(name, &sid.sid, transit_sid(sid))));
         let segments = segments(program);
         numbers.extend(segments.flat_map(|segment| {
-            segment.sids.iter().map(|sid| of_segment(name, segment, sid.sid, service_sid(sid).to_owned()))
+            segment.sids.iter().map(|sid| of_segment(name, segment, &sid.sid, service_sid(sid).to_owned()))
         }));
     }
     for entry in resting(plan, node) {
         // Two functions in a row, behind the locator of each node that may still have them.
         let function = entry.allocation.function;
-        numbers.extend(function.map(|first| rests(entry, format!("functions {first:x} and {:x}", first + 1), "")));
+        numbers.extend(function.map(|first| rests(entry, &format!("functions {first:x} and {:x}", first + 1), "")));
     }
     numbers
 }
@@ -33,10 +35,10 @@ pub(crate) fn labels(decided: &Decided, node: Option<&NodeName>) -> Vec<v1::Numb
     let (plan, mut numbers) = (&decided.plan, Vec::new());
     for (name, program) in of(plan, node) {
         let labels = &program.content.transit.labels;
-        numbers.extend(labels.iter().map(|label| on_the_way(name, label.label, transit_label(label))));
+        numbers.extend(labels.iter().map(|label| on_the_way(name, &label.label, transit_label(label))));
         numbers.extend(segments(program).flat_map(|segment| {
             segment.remotes.iter().filter_map(|remote| match remote.tunnel {
-                Tunnel::Mpls { from, .. } => Some(of_segment(name, segment, from, format!("from {}", remote.edge))),
+                Tunnel::Mpls { from, .. } => Some(of_segment(name, segment, &from, format!("from {}", remote.edge))),
                 _ => None,
             })
         }));
@@ -63,7 +65,7 @@ pub(crate) fn vnis(decided: &Decided, node: Option<&NodeName>) -> Vec<v1::Number
         segment: id.segment.to_string(),
         ..v1::Number::default()
     });
-    let resting = resting(plan, node).map(|entry| rests(entry, entry.allocation.vni, ""));
+    let resting = resting(plan, node).map(|entry| rests(entry, &entry.allocation.vni, ""));
     in_use.chain(resting).collect()
 }
 
@@ -137,11 +139,11 @@ fn has(program: &Program, id: &model::resource::SegmentId) -> bool {
     segments(program).any(|segment| segment.id == *id)
 }
 
-fn on_the_way(node: &NodeName, number: impl ToString, stands_for: String) -> v1::Number {
+fn on_the_way(node: &NodeName, number: &dyn Display, stands_for: String) -> v1::Number {
     v1::Number { number: number.to_string(), node: node.to_string(), stands_for, ..v1::Number::default() }
 }
 
-fn of_segment(node: &NodeName, segment: &SegmentProgram, number: impl ToString, stands_for: String) -> v1::Number {
+fn of_segment(node: &NodeName, segment: &SegmentProgram, number: &dyn Display, stands_for: String) -> v1::Number {
     let (slice, name) = (segment.id.slice.to_string(), segment.id.segment.to_string());
     v1::Number { slice, segment: name, ..on_the_way(node, number, stands_for) }
 }
@@ -151,7 +153,7 @@ fn resting<'a>(plan: &'a Plan, node: Option<&'a NodeName>) -> impl Iterator<Item
     plan.quarantine.iter().filter(move |entry| node.is_none_or(|node| entry.awaiting.contains_key(node)))
 }
 
-fn rests(entry: &Quarantined, number: impl ToString, node: &str) -> v1::Number {
+fn rests(entry: &Quarantined, number: &dyn Display, node: &str) -> v1::Number {
     let awaiting = entry.awaiting.iter();
     v1::Number {
         number: number.to_string(),

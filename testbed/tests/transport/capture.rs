@@ -1,0 +1,98 @@
+//! What crosses the core, captured where it arrives, and what tshark says of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mec_edge::ports::AfPacketPort;
+use testbed::world::capture::Capture as File;
+use transport_dataplane::{Burst, FramePool, Port};
+
+use crate::program::Side;
+use crate::world::{World, inside};
+
+/// A capture that goes on.
+pub(crate) struct Capture {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+    file: PathBuf,
+}
+
+impl Capture {
+    /// Every frame that arrives at an edge from the core, or at a core node.
+    pub(crate) fn start(world: &World, name: &str) -> Self {
+        let edges = Side::BOTH.into_iter().flat_map(|side| [(side.edge(), "core0"), (side.edge(), "core1")]);
+        let cores = [("core-1", "to-core-2"), ("core-2", "to-core-1")].into_iter();
+        let cores = cores.flat_map(|(core, other)| [(core, "to-edge-a"), (core, "to-edge-c"), (core, other)]);
+        Self::start_at(world, name, edges.chain(cores))
+    }
+
+    /// Every frame that arrives at these interfaces.
+    pub(crate) fn start_at(world: &World, name: &str, at: impl Iterator<Item = (&'static str, &'static str)>) -> Self {
+        let mut ports: Vec<AfPacketPort> =
+            at.map(|(node, port)| inside(world.space(node), || AfPacketPort::open(port).unwrap())).collect();
+        let file = world.file(name);
+        let mut capture = File::create(&file).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut pool = FramePool::new(256);
+            loop {
+                // Once more after the end, for what has arrived by then.
+                let last = stopped.load(Ordering::Relaxed);
+                let mut quiet = true;
+                for port in &mut ports {
+                    let mut burst = Burst::new();
+                    port.receive(&mut pool, &mut burst);
+                    for frame in burst.drain(..) {
+                        quiet = false;
+                        capture.add(frame.octets()).unwrap();
+                        pool.give(frame);
+                    }
+                }
+                if quiet && last {
+                    return capture.finish().unwrap();
+                }
+                if quiet {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        Self { stop, thread, file }
+    }
+
+    /// Ends it; answers the file, and how many frames are in it.
+    pub(crate) fn finish(self) -> (PathBuf, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        (self.file, self.thread.join().unwrap())
+    }
+}
+
+/// Frames that tshark finds malformed, or whose checksums don't hold.
+pub(crate) fn malformed(file: &Path) -> Vec<String> {
+    let bad = "_ws.malformed || udp.checksum.status == 0 || ip.checksum.status == 0 || tcp.checksum.status == 0 || \
+               icmp.checksum.status == 0 || icmpv6.checksum.status == 0 || _ws.expert.severity == error";
+    tshark(file, &["-Y", bad]).lines().map(str::to_owned).collect()
+}
+
+/// The fields of every frame that a filter takes, one line each.
+pub(crate) fn fields(file: &Path, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    let mut arguments = vec!["-Y", filter, "-T", "fields", "-E", "occurrence=a"];
+    arguments.extend(fields.iter().flat_map(|field| ["-e", field]));
+    let lines = tshark(file, &arguments);
+    lines.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
+/// Runs tshark. What stands behind our labels is nothing that can be seen from the packet (RFC 4928), so it is told.
+pub(crate) fn tshark(file: &Path, arguments: &[&str]) -> String {
+    let options = ["ip.check_checksum", "udp.check_checksum", "tcp.check_checksum"];
+    let mut command = Command::new("tshark");
+    command.arg("-n").arg("-r").arg(file);
+    command.args(options.iter().flat_map(|option| ["-o".to_owned(), format!("{option}:TRUE")]));
+    let output = command.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
