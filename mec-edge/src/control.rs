@@ -1,6 +1,6 @@
 //! Takes programs and makes the edge run them; reads back what it runs.
 //!
-//! The order of an apply: compile whole tables, keep the program on disk, swap the tables in one step, then bring the
+//! The order of an apply: compile whole tables, keep the program on disk, find new next hops, swap the tables in one step, then bring the
 //! realms in line. Until the swap, an error leaves everything as it was; after it, the edge starts from this program
 //! again, whatever happens.
 
@@ -149,13 +149,17 @@ impl Control {
     async fn run(&mut self, program: Program, keep: bool) -> Result<(), ApplyError> {
         // Numbers are handed out in a copy, so that a program that can't be kept leaves no trace.
         let mut compiler = self.compiler.clone();
-        let tables = compiler.compile(&program, self.worker.now())?;
+        let mut tables = compiler.compile(&program, self.worker.now())?;
         if keep {
             let state = self.state.clone();
             let kept = program.clone();
             // A disk may take its time; the realms and the agent go on meanwhile.
             let written = tokio::task::spawn_blocking(move || state.keep(&kept)).await;
             written.unwrap_or_else(|fault| std::panic::resume_unwind(fault.into_panic()))?;
+        }
+        if self.running.is_some() {
+            // What runs goes on until the way of what is to run is known.
+            tables = self.worker.introduce(tables).await?;
         }
         self.worker.swap(tables).await?;
         self.compiler = compiler;

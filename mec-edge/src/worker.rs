@@ -8,6 +8,7 @@
 //! Commands are taken between two bursts. For a packet the worker allocates nothing, takes no lock and, but for one call a
 //! burst on kernel ports, makes no system call. When nothing arrives it rests, so that several edges can share a core.
 
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -54,6 +55,8 @@ pub struct WorkerGone;
 
 #[derive(Debug)]
 enum Command {
+    Introduce(Box<Tables>, oneshot::Sender<(Box<Tables>, Range<usize>)>),
+    Knows(Range<usize>, oneshot::Sender<bool>),
     Swap(Box<Tables>, oneshot::Sender<Box<Tables>>),
     Bind(Binding, oneshot::Sender<Result<SessionKey, BindError>>),
     Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
@@ -68,6 +71,19 @@ impl Worker {
     /// Now, by the worker's clock.
     pub(crate) fn now(&self) -> Nanos {
         nanos(self.epoch)
+    }
+
+    /// Finds the next hops that other tables need and those that run do not; answers when they are known, or after some
+    /// patience.
+    pub(crate) async fn introduce(&self, tables: Box<Tables>) -> Result<Box<Tables>, WorkerGone> {
+        let (tables, introduced) = self.ask(|reply| Command::Introduce(tables, reply)).await?;
+        for _ in 0..INTRODUCTION_LOOKS {
+            if self.ask(|reply| Command::Knows(introduced.clone(), reply)).await? {
+                break;
+            }
+            tokio::time::sleep(INTRODUCTION_LOOK).await;
+        }
+        Ok(tables)
     }
 
     /// Runs other tables from the next burst on; answers when it does.
@@ -290,6 +306,14 @@ impl Running {
     fn obey(&mut self, command: Command) {
         // A reply that nobody waits for any more is dropped.
         match command {
+            Command::Introduce(tables, reply) => {
+                let introduced = self.pipeline.introduce(&tables);
+                if !introduced.is_empty() {
+                    self.ticked = Nanos(0);
+                }
+                drop(reply.send((tables, introduced)));
+            }
+            Command::Knows(introduced, reply) => drop(reply.send(self.pipeline.knows(introduced))),
             Command::Swap(tables, reply) => {
                 self.programmed = true;
                 drop(reply.send(self.pipeline.swap(tables)));
@@ -339,6 +363,9 @@ const COMMANDS_MAX: usize = 1_024;
 const COMMANDS_PER_TURN_MAX: usize = 16;
 /// How often one who waits for an answer looks whether the worker is still there.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often, and how many times, it is looked whether next hops are known before a program runs without them.
+const INTRODUCTION_LOOK: Duration = Duration::from_millis(5);
+const INTRODUCTION_LOOKS: u32 = 100;
 /// Sessions read between two rounds of the ports.
 const SESSIONS_PART_MAX: usize = 1_000;
 /// Buffers for each port: bursts in flight and full output queues.

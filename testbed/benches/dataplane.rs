@@ -11,6 +11,8 @@
 use std::hint::black_box;
 
 use gungraun::prelude::*;
+use model::resource::Service;
+use testbed::bench::chain::{Chain, Node, Over};
 use testbed::bench::lab::{Lab, Underlay};
 use transport_dataplane::BURST_FRAMES_MAX;
 
@@ -77,11 +79,90 @@ fn decapsulate_meter_deliver(mut lab: Lab) -> Lab {
     lab
 }
 
+const FRAMES: Service = Service::L2Multipoint;
+const PACKETS: Service = Service::L3;
+
+/// A node whose burst is full, after one such burst.
+fn full(pick: fn(Chain) -> (Node, Vec<Vec<u8>>), port: u8, over: Over, service: Service) -> Node {
+    let (mut node, frames) = pick(Chain::new(over, service, 68));
+    node.load(&frames);
+    node.process(port);
+    node.drain();
+    node.load(&frames);
+    node
+}
+
+fn staying(service: Service) -> Node {
+    full(|chain| (chain.here, chain.staying), 0, Over::VxlanIpv6, service)
+}
+
+fn sending(over: Over, service: Service) -> Node {
+    full(|chain| (chain.here, chain.sent), 0, over, service)
+}
+
+fn passing_on(over: Over) -> Node {
+    full(|chain| (chain.core, chain.on_the_way), 0, over, FRAMES)
+}
+
+fn receiving(over: Over, service: Service) -> Node {
+    full(|chain| (chain.there, chain.arrived), 1, over, service)
+}
+
+// From one circuit of an edge to another: what all else is compared with.
+#[library_benchmark]
+#[bench::frames(staying(FRAMES))]
+#[bench::packets(staying(PACKETS))]
+fn forward(mut node: Node) -> Node {
+    black_box(&mut node).process(0);
+    node
+}
+
+#[library_benchmark]
+#[bench::vxlan_ipv4(sending(Over::VxlanIpv4, FRAMES))]
+#[bench::vxlan_ipv6(sending(Over::VxlanIpv6, FRAMES))]
+#[bench::srv6(sending(Over::Srv6, FRAMES))]
+#[bench::srv6_way(sending(Over::Srv6Way, FRAMES))]
+#[bench::mpls(sending(Over::Mpls, FRAMES))]
+#[bench::mpls_udp(sending(Over::MplsUdp, FRAMES))]
+#[bench::packets_vxlan_ipv6(sending(Over::VxlanIpv6, PACKETS))]
+#[bench::packets_srv6_way(sending(Over::Srv6Way, PACKETS))]
+#[bench::packets_mpls(sending(Over::Mpls, PACKETS))]
+fn encapsulate(mut node: Node) -> Node {
+    black_box(&mut node).process(0);
+    node
+}
+
+#[library_benchmark]
+#[bench::ipv4(passing_on(Over::VxlanIpv4))]
+#[bench::ipv6(passing_on(Over::VxlanIpv6))]
+#[bench::end_psp(passing_on(Over::Srv6Way))]
+#[bench::pop(passing_on(Over::Mpls))]
+fn pass_on(mut node: Node) -> Node {
+    black_box(&mut node).process(0);
+    node
+}
+
+#[library_benchmark]
+#[bench::vxlan_ipv4(receiving(Over::VxlanIpv4, FRAMES))]
+#[bench::vxlan_ipv6(receiving(Over::VxlanIpv6, FRAMES))]
+#[bench::srv6(receiving(Over::Srv6, FRAMES))]
+#[bench::mpls(receiving(Over::Mpls, FRAMES))]
+#[bench::mpls_udp(receiving(Over::MplsUdp, FRAMES))]
+#[bench::packets_vxlan_ipv6(receiving(Over::VxlanIpv6, PACKETS))]
+#[bench::packets_srv6(receiving(Over::Srv6, PACKETS))]
+#[bench::packets_mpls(receiving(Over::Mpls, PACKETS))]
+fn decapsulate(mut node: Node) -> Node {
+    black_box(&mut node).process(1);
+    node
+}
+
 library_benchmark_group!(
     name = packets,
     benchmarks = [parse_and_classify, classify_meter_encapsulate, decapsulate_meter_deliver]
 );
 
-main!(library_benchmark_groups = packets);
+library_benchmark_group!(name = transports, benchmarks = [forward, encapsulate, pass_on, decapsulate]);
+
+main!(library_benchmark_groups = packets, transports);
 
 const _: () = assert!(BURST_FRAMES_MAX == 64);

@@ -382,7 +382,7 @@ pub(crate) enum TemplateCommand {
 pub(crate) struct DecodeArgs {
     /// A pcap or pcapng file.
     pub(crate) file: PathBuf,
-    /// Read a UDP port as a protocol: udp.port==PORT,radius or udp.port==PORT,vxlan; may be repeated.
+    /// Read a UDP port as radius, vxlan, mpls or gtp: udp.port==PORT,PROTOCOL; may be repeated.
     #[arg(long, value_name = "RULE")]
     pub(crate) decode_as: Vec<DecodeAs>,
 }

@@ -29,7 +29,8 @@ pub use digest::Digest;
 pub use duration::{InvalidLatency, Latency};
 pub use list::{DuplicateName, Named, UniqueList};
 pub use name::{
-    ClientName, InvalidName, LinkName, NodeName, PortName, ProfileName, SdpName, SegmentName, SliceName, TopologyName,
+    AffinityName, ClientName, InvalidName, LinkName, NodeName, PortName, ProfileName, RiskName, SdpName, SegmentName,
+    SliceName, TopologyName,
 };
 pub use number::{Dscp, Generation, Label, OutOfRange, PathId, Pcp, TrafficClass, Vlan, Vni};
 pub use principal::{InvalidPrincipal, Principal, Role};

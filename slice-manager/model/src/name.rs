@@ -122,6 +122,15 @@ name_type! {
     ClientName, "the name of a client"
 }
 
+name_type! {
+    /// Names a risk that links share, such as a duct or a power feed (a shared risk link group, RFC 4202).
+    RiskName, "the name of a shared risk"
+}
+name_type! {
+    /// Names a property of links that paths may ask for or avoid (RFC 3630, section 2.5.9).
+    AffinityName, "the name of an affinity"
+}
+
 /// As long as a DNS label (RFC 1035, section 2.3.4), so that every name can be one.
 const NAME_OCTETS_MAX: usize = 63;
 

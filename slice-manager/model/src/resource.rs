@@ -3,6 +3,8 @@
 //! Each is a YAML document of the form `apiVersion`, `kind`, `metadata`, `spec`. [`read`] turns a file into resources;
 //! from there on they can't be ill-formed, only unfit for one another, which the planner finds.
 
+mod pool;
+mod probe;
 mod realm;
 mod segment;
 mod slice;
@@ -16,11 +18,13 @@ use serde::{Deserialize, Serialize};
 use crate::file::{self, Document, FileError, Problem};
 use crate::{SegmentName, SliceName, TopologyName};
 
+pub use pool::{Pools, RadiusPortPool, RouteTargetPool, SidFunctionPool, VlanPool, VniPool};
+pub use probe::{ProbeSpec, Probes};
 pub use realm::{Client, Realm, RealmSpec};
 pub use segment::{MicroSegment, SegmentSpec};
-pub use slice::{LatencyObjective, Sdp, Service, Slice, SliceSpec, Transport};
+pub use slice::{BackupMode, LatencyObjective, PathPolicy, Sdp, SdpVlan, Service, Slice, SliceSpec, Transport};
 pub use topology::{
-    LabelBlock, Link, LinkEnd, Loopback, Node, NodeRole, Pools, Port, RadiusPortPool, Topology, TopologySpec, VniPool,
+    Control, LabelBlock, Link, LinkEnd, Loopback, Node, NodeRole, Port, Topology, TopologySpec, UnderlayKind,
 };
 
 /// A resource of any kind.

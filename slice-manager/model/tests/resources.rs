@@ -2,7 +2,7 @@
 //! was expected. Nothing of a refused file is kept.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
-use model::resource::{self, NodeRole, Resource, ResourceId, Service, Transport};
+use model::resource::{self, NodeRole, Resource, ResourceId, SdpVlan, Service, Transport};
 use model::{Rate, Vlan};
 
 const SLICE: &str = r#"apiVersion: microslice/v1
@@ -40,7 +40,7 @@ fn a_slice_is_read_with_its_defaults() {
     assert_eq!(limits.guaranteed(), Rate::from_bits_per_second(20_000_000));
     assert_eq!(limits.ceiling(), Rate::from_bits_per_second(100_000_000));
     assert_eq!(slice.spec.latency.unwrap().max.as_nanos(), 10_000_000);
-    assert_eq!(slice.spec.sdps[1].vlan, Some(Vlan::new(110).unwrap()));
+    assert_eq!(slice.spec.sdps[1].vlan, Some(SdpVlan::Id(Vlan::new(110).unwrap())));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn bad_values_are_named_with_their_place() {
             "template: miot",
             "tempalte: miot",
             "iot.yaml:5:13: spec.tempalte: unknown field `tempalte`, expected one of `template`, `snssai`, `service`, \
-             `transport`, `rate`, `latency`, `sdps`",
+             `transport`, `rate`, `latency`, `paths`, `sdps`",
         ),
         // A wrong unit, and none.
         (
@@ -186,4 +186,35 @@ fn ids_are_read_as_they_are_printed() {
     for bad in ["iot", "slice/", "slice/iot/x", "microsegment/iot", "policy/iot", "slice/Iot", ""] {
         assert!(bad.parse::<ResourceId>().is_err(), "{bad}");
     }
+}
+
+#[test]
+fn probes_and_vlans_have_their_words() {
+    use model::resource::{PathPolicy, ProbeSpec, Probes, Sdp, SdpVlan};
+    let probes = |text: &str| model::file::read_one::<Probes>("p.yaml", text).map_err(|error| error.to_string());
+    assert_eq!(probes("off\n"), Ok(Probes::Off));
+    let spec = ProbeSpec { losses: 5, ..ProbeSpec::default() };
+    assert_eq!(probes("{ losses: 5 }\n"), Ok(Probes::Stamp(spec)));
+    assert!(probes("on\n").unwrap_err().contains("expected `off`, or interval, losses and answers"));
+    assert!(probes("{ losses: 0 }\n").unwrap_err().contains("expected 1 to 16"));
+    let vlan = |text: &str| {
+        let sdp = format!("{{ name: a, edge: b, port: c, vlan: {text} }}\n");
+        model::file::read_one::<Sdp>("s.yaml", &sdp).map(|sdp| sdp.vlan).map_err(|error| error.to_string())
+    };
+    assert_eq!(vlan("auto"), Ok(Some(SdpVlan::Auto)));
+    assert_eq!(vlan("7"), Ok(Some(SdpVlan::Id(Vlan::new(7).unwrap()))));
+    assert!(vlan("any").unwrap_err().contains("expected a VLAN identifier: a whole number from 1 to 4094, or `auto`"));
+    assert!(vlan("4095").unwrap_err().contains("4095 is not a VLAN identifier; expected 1 to 4094"));
+    // What is said comes back when it is written and read again.
+    let policy: PathPolicy =
+        model::file::read_one("p.yaml", "{ excludeNodes: [core-1], includeAffinities: [fibre], backup: node }\n")
+            .unwrap();
+    let written = serde_json::to_string(&policy).unwrap();
+    assert_eq!(serde_json::from_str::<PathPolicy>(&written).unwrap(), policy);
+    assert!(
+        model::file::read_one::<PathPolicy>("p.yaml", "{ backup: both }\n")
+            .unwrap_err()
+            .to_string()
+            .contains("expected one of `none`, `link`, `srlg`, `node`")
+    );
 }

@@ -4,22 +4,25 @@
 //! It reads a plan as an edge would: what counts is what the programs say. It finds contradictions and broken promises;
 //! it does not judge whether a better plan exists.
 
+mod bookings;
 mod edges;
 mod finding;
 mod numbers;
-mod ways;
+mod paths;
+mod steering;
+mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::plan::Plan;
 use model::profile::{Catalog, FiveQi, GstValue, SegmentProfileSpec, Template};
-use model::program::{SegmentProgram, SliceProgram};
+use model::program::{PathProgram, SegmentProgram, SliceProgram};
 use model::resource::{Link, Node, SegmentId, SegmentSpec, SliceSpec, TopologySpec};
-use model::{Latency, LinkName, NodeName, Rate, SliceName};
+use model::{Latency, LinkName, NodeName, PathId, Rate, SliceName};
 
 use crate::intents::Intents;
 
-pub use finding::{Finding, Note, Severity};
+pub use finding::{Finding, Note, NumberFinding, Severity};
 
 /// Every way in which a plan contradicts itself or what is declared, and what is legal but worth a look. A plan with an
 /// error must not be carried out.
@@ -32,6 +35,8 @@ pub fn audit(plan: &Plan, intents: &Intents, catalog: &Catalog) -> Vec<Note> {
     audit.circuits();
     audit.tunnels();
     audit.paths();
+    audit.policies();
+    audit.steering();
     audit.bookings();
     audit.packets();
     audit.worth_a_look();
@@ -46,10 +51,16 @@ struct Audit<'a> {
     topology: Option<&'a TopologySpec>,
     nodes: HashMap<&'a NodeName, &'a Node>,
     links: HashMap<&'a LinkName, &'a Link>,
+    /// The links of every node, with the nodes to which they lead.
+    ports: HashMap<&'a NodeName, Vec<(&'a Link, &'a NodeName)>>,
+    /// Those that are declared, by slice.
+    declared: HashMap<&'a SliceName, Vec<&'a SegmentSpec>>,
     /// As programs have them.
     slices: BTreeMap<(&'a SliceName, &'a NodeName), &'a SliceProgram>,
     /// As programs have them.
     segments: BTreeMap<&'a SegmentId, BTreeMap<&'a NodeName, &'a SegmentProgram>>,
+    /// As programs have them: by the edge, the other, and which.
+    paths: HashMap<(&'a NodeName, &'a NodeName, PathId), &'a PathProgram>,
     notes: Vec<Note>,
 }
 
@@ -59,7 +70,22 @@ impl<'a> Audit<'a> {
         let nodes = topology.into_iter().flat_map(|t| &t.nodes).map(|node| (&node.name, node)).collect();
         let links = topology.into_iter().flat_map(|t| &t.links).map(|link| (&link.name, link)).collect();
         let (slices, segments) = (BTreeMap::new(), BTreeMap::new());
-        let mut audit = Self { plan, intents, catalog, topology, nodes, links, slices, segments, notes: Vec::new() };
+        let mut ports: HashMap<_, Vec<_>> = HashMap::new();
+        for link in topology.into_iter().flat_map(|t| &t.links) {
+            ports.entry(&link.a.node).or_default().push((link, &link.b.node));
+            ports.entry(&link.b.node).or_default().push((link, &link.a.node));
+        }
+        let paths = plan.programs.iter().flat_map(|(edge, program)| {
+            program.content.paths.iter().map(move |path| ((edge, &path.to, path.id), path))
+        });
+        let paths = paths.collect();
+        let mut declared: HashMap<_, Vec<_>> = HashMap::new();
+        for (id, segment) in &intents.segments {
+            declared.entry(&id.slice).or_default().push(segment);
+        }
+        let notes = Vec::new();
+        let mut audit =
+            Self { plan, intents, catalog, topology, nodes, links, ports, declared, slices, segments, paths, notes };
         for (edge, program) in &plan.programs {
             for slice in &program.content.slices {
                 if audit.slices.insert((&slice.slice, edge), slice).is_some() {
@@ -79,8 +105,8 @@ impl<'a> Audit<'a> {
         audit
     }
 
-    fn error(&mut self, finding: Finding) {
-        self.notes.push(Note { severity: Severity::Error, finding });
+    fn error(&mut self, finding: impl Into<Finding>) {
+        self.notes.push(Note { severity: Severity::Error, finding: finding.into() });
     }
 
     fn errors(&mut self, findings: impl IntoIterator<Item = Finding>) {

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use model::profile::{Attributes, Catalog, ClassRow, FiveQi, GstValue, Template};
-use model::resource::{LatencyObjective, ResourceId, Service, SliceSpec, Transport};
+use model::profile::{Attributes, Catalog, ClassRow, FiveQi, GstValue, QueueClass, Template};
+use model::resource::{LatencyObjective, ResourceId, SliceSpec};
 use model::{Dscp, Latency, Rate, RateLimits, SliceName, TrafficClass};
 
 use crate::refusal::{PACKET_OCTETS_MAX, Refusal, RefusalReason};
@@ -30,6 +30,8 @@ pub struct SliceDerivation {
     pub default_dscp: Dscp,
     /// Written into the label stack of the same traffic.
     pub default_traffic_class: TrafficClass,
+    /// The class in which its guarantee is booked: that of the same traffic.
+    pub default_class: QueueClass,
     /// Must every segment have a realm?
     pub aaa_required: bool,
     /// Line by line, where all of this comes from.
@@ -57,14 +59,6 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
     let mut refuse = |path: &str, reason| {
         refusals.push(Refusal { resource: ResourceId::Slice(name.clone()), path: path.to_owned(), reason });
     };
-    if spec.transport != Transport::Vxlan {
-        let provided = Transport::Vxlan.as_str();
-        refuse("spec.transport", RefusalReason::NotBuilt { asked: spec.transport.as_str(), provided });
-    }
-    if spec.service != Service::L2Multipoint {
-        let provided = Service::L2Multipoint.as_str();
-        refuse("spec.service", RefusalReason::NotBuilt { asked: spec.service.as_str(), provided });
-    }
     let Some(template) = catalog.template(&spec.template) else {
         let known = catalog.templates().map(|t| t.name.clone()).collect();
         refuse("spec.template", RefusalReason::UnknownTemplate { name: spec.template.clone(), known });
@@ -98,6 +92,7 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
             sessions_max: parts.sessions_max,
             default_dscp: default.map_or(Dscp::MIN, |class| class.dscp),
             default_traffic_class: default.map_or(TrafficClass::MIN, |class| class.traffic_class),
+            default_class: default.map_or(QueueClass::BestEffort, |class| class.queue),
             classes: parts.classes,
             aaa_required: parts.aaa_required,
             lines: parts.lines,

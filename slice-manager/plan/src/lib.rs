@@ -5,37 +5,40 @@
 //! and no store, so the manager can ask "what if" as often as it likes. Nothing here observes: whether a plan is what
 //! the network does is for the manager to compare.
 //!
-//! This build lays slices over VXLAN (RFC 7348) as multipoint layer-2 services; other transports and services are
-//! refused by name.
+//! What core nodes do for the packets of others follows from the topology and a plan's numbers; [`transit()`] gives it.
 #![forbid(unsafe_code)]
 
-mod admission;
-mod allocate;
 mod audit;
 mod derive;
 mod intents;
+mod numbers;
 mod path;
 mod programs;
 mod refusal;
+mod transit;
 mod underlay;
+mod ways;
 mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::plan::Plan;
+use model::plan::{Allocation, NodeNumbers, Plan, SlicePlan};
 use model::profile::Catalog;
 use model::resource::{ResourceId, SegmentId, TopologySpec};
-use model::{Generation, LinkName, NodeName, Rate};
+use model::{Digest, Generation, LinkName, NodeName, Rate, SliceName};
 
-pub use audit::{Finding, Note, Severity, audit};
+pub use audit::{Finding, Note, NumberFinding, Severity, audit};
 pub use derive::{Derivation, SliceDerivation, derive, explain};
 pub use intents::{Intents, NotDeclared};
-pub use refusal::{AddressOwner, Family, PACKET_OCTETS_MAX, Pool, Refusal, RefusalReason};
+pub use refusal::{AddressOwner, Family, Obstacle, PACKET_OCTETS_MAX, Pool, Refusal, RefusalReason, SharedPart};
+pub use transit::{transit, transit_of};
+pub use ways::Effort;
 
-use path::Routes;
+use numbers::NodeSids;
+use path::{Graph, Pin, Trees};
 use programs::Decided;
 use underlay::Underlay;
-use wish::SliceWish;
+use ways::{Chooser, Ways};
 
 /// What a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -48,50 +51,101 @@ pub struct Input<'a> {
     pub parent: &'a Plan,
     /// The generation of the program that each edge was last observed to run. It ends quarantines.
     pub confirmed: &'a BTreeMap<NodeName, Generation>,
+    /// Links that edges have found to lead nowhere. Slices leave them if there is another way, and keep them in reserve: a
+    /// link that fails makes nothing impossible, and a backup over it is probed, by which it is seen when it is back.
+    pub suspects: &'a BTreeSet<LinkName>,
 }
 
 /// Makes the next plan, or says all that is in the way. If nothing changes, the parent is returned as it is; else the
 /// plan has the generation after the parent's.
 pub fn plan(input: &Input<'_>) -> Result<Plan, Vec<Refusal>> {
-    let Input { catalog, intents, parent, confirmed } = *input;
+    plan_with_effort(input).0
+}
+
+/// The same, and how much work it was.
+pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effort) {
+    let Input { catalog, intents, parent, confirmed, suspects } = *input;
     let mut refusals = Vec::new();
+    let declared = intents.topology();
     let underlay = topology(intents, parent, &mut refusals);
     let sound = refusals.is_empty();
-    let is_old = |id: &SegmentId| parent.allocations.contains_key(id);
-    let slices = wish::wishes(catalog, intents, underlay.as_ref(), is_old, &mut refusals);
-    let still = allocate::still_quarantined(parent, confirmed);
-    let allocations = intents.topology().filter(|_| sound).map(|(_, topology)| {
-        let segments = slices.iter().flat_map(|slice| &slice.segments).map(|segment| segment.id);
-        allocate::allocate(&topology.pools, segments, parent, &still, &mut refusals)
-    });
+    let slices = wish::wishes(catalog, intents, underlay.as_ref(), parent, &mut refusals);
+    let still = numbers::still_quarantined(parent, confirmed);
+    // Of what paths and SIDs depend on; pools may grow without any of it being looked at again.
+    let digest = declared.map(|(_, t)| Digest::of(&(t.underlay, &t.nodes, &t.links)));
+    let is_same_topology = digest == parent.topology;
     let underlay = underlay.unwrap_or_default();
-    let families = families(&slices, &underlay, &mut refusals);
-    let pairs: BTreeSet<_> = slices.iter().flat_map(|slice| slice.pairs().into_keys()).collect();
-    let routes = path::routes(&underlay, &pairs);
-    let mut bookings = admission::Bookings::new();
+    let mut decided = Numbered::default();
+    if let Some((name, topology)) = declared.filter(|_| sound) {
+        let (nodes, mut labels) = numbers::nodes(name, &underlay, parent, confirmed, &still, &mut refusals);
+        let pools = &topology.pools;
+        decided = Numbered {
+            allocations: numbers::segments(pools, &slices, parent, &still, &mut labels, &mut refusals),
+            slices: numbers::slices(pools, &slices, parent, &mut refusals),
+            nodes,
+        };
+    }
+    let nowhere = Underlay::default();
+    let graph = Graph::new(if sound { &underlay } else { &nowhere }, suspects);
+    let trees = Trees::new(&graph);
+    let numbers = NodeSids { underlay: &underlay, nodes: &decided.nodes };
+    let (mut ways, mut effort) = (Ways::default(), Effort::default());
     if sound {
-        for slice in &slices {
-            admission::walk(slice, &underlay, &routes, &families, &mut refusals);
-        }
-        bookings = admission::book(&slices, &underlay, &routes, parent, &mut refusals);
+        let kind = declared.map_or_else(Default::default, |(_, topology)| topology.underlay);
+        let chooser = Chooser::new(Pin { trees: &trees, numbers: &numbers }, kind, is_same_topology);
+        // There may be room now where there was none.
+        let retry = !is_same_topology || parent.slices.keys().any(|slice| !intents.slices.contains_key(slice));
+        (ways, effort) = ways::ways(&chooser, &slices, &underlay, parent, retry, &mut refusals);
     }
     if !refusals.is_empty() {
-        return Err(refusals);
+        return (Err(refusals), effort);
     }
-    let allocations = allocations.unwrap_or_default();
     let generation = parent.generation.next();
-    let decided = Decided {
+    let programs = Decided {
         underlay: &underlay,
+        trees: &trees,
+        numbers,
+        probes: declared.map_or_else(Default::default, |(_, topology)| topology.probes),
         slices: &slices,
-        routes: &routes,
-        families: &families,
-        allocations: &allocations,
+        plans: &decided.slices,
+        ways: &ways,
+        allocations: &decided.allocations,
+        is_same_transit: is_same_topology && decided.nodes == parent.nodes,
+    }
+    .programs(parent, generation, confirmed);
+    let changed = programs.iter().filter(|(_, program)| program.generation == generation);
+    let changed = changed.map(|(edge, _)| (edge.clone(), generation)).collect();
+    let mut nodes = decided.nodes;
+    if !is_same_topology {
+        numbers::gone(&underlay, &changed, &mut nodes);
+    }
+    let mut slices = decided.slices;
+    for (name, found) in ways.taken {
+        if let Some(slice) = slices.get_mut(&name) {
+            slice.ways = found;
+        }
+    }
+    let next = Plan {
+        generation: parent.generation,
+        topology: digest,
+        nodes,
+        slices,
+        allocations: decided.allocations,
+        quarantine: numbers::quarantine(parent, still, &programs),
+        paths: ways.paths,
+        bookings: ways.bookings,
+        programs,
     };
-    let programs = decided.programs(parent, generation, confirmed);
-    let quarantine = allocate::quarantine(parent, still, &programs);
-    let paths = paths(&routes);
-    let next = Plan { generation: parent.generation, allocations, quarantine, paths, bookings, programs };
-    Ok(if next == *parent { next } else { Plan { generation, ..next } })
+    let next = if next == *parent { next } else { Plan { generation, ..next } };
+    (Ok(next), effort)
+}
+
+/// The numbers of everything.
+#[derive(Default)]
+struct Numbered {
+    nodes: BTreeMap<NodeName, NodeNumbers>,
+    slices: BTreeMap<SliceName, SlicePlan>,
+    allocations: BTreeMap<SegmentId, Allocation>,
 }
 
 /// The one topology, checked.
@@ -102,39 +156,12 @@ fn topology<'a>(intents: &'a Intents, parent: &Plan, refusals: &mut Vec<Refusal>
             (ResourceId::Topology(other.clone()), RefusalReason::SecondTopology { other: name.clone() });
         refusals.push(Refusal { resource, path: "metadata.name".to_owned(), reason });
     }
-    let kept = parent.allocations.iter().filter(|(id, _)| intents.segments.contains_key(id));
-    refusals.extend(underlay::check(name, topology, &kept.map(|(id, a)| (id.clone(), *a)).collect()));
+    let segments = parent.allocations.iter().filter(|(id, _)| intents.segments.contains_key(id));
+    let segments = segments.map(|(id, allocation)| (id.clone(), allocation.clone())).collect();
+    let slices = parent.slices.iter().filter(|(name, _)| intents.slices.contains_key(*name));
+    let slices = slices.map(|(name, slice)| (name.clone(), slice.clone())).collect();
+    refusals.extend(underlay::check(name, topology, &segments, &slices));
     Some(Underlay::new(topology))
-}
-
-/// The address family of what two edges send each other: IPv6 if both have an IPv6 loopback, else IPv4 if both have one.
-/// By pairs, the smaller name first.
-fn families<'a>(
-    slices: &[SliceWish<'a>],
-    underlay: &Underlay<'_>,
-    refusals: &mut Vec<Refusal>,
-) -> BTreeMap<(&'a NodeName, &'a NodeName), Family> {
-    let mut families = BTreeMap::new();
-    for ((from, to), segment) in slices.iter().flat_map(SliceWish::pairs) {
-        let has = |family| {
-            [from, to].iter().all(|edge| underlay.node(edge).is_some_and(|node| node.loopback(family).is_some()))
-        };
-        match [Family::Ipv6, Family::Ipv4].into_iter().find(|family| has(*family)) {
-            Some(family) => {
-                families.insert((from, to), family);
-            }
-            None => refusals.push(Refusal {
-                resource: ResourceId::MicroSegment(segment.clone()),
-                path: "spec.at".to_owned(),
-                reason: RefusalReason::NoCommonFamily { edges: vec![from.clone(), to.clone()] },
-            }),
-        }
-    }
-    families
-}
-
-fn paths(routes: &Routes<'_>) -> BTreeMap<(NodeName, NodeName), model::plan::Path> {
-    routes.iter().map(|((from, to), route)| (((*from).clone(), (*to).clone()), route.to_path())).collect()
 }
 
 /// What a link has left in one direction.
@@ -154,7 +181,7 @@ pub struct Headroom {
 pub fn headroom(plan: &Plan, topology: &TopologySpec) -> Vec<Headroom> {
     let mut booked: BTreeMap<(&LinkName, &NodeName), Rate> = BTreeMap::new();
     for (direction, slices) in &plan.bookings {
-        let sum = slices.values().fold(Rate::ZERO, |sum, rate| sum.saturating_add(*rate));
+        let sum = slices.values().fold(Rate::ZERO, |sum, booking| sum.saturating_add(booking.total()));
         booked.insert((&direction.link, &direction.from), sum);
     }
     let mut links: Vec<_> = topology.links.iter().collect();

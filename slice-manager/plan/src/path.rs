@@ -1,103 +1,86 @@
-//! Paths through the underlay: the least cost, then the least delay, then the first by name.
+//! Paths through the underlay: which there are, which is the best that keeps a slice's bounds, and what pins it.
 //!
 //! An edge is where a path starts or ends; only core nodes forward for others. A path and its way back are the same
-//! links, so that a delay measured one way speaks for both.
+//! links, so that a delay measured one way speaks for both. Among paths the least cost comes first, then the least
+//! delay, then the first by the names of its links, seen from the end with the smaller name.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+mod candidates;
+mod graph;
+mod pin;
+mod search;
+mod tree;
 
-use model::plan::Path;
-use model::{Latency, NodeName};
+pub(crate) use candidates::{Candidates, ip_route};
+pub(crate) use graph::{Arc, Graph, Plane};
+pub(crate) use pin::{Pin, Pinned, Unpinnable, depth};
+pub(crate) use search::Query;
+pub(crate) use tree::Trees;
 
-use crate::underlay::{LinkAt, Underlay};
-
-/// A path, as the places of its links with the end from which each is entered.
-#[derive(Clone)]
-pub(crate) struct Route<'a> {
-    pub(crate) hops: Vec<LinkAt<'a>>,
-    pub(crate) delay: Latency,
+/// A path from one edge to another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Route {
+    pub(crate) cost: u64,
+    /// In nanoseconds.
+    pub(crate) delay: u64,
+    /// Its links, by their places; the order of places is that of names.
+    pub(crate) links: Vec<u32>,
+    /// Its nodes, both ends among them.
+    pub(crate) nodes: Vec<u32>,
 }
 
-impl<'a> Route<'a> {
-    pub(crate) fn to_path(&self) -> Path {
-        Path { links: self.hops.iter().map(|hop| hop.link.name.clone()).collect(), delay: self.delay }
+impl Route {
+    /// A path of no length.
+    pub(crate) fn at(node: usize) -> Self {
+        Self { cost: 0, delay: 0, links: Vec::new(), nodes: vec![graph::narrow(node)] }
     }
 
-    fn reversed(&self) -> Self {
-        let turn = |hop: &LinkAt<'a>| LinkAt { near: hop.far, far: hop.near, ..*hop };
-        Self { hops: self.hops.iter().rev().map(turn).collect(), delay: self.delay }
-    }
-}
-
-/// Paths by their ends, in both directions.
-pub(crate) type Routes<'a> = BTreeMap<(&'a NodeName, &'a NodeName), Route<'a>>;
-
-/// The paths of pairs, each pair given once with its smaller name first. A pair that is not connected has none.
-pub(crate) fn routes<'a>(underlay: &Underlay<'a>, pairs: &BTreeSet<(&'a NodeName, &'a NodeName)>) -> Routes<'a> {
-    let mut routes = Routes::new();
-    let sources: BTreeSet<&NodeName> = pairs.iter().map(|(from, _)| *from).collect();
-    for source in sources {
-        let found = from(underlay, source);
-        for (from, to) in pairs.range((source, source)..).take_while(|(from, _)| *from == source) {
-            if let Some(route) = found.get(to) {
-                routes.insert((to, from), route.reversed());
-                routes.insert((from, to), route.clone());
+    /// From the links, one after the other. `None` if they do not join up, or lead anywhere twice.
+    pub(crate) fn along(graph: &Graph<'_>, from: usize, links: impl IntoIterator<Item = usize>) -> Option<Self> {
+        let mut route = Self::at(from);
+        for link in links {
+            let at = route.end();
+            let arc = graph.arcs(at).iter().find(|arc| arc.link() == link)?;
+            route.push(graph, *arc);
+            if route.nodes[..route.nodes.len() - 1].contains(&graph::narrow(arc.to())) {
+                return None;
             }
         }
-    }
-    routes
-}
-
-/// Dijkstra's algorithm from one node. Costs are positive, so among paths of equal cost and delay the first by the
-/// names of its links is made of such paths, too.
-fn from<'a>(underlay: &Underlay<'a>, source: &'a NodeName) -> BTreeMap<&'a NodeName, Route<'a>> {
-    let mut settled = BTreeMap::new();
-    let mut open = BinaryHeap::from([Reverse((Rank::default(), source))]);
-    while let Some(Reverse((rank, name))) = open.pop() {
-        if settled.contains_key(name) {
-            continue;
-        }
-        let Some(node) = underlay.node(name) else { continue };
-        if name == source || !node.is_edge() {
-            for hop in node.links().filter(|hop| !settled.contains_key(&hop.far.node)) {
-                open.push(Reverse((rank.after(&hop), &hop.far.node)));
-            }
-        }
-        settled.insert(name, rank);
-    }
-    settled.into_iter().map(|(name, rank)| (name, rank.route(underlay, source))).collect()
-}
-
-/// What makes one path better than another, in order.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Rank {
-    cost: u64,
-    delay: Latency,
-    /// Places of links, which are in the order of their names.
-    links: Vec<usize>,
-}
-
-impl Rank {
-    fn after(&self, hop: &LinkAt<'_>) -> Self {
-        let mut links = Vec::with_capacity(self.links.len() + 1);
-        links.extend_from_slice(&self.links);
-        links.push(hop.index);
-        Self {
-            cost: self.cost.saturating_add(hop.link.cost.into()),
-            delay: self.delay.saturating_add(hop.link.delay),
-            links,
-        }
+        Some(route)
     }
 
-    fn route<'a>(&self, underlay: &Underlay<'a>, source: &NodeName) -> Route<'a> {
-        let mut at = source;
-        let mut hops = Vec::with_capacity(self.links.len());
-        for link in self.links.iter().filter_map(|index| underlay.link(*index).map(|link| (*index, link))) {
-            let (index, link) = link;
-            let (near, far) = if link.a.node == *at { (&link.a, &link.b) } else { (&link.b, &link.a) };
-            hops.push(LinkAt { index, link, near, far });
-            at = &far.node;
-        }
-        Route { hops, delay: self.delay }
+    /// One link further.
+    pub(crate) fn push(&mut self, graph: &Graph<'_>, arc: Arc) {
+        let link = graph.link(arc.link());
+        let surcharge = if link.is_suspect { SUSPECT_COST } else { 0 };
+        self.cost = self.cost.saturating_add(link.link.cost.into()).saturating_add(surcharge);
+        self.delay = self.delay.saturating_add(link.link.delay.as_nanos());
+        self.links.push(graph::narrow(arc.link()));
+        self.nodes.push(graph::narrow(arc.to()));
+    }
+
+    /// The last node.
+    pub(crate) fn end(&self) -> usize {
+        self.nodes.last().map_or(0, |node| *node as usize)
+    }
+
+    /// The way back.
+    pub(crate) fn reversed(&self) -> Self {
+        let mut back = self.clone();
+        back.links.reverse();
+        back.nodes.reverse();
+        back
+    }
+
+    /// Its hops: the node from which each link is entered, and the link with the node to which it leads.
+    pub(crate) fn hops(&self) -> impl Iterator<Item = (usize, Arc)> {
+        let ends = self.nodes.windows(2).filter_map(|pair| match pair {
+            [near, far] => Some((*near as usize, *far as usize)),
+            _ => None,
+        });
+        ends.zip(&self.links).map(|((near, far), link)| (near, Arc::new(*link as usize, far)))
     }
 }
+
+/// What a link costs on top that seems to be down: more than any path without one, so that it is only taken where there is
+/// no other way, and little enough for a path of such links to be added up.
+const SUSPECT_COST: u64 = 1 << 48;

@@ -1,104 +1,158 @@
-//! Writes down what each edge must be doing.
+//! Writes down what each node must be doing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::plan::{Allocation, Plan};
+use model::plan::{Allocation, PathKey, Plan, SlicePlan};
 use model::program::{
-    Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram,
-    Steering, TransitProgram, Tunnel,
+    Circuit, CorePort, PathProgram, ProbeProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram,
+    ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitProgram, Tunnel,
 };
-use model::resource::SegmentId;
-use model::{Generation, NodeName, PathId};
+use model::resource::{Control, NodeRole, Probes, Sdp, SdpVlan, SegmentId, Service, Transport};
+use model::{Generation, NodeName, Prefix, Sid, SliceName};
 
-use crate::path::Routes;
-use crate::refusal::Family;
+use crate::numbers::{NodeSids, service_sid};
+use crate::path::{Graph, Route, Trees};
+use crate::transit;
 use crate::underlay::{NodeView, Underlay, address_of};
+use crate::ways::{Laid, Ways};
 use crate::wish::{SegmentWish, SliceWish};
 
 /// What programs are made from.
-pub(crate) struct Decided<'a> {
-    pub(crate) underlay: &'a Underlay<'a>,
-    pub(crate) slices: &'a [SliceWish<'a>],
-    pub(crate) routes: &'a Routes<'a>,
-    pub(crate) families: &'a BTreeMap<(&'a NodeName, &'a NodeName), Family>,
-    pub(crate) allocations: &'a BTreeMap<SegmentId, Allocation>,
+pub(crate) struct Decided<'d, 'a> {
+    pub(crate) underlay: &'d Underlay<'a>,
+    pub(crate) trees: &'d Trees<'d, 'a>,
+    pub(crate) numbers: NodeSids<'d>,
+    pub(crate) probes: Probes,
+    pub(crate) slices: &'d [SliceWish<'a>],
+    pub(crate) plans: &'d BTreeMap<SliceName, SlicePlan>,
+    pub(crate) ways: &'d Ways,
+    pub(crate) allocations: &'d BTreeMap<SegmentId, Allocation>,
+    /// Core nodes' programs of the parent plan still say what follows from the topology.
+    pub(crate) is_same_transit: bool,
 }
 
-impl Decided<'_> {
-    /// A program for each edge that has, or had, something. One whose content did not change keeps its generation.
+impl Decided<'_, '_> {
+    /// A program for each node that has, or had, something. One whose content did not change keeps its generation.
     pub(crate) fn programs(
         &self,
         parent: &Plan,
         generation: Generation,
         confirmed: &BTreeMap<NodeName, Generation>,
     ) -> BTreeMap<NodeName, Program> {
+        let mut paths = self.paths();
+        let mut bare = |node: &NodeName| self.bare(node, parent, paths.remove(node).unwrap_or_default());
         let mut contents: BTreeMap<&NodeName, ProgramContent> = BTreeMap::new();
         for slice in self.slices {
             for edge in slice.sdps.keys() {
-                let content = contents.entry(edge).or_insert_with(|| self.bare(edge));
+                let content = contents.entry(edge).or_insert_with(|| bare(edge));
                 content.slices.extend(self.slice(slice, edge));
             }
         }
-        for (edge, before) in &parent.programs {
-            // An edge that has left the topology is forgotten once it has confirmed that it runs nothing.
-            let is_gone = self.underlay.node(edge).is_none_or(|node| !node.is_edge());
-            let bare = self.bare(edge);
-            let has_confirmed = confirmed.get(edge).is_some_and(|running| *running >= before.generation);
+        for view in self.underlay.nodes().filter(|view| !view.is_edge() && has_agent(view)) {
+            contents.entry(&view.node.name).or_insert_with(|| bare(&view.node.name));
+        }
+        for (node, before) in &parent.programs {
+            // A node that has left the topology, or its agent, is forgotten once it has confirmed that it runs nothing.
+            let is_gone = self.underlay.node(node).is_none_or(|view| !has_agent(view));
+            let has_confirmed = confirmed.get(node).is_some_and(|running| *running >= before.generation);
+            if contents.contains_key(node) {
+                continue;
+            }
+            let bare = bare(node);
             if !(is_gone && has_confirmed && before.content == bare) {
-                contents.entry(edge).or_insert(bare);
+                contents.insert(node, bare);
             }
         }
-        let program = |(edge, content): (&NodeName, ProgramContent)| {
-            let unchanged = parent.programs.get(edge).filter(|before| before.content == content);
-            (edge.clone(), unchanged.cloned().unwrap_or(Program { generation, content }))
+        let program = |(node, content): (&NodeName, ProgramContent)| {
+            let unchanged = parent.programs.get(node).filter(|before| before.content == content);
+            (node.clone(), unchanged.cloned().unwrap_or(Program { generation, content }))
         };
         contents.into_iter().map(program).collect()
     }
 
     /// A program without slices.
-    fn bare(&self, edge: &NodeName) -> ProgramContent {
-        let node = self.underlay.node(edge).filter(|node| node.is_edge());
+    fn bare(&self, name: &NodeName, parent: &Plan, paths: Vec<PathProgram>) -> ProgramContent {
+        let Some(view) = self.underlay.node(name).filter(|view| has_agent(view)) else {
+            return ProgramContent::empty(name.clone());
+        };
+        let probes = match self.probes {
+            Probes::Stamp(spec) if view.is_edge() => Some(ProbeProgram {
+                interval_nanos: spec.interval.as_nanos(),
+                losses_max: spec.losses,
+                answers_min: spec.answers,
+            }),
+            _ => None,
+        };
+        let place = self.trees.graph.place(name).filter(|_| !view.is_edge());
+        let before = parent.programs.get(name).filter(|_| self.is_same_transit);
+        let transit = match (before, place) {
+            (Some(before), _) => before.content.transit.clone(),
+            (None, Some(place)) => transit::program(self.trees, &self.numbers, place),
+            (None, None) => TransitProgram::default(),
+        };
         ProgramContent {
-            edge: edge.clone(),
-            loopback: node.map_or_else(Vec::new, |node| node.node.loopback.addresses().collect()),
-            core_ports: node.map_or_else(Vec::new, core_ports),
-            probes: None,
-            paths: node.map_or_else(Vec::new, |_| self.paths(edge)),
-            transit: TransitProgram::default(),
+            edge: name.clone(),
+            loopback: view.node.loopback.addresses().collect(),
+            core_ports: core_ports(view),
+            probes,
+            paths,
+            transit,
             slices: Vec::new(),
         }
     }
 
-    fn paths(&self, edge: &NodeName) -> Vec<PathProgram> {
-        let ends = self.routes.keys().filter(|(from, _)| *from == edge);
-        ends.filter_map(|(_, to)| self.path(edge, to)).collect()
+    /// Every path, as each of its ends knows it.
+    fn paths(&self) -> BTreeMap<NodeName, Vec<PathProgram>> {
+        let mut paths: BTreeMap<NodeName, Vec<PathProgram>> = BTreeMap::new();
+        for (key, laid) in &self.ways.laid {
+            let back = laid.route.reversed();
+            let ends = [(&key.a, &key.b, &laid.route, &laid.pinned.there), (&key.b, &key.a, &back, &laid.pinned.back)];
+            for (near, far, route, steering) in ends {
+                paths.entry(near.clone()).or_default().extend(self.path(key, far, laid, route, steering));
+            }
+        }
+        for paths in paths.values_mut() {
+            paths.sort_unstable_by(|one, other| (&one.to, one.id).cmp(&(&other.to, other.id)));
+        }
+        paths
     }
 
-    fn path(&self, edge: &NodeName, to: &NodeName) -> Option<PathProgram> {
-        let family = *self.families.get(&(edge.min(to), edge.max(to)))?;
-        let route = self.routes.get(&(edge, to))?;
-        let hop = route.hops.first()?;
-        let ends = route.hops.iter().flat_map(|hop| [hop.near, hop.far]);
-        let mtus = ends.filter_map(|end| Some(self.underlay.port(&end.node, &end.port)?.port.mtu));
+    fn path(
+        &self,
+        key: &PathKey,
+        to: &NodeName,
+        laid: &Laid,
+        route: &Route,
+        steering: &Steering,
+    ) -> Option<PathProgram> {
+        let graph: &Graph<'_> = self.trees.graph;
+        let (at, arc) = route.hops().next()?;
+        let (near, far) = graph.ends(at, arc.link());
+        let next_hop = address_of(far, laid.family).or_else(|| Some(transit::any_adjacency(graph, at, arc)?.next_hop));
         Some(PathProgram {
-            id: PathId::MIN,
+            id: key.id,
             to: to.clone(),
-            local: self.underlay.node(edge)?.loopback(family)?,
-            remote: self.underlay.node(to)?.loopback(family)?,
-            port: hop.near.port.clone(),
-            next_hop: address_of(hop.far, family)?,
-            mtu: mtus.min()?,
-            steering: Steering::Ip,
+            local: self.underlay.node(&near.node)?.loopback(laid.family)?,
+            remote: self.underlay.node(to)?.loopback(laid.family)?,
+            port: near.port.clone(),
+            next_hop: next_hop?,
+            mtu: laid.mtu,
+            steering: steering.clone(),
         })
     }
 
     fn slice(&self, slice: &SliceWish<'_>, edge: &NodeName) -> Option<SliceProgram> {
-        let circuit = |sdp: &&model::resource::Sdp| Circuit {
+        let plan = self.plans.get(slice.name)?;
+        let circuit = |sdp: &&Sdp| Circuit {
             sdp: sdp.name.clone(),
             port: sdp.port.clone(),
-            vlan: sdp.vlan,
-            leaf: false,
-            gateways: Vec::new(),
+            vlan: match sdp.vlan {
+                Some(SdpVlan::Id(vlan)) => Some(vlan),
+                Some(SdpVlan::Auto) => plan.vlans.get(&sdp.name).copied(),
+                None => None,
+            },
+            leaf: sdp.leaf,
+            gateways: sdp.addresses.clone(),
         };
         let segments = slice.segments.iter().filter(|segment| segment.edges.contains(edge));
         Some(SliceProgram {
@@ -110,12 +164,12 @@ impl Decided<'_> {
             dscp: slice.derived.default_dscp,
             traffic_class: slice.derived.default_traffic_class,
             circuits: slice.sdps.get(edge)?.iter().map(circuit).collect(),
-            routes: Vec::new(),
-            segments: segments.filter_map(|segment| self.segment(segment, edge)).collect(),
+            routes: routes(slice, edge),
+            segments: segments.filter_map(|segment| self.segment(slice, segment, edge)).collect(),
         })
     }
 
-    fn segment(&self, segment: &SegmentWish<'_>, edge: &NodeName) -> Option<SegmentProgram> {
+    fn segment(&self, slice: &SliceWish<'_>, segment: &SegmentWish<'_>, edge: &NodeName) -> Option<SegmentProgram> {
         let allocation = self.allocations.get(segment.id)?;
         let others = segment.edges.iter().filter(|other| **other != edge);
         let realm = segment.realm.as_ref().map(|realm| RealmProgram {
@@ -123,21 +177,85 @@ impl Decided<'_> {
             features: realm.features.clone(),
             clients: realm.clients.iter().filter(|client| client.asks(edge)).cloned().collect(),
         });
+        let (unicast, flood) = behaviours(slice.spec.service);
+        let sids = [Some((unicast, 0)), flood.map(|flood| (flood, 1))];
+        // Nobody sends to a segment that is on one edge.
+        let sids = sids.into_iter().flatten().filter(|_| segment.edges.len() > 1);
+        let sids = sids
+            .filter_map(|(behaviour, offset)| Some(ServiceSid { sid: self.sid(edge, allocation, offset)?, behaviour }));
         Some(SegmentProgram {
             id: segment.id.clone(),
             vni: allocation.vni,
             limits: segment.limits,
             sessions_max: segment.sessions_max,
-            sids: Vec::new(),
-            remotes: others.map(|other| remote(other, *allocation)).collect(),
+            sids: sids.collect(),
+            remotes: others.filter_map(|other| self.remote(slice, edge, other, allocation)).collect(),
             realm,
         })
     }
+
+    fn remote(
+        &self,
+        slice: &SliceWish<'_>,
+        edge: &NodeName,
+        other: &NodeName,
+        allocation: &Allocation,
+    ) -> Option<Remote> {
+        let ends = (edge.min(other).clone(), edge.max(other).clone());
+        let way = self.ways.taken.get(slice.name)?.get(&ends)?;
+        let label = |receiver: &NodeName, sender: &NodeName| {
+            allocation.labels.get(&(receiver.clone(), sender.clone())).copied()
+        };
+        let tunnel = match slice.spec.transport {
+            Transport::Vxlan => Tunnel::Vxlan(allocation.vni),
+            Transport::Srv6 => {
+                let flood = u16::from(behaviours(slice.spec.service).1.is_some());
+                let (unicast, flood) = (self.sid(other, allocation, 0)?, self.sid(other, allocation, flood)?);
+                Tunnel::Srv6 { unicast, flood }
+            }
+            Transport::Mpls => {
+                // An IP packet is told from a frame by its label, and its flow by what is in it.
+                let is_framed = slice.spec.service != Service::L3;
+                let (to, from) = (label(other, edge)?, label(edge, other)?);
+                Tunnel::Mpls { to, from, control_word: is_framed, flow_label: is_framed }
+            }
+        };
+        Some(Remote { edge: other.clone(), working: way.working, backup: way.backup, group: true, tunnel })
+    }
+
+    fn sid(&self, edge: &NodeName, allocation: &Allocation, offset: u16) -> Option<Sid> {
+        let locator = self.underlay.node(edge)?.node.locator?;
+        service_sid(locator, allocation.function?.checked_add(offset)?)
+    }
 }
 
-fn remote(other: &NodeName, allocation: Allocation) -> Remote {
-    let tunnel = Tunnel::Vxlan(allocation.vni);
-    Remote { edge: other.clone(), working: PathId::MIN, backup: None, group: true, tunnel }
+/// What is done with a packet for one endpoint and with one for all, where that is something else (RFC 8986, sections
+/// 4.8 to 4.12).
+const fn behaviours(service: Service) -> (ServiceBehaviour, Option<ServiceBehaviour>) {
+    match service {
+        Service::L2PointToPoint => (ServiceBehaviour::Dx2, None),
+        Service::L2Multipoint => (ServiceBehaviour::Dt2u, Some(ServiceBehaviour::Dt2m)),
+        Service::L3 => (ServiceBehaviour::Dt46, None),
+    }
+}
+
+/// The subnets that are at other edges, as far as a segment leads there.
+fn routes(slice: &SliceWish<'_>, edge: &NodeName) -> Vec<SliceRoute> {
+    let joined = slice.segments.iter().filter(|segment| segment.edges.contains(edge));
+    let others: BTreeSet<&NodeName> = joined.flat_map(|segment| segment.edges.iter().copied()).collect();
+    let sdps = others.into_iter().filter(|other| *other != edge).filter_map(|other| slice.sdps.get(other)).flatten();
+    let prefixes = sdps.flat_map(|sdp| sdp.addresses.iter().map(|address| (address, &sdp.edge)));
+    let route = |(address, edge): (&model::InterfaceAddress, &NodeName)| {
+        Some(SliceRoute { prefix: Prefix::new(address.address(), address.length())?, edge: edge.clone() })
+    };
+    let mut routes: Vec<SliceRoute> = prefixes.filter_map(route).collect();
+    routes.sort_unstable_by_key(|route| route.prefix);
+    routes
+}
+
+/// Does it run our agent? An edge always does.
+fn has_agent(view: &NodeView<'_>) -> bool {
+    view.node.role == NodeRole::Edge || view.node.control() == Control::Agent
 }
 
 fn core_ports(node: &NodeView<'_>) -> Vec<CorePort> {

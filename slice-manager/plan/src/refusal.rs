@@ -1,14 +1,19 @@
 //! Why a wish can't be granted: every reason is a type, names the resource and the field that is to blame, and says
 //! what would have been accepted.
 
-use std::fmt;
+mod words;
+
 use std::net::IpAddr;
 
-use model::resource::{ResourceId, SegmentId};
+use model::profile::QueueClass;
+use model::resource::{BackupMode, ResourceId, SegmentId};
 use model::{
     ClientName, InterfaceAddress, InvalidLimits, Label, Latency, LinkName, Locator, NodeName, PortName, Prefix,
     ProfileName, Rate, SdpName, SliceName, Snssai, Sst, TopologyName, Vlan,
 };
+
+pub use words::{AddressOwner, Family, Obstacle, Pool, SharedPart};
+use words::{AtOnce, Circuit, Names, Of, Percent, Shared};
 
 /// A resource that does not fit, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -115,13 +120,51 @@ pub enum RefusalReason {
         /// The template's.
         expected: Sst,
     },
-    /// Something that the model can say and this build can't do.
-    #[error("{asked} is not built yet; this build provides {provided}")]
-    NotBuilt {
-        /// What was asked.
-        asked: &'static str,
-        /// What there is instead.
-        provided: &'static str,
+    /// A line has two ends.
+    #[error("a point-to-point slice has {found} SDPs; expected two, on two edges")]
+    NotTwoEnds {
+        /// How many it has.
+        found: usize,
+    },
+    /// The ends of a line are apart.
+    #[error("both SDPs of a point-to-point slice are on `{0}`; expected two edges")]
+    SameEdge(NodeName),
+    /// A line has no leaves.
+    #[error("a leaf of a point-to-point slice could reach nobody; expected `leaf` on multipoint and l3 slices only")]
+    LeafOfLine,
+    /// A routed slice has an address at every SDP.
+    #[error("an SDP of an l3 slice has no address; expected at least one")]
+    NoGateway,
+    /// A bridged slice has none.
+    #[error("{0} can't be the edge's address in a layer-2 slice; expected addresses on l3 slices only")]
+    GatewayInLayer2(InterfaceAddress),
+    /// Two subnets of a slice overlap.
+    #[error("{address} overlaps {other} of SDP `{sdp}`; expected each subnet of a slice at one SDP")]
+    GatewaysOverlap {
+        /// This SDP's.
+        address: InterfaceAddress,
+        /// The other's.
+        other: InterfaceAddress,
+        /// The other.
+        sdp: SdpName,
+    },
+    /// A transport needs something that a node has not.
+    #[error("{transport} needs {what} of `{node}`, which has none")]
+    Lacks {
+        /// The transport.
+        transport: &'static str,
+        /// What is missing.
+        what: &'static str,
+        /// Where.
+        node: NodeName,
+    },
+    /// Something excluded or asked for by name that is not in the topology.
+    #[error("there is no {what} `{name}` in the topology")]
+    UnknownInTopology {
+        /// What it would be.
+        what: &'static str,
+        /// As it was named.
+        name: String,
     },
     /// Neither the slice nor its template gives a rate.
     #[error("template `{template}` names no throughput per network slice; expected `rate` with guaranteed and ceiling")]
@@ -150,6 +193,25 @@ pub enum RefusalReason {
         /// What the other slices leave.
         left: Rate,
         /// The largest guarantee with which the slice would fit on all of its links.
+        fits: Rate,
+    },
+    /// The guarantee does not fit into what a class may take of a link.
+    #[error(
+        "{asked}{} is more than class {class} has left on link {link} ({left}); largest that fits: {fits}",
+        AtOnce(*times)
+    )]
+    ClassFull {
+        /// The guarantee.
+        asked: Rate,
+        /// How many SDPs may send it over the link at once.
+        times: u64,
+        /// The class.
+        class: QueueClass,
+        /// The link.
+        link: LinkName,
+        /// What the other slices leave of the class's share.
+        left: Rate,
+        /// The largest guarantee with which the slice would fit.
         fits: Rate,
     },
     /// The guarantee does not fit on an access port.
@@ -182,19 +244,64 @@ pub enum RefusalReason {
         /// How fast it is.
         rate: Rate,
     },
-    /// A path is longer than the slice allows.
-    #[error("the path {from} to {to} over {} takes {delay}; expected at most {bound}", Names(links))]
+    /// No path is as fast as the slice needs.
+    #[error("the fastest way {from} to {to}, over {}, takes {delay}; expected at most {bound}", Names(links))]
     PathTooSlow {
         /// One end.
         from: NodeName,
         /// The other.
         to: NodeName,
-        /// Its links.
+        /// The links of the slower of its paths.
         links: Vec<LinkName>,
-        /// How long it takes.
+        /// How long it takes: the least bound that could be kept.
         delay: Latency,
         /// How long it may take.
         bound: Latency,
+    },
+    /// What the slice itself excludes, or asks for, is in the way.
+    #[error("no path {from} to {to} is left; with {what} there is one over {}", Names(links))]
+    ExcludedAway {
+        /// One end.
+        from: NodeName,
+        /// The other.
+        to: NodeName,
+        /// What would have to be allowed.
+        what: Obstacle,
+        /// The links of the path that there would be.
+        links: Vec<LinkName>,
+    },
+    /// Every path needs more SIDs or labels than the edge can push.
+    #[error(
+        "a path {from} to {to} over {} needs {needed} {what} of `{node}`, which pushes at most {max}",
+        Names(links)
+    )]
+    TooDeep {
+        /// One end.
+        from: NodeName,
+        /// The other.
+        to: NodeName,
+        /// The links of the path.
+        links: Vec<LinkName>,
+        /// Which end can't.
+        node: NodeName,
+        /// SIDs or labels.
+        what: &'static str,
+        /// How many the path needs, those of the service among them.
+        needed: usize,
+        /// How many it can.
+        max: usize,
+    },
+    /// A backup was asked for by name and there is none.
+    #[error("no backup path {from} to {to} is {}-disjoint: {}", wanted.as_str(), Shared(shared))]
+    NoBackup {
+        /// One end.
+        from: NodeName,
+        /// The other.
+        to: NodeName,
+        /// What was asked for.
+        wanted: BackupMode,
+        /// What the best pair of paths shares; nothing if there is no second path that keeps the slice's bounds.
+        shared: Vec<SharedPart>,
     },
     /// A packet with its tunnel headers is longer than a port of the path carries.
     #[error(
@@ -251,6 +358,24 @@ pub enum RefusalReason {
         /// The edges.
         edges: Vec<NodeName>,
     },
+    /// The only paths lead over links that are to be emptied.
+    #[error("every path from {from} to {to} leads over a drained link; the first is over {}", Names(links))]
+    OnlyDrained {
+        /// One end.
+        from: NodeName,
+        /// The other.
+        to: NodeName,
+        /// The drained links on it.
+        links: Vec<LinkName>,
+    },
+    /// What the underlay does by itself is not one path both ways, whichever first hop is taken.
+    #[error("the underlay's own routes between {from} and {to} take other links one way than the other")]
+    RoutesDiffer {
+        /// One end.
+        from: NodeName,
+        /// The other.
+        to: NodeName,
+    },
     /// The underlay does not connect two edges.
     #[error("the topology has no path from {from} to {to}")]
     NoPath {
@@ -272,17 +397,25 @@ pub enum RefusalReason {
         segment: SegmentId,
     },
     /// Nothing is left to allocate.
-    #[error("no {pool} is left: all {size} of the pool are taken, {used} in use and {quarantined} in quarantine")]
+    #[error(
+        "no {pool}{} is left: all {size} of the pool are taken, {used} in use and {quarantined} in quarantine",
+        Of(of.as_ref())
+    )]
     PoolExhausted {
         /// The pool.
         pool: Pool,
+        /// The node whose own pool it is, if each has one.
+        of: Option<NodeName>,
         /// How many it has.
         size: u64,
-        /// How many segments have one.
+        /// How many are in use.
         used: u64,
         /// How many wait for edges to confirm their removal.
         quarantined: u64,
     },
+    /// A node that hands out no labels.
+    #[error("`{0}` has no label block")]
+    NoLabels(NodeName),
     /// A client that can't ask from anywhere.
     #[error("client `{0}` has no address; expected at least one")]
     NoClientAddress(ClientName),
@@ -325,11 +458,11 @@ pub enum RefusalReason {
     /// System ports (RFC 6335, section 6) are not ours.
     #[error("{0} is a system port; expected 1024 or more")]
     SystemPort(u16),
-    /// A segment has a number that the pool no longer has. Nothing is renumbered silently.
-    #[error("segment `{segment}` has {pool} {number}, which the pool would no longer hold; remove the segment first")]
+    /// Somebody has a number that the pool no longer has. Nothing is renumbered silently.
+    #[error("{holder} has {pool} {number}, which the pool would no longer hold; remove it first")]
     KeptOutsidePool {
-        /// The segment.
-        segment: SegmentId,
+        /// Who has it.
+        holder: String,
         /// The pool.
         pool: Pool,
         /// Its number.
@@ -394,6 +527,29 @@ pub enum RefusalReason {
         /// Whose that is.
         node: NodeName,
     },
+    /// A locator behind which function and argument do not fit.
+    #[error(
+        "{0} is too long; expected at most 96 bits, so that a function and an argument of 16 bits each fit behind it"
+    )]
+    LocatorTooLong(Locator),
+    /// An address that could be a SID.
+    #[error(
+        "{address} could be a SID of `{node}`, whose locator is {locator}; expected an address outside, or one with function 0"
+    )]
+    AddressIsSid {
+        /// The address.
+        address: IpAddr,
+        /// The locator.
+        locator: Locator,
+        /// Whose it is.
+        node: NodeName,
+    },
+    /// An edge runs our agent.
+    #[error("an edge is controlled by its agent; expected `agent`, or nothing")]
+    EdgeWithoutAgent,
+    /// Probes that would be too many.
+    #[error("a probe every {0} is too often; expected 1 ms or more")]
+    ProbesTooOften(Latency),
     /// A block that ends before it starts.
     #[error("the last label, {last}, is before the first, {first}")]
     LabelsReversed {
@@ -412,120 +568,6 @@ pub enum RefusalReason {
         /// The other node.
         node: NodeName,
     },
-}
-
-/// A pool of numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pool {
-    /// VXLAN network identifiers.
-    Vni,
-    /// Pairs of UDP ports, named by the even one.
-    RadiusPort,
-}
-
-impl Pool {
-    /// Where it stands in a topology.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Vni => "spec.pools.vni",
-            Self::RadiusPort => "spec.pools.radiusPorts",
-        }
-    }
-}
-
-impl fmt::Display for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vni => "VNI",
-            Self::RadiusPort => "pair of RADIUS ports",
-        })
-    }
-}
-
-/// An address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    Ipv4,
-    /// IPv6.
-    Ipv6,
-}
-
-impl Family {
-    /// That of an address.
-    pub const fn of(address: IpAddr) -> Self {
-        if address.is_ipv6() { Self::Ipv6 } else { Self::Ipv4 }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ipv4 => "IPv4",
-            Self::Ipv6 => "IPv6",
-        })
-    }
-}
-
-/// Whose an underlay address is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AddressOwner {
-    /// The loopback of a node.
-    Loopback(NodeName),
-    /// The subnet of a link.
-    Link(LinkName),
-}
-
-impl fmt::Display for AddressOwner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loopback(node) => write!(f, "the loopback of `{node}`"),
-            Self::Link(link) => write!(f, "link `{link}`"),
-        }
-    }
-}
-
-/// Prints names between commas.
-struct Names<'a, T>(&'a [T]);
-
-impl<T: fmt::Display> fmt::Display for Names<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(
-            |(i, name)| {
-                if i == 0 { write!(f, "{name}") } else { write!(f, ", {name}") }
-            },
-        )
-    }
-}
-
-struct Circuit(Option<Vlan>);
-
-impl fmt::Display for Circuit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(vlan) => write!(f, "VLAN {vlan}"),
-            None => f.write_str("untagged traffic"),
-        }
-    }
-}
-
-struct AtOnce(u64);
-
-impl fmt::Display for AtOnce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 > 1 { write!(f, " from {} SDPs at once", self.0) } else { Ok(()) }
-    }
-}
-
-struct Percent(u64);
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 % 100 {
-            0 => write!(f, "{} %", self.0 / 100),
-            hundredths => write!(f, "{}.{hundredths:02} %", self.0 / 100),
-        }
-    }
 }
 
 /// The longest packet that a program can name.

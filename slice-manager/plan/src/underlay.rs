@@ -16,6 +16,8 @@ pub(crate) use check::check;
 #[derive(Default)]
 pub(crate) struct Underlay<'a> {
     nodes: BTreeMap<&'a NodeName, NodeView<'a>>,
+    /// The places of nodes in their file.
+    places: BTreeMap<&'a NodeName, usize>,
     /// By name: the place of a link here orders it among links.
     links: Vec<&'a Link>,
 }
@@ -35,13 +37,9 @@ pub(crate) struct PortView<'a> {
 /// A link as it is seen from one of its ends.
 #[derive(Clone, Copy)]
 pub(crate) struct LinkAt<'a> {
-    /// Its place among the links by name.
-    pub(crate) index: usize,
     pub(crate) link: &'a Link,
     /// The end from which it is seen.
     pub(crate) near: &'a LinkEnd,
-    /// The other.
-    pub(crate) far: &'a LinkEnd,
 }
 
 impl<'a> Underlay<'a> {
@@ -50,15 +48,16 @@ impl<'a> Underlay<'a> {
         let mut nodes: BTreeMap<_, _> = topology.nodes.iter().map(|node| (&node.name, NodeView::new(node))).collect();
         let mut links: Vec<&Link> = topology.links.iter().collect();
         links.sort_by_key(|link| &link.name);
-        for (index, link) in links.iter().enumerate() {
-            for (near, far) in [(&link.a, &link.b), (&link.b, &link.a)] {
+        for link in &links {
+            for near in [&link.a, &link.b] {
                 let port = nodes.get_mut(&near.node).and_then(|node| node.ports.get_mut(&near.port));
                 if let Some(port) = port.filter(|port| port.link.is_none()) {
-                    port.link = Some(LinkAt { index, link, near, far });
+                    port.link = Some(LinkAt { link, near });
                 }
             }
         }
-        Self { nodes, links }
+        let places = topology.nodes.iter().enumerate().map(|(place, node)| (&node.name, place)).collect();
+        Self { nodes, places, links }
     }
 
     pub(crate) fn node(&self, name: &NodeName) -> Option<&NodeView<'a>> {
@@ -69,9 +68,19 @@ impl<'a> Underlay<'a> {
         self.node(node)?.ports.get(port)
     }
 
-    /// A link by its place.
-    pub(crate) fn link(&self, index: usize) -> Option<&'a Link> {
-        self.links.get(index).copied()
+    /// Nodes by name.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodeView<'a>> {
+        self.nodes.values()
+    }
+
+    /// Links by name.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &'a Link> {
+        self.links.iter().copied()
+    }
+
+    /// Where a node stands in its file.
+    pub(crate) fn place_in_file(&self, node: &NodeName) -> usize {
+        self.places.get(node).copied().unwrap_or_default()
     }
 }
 

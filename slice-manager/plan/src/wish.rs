@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use model::plan::Plan;
 use model::profile::{AaaFeatures, Catalog};
-use model::resource::{Client, RealmSpec, ResourceId, Sdp, SegmentId, SegmentSpec, SliceSpec};
-use model::{InvalidLimits, NodeName, PortName, RateLimits, SdpName, Share, SliceName, Snssai, Vlan};
+use model::resource::{Client, RealmSpec, ResourceId, Sdp, SdpVlan, SegmentId, SegmentSpec, Service, SliceSpec};
+use model::{
+    InterfaceAddress, InvalidLimits, NodeName, PortName, Prefix, RateLimits, SdpName, Share, SliceName, Snssai, Vlan,
+};
 
 use crate::derive::{SliceDerivation, derive};
 use crate::intents::Intents;
+use crate::numbers::kept_vlan;
 use crate::refusal::{Refusal, RefusalReason};
 use crate::underlay::Underlay;
 
@@ -63,11 +67,6 @@ impl<'a> SliceWish<'a> {
         pairs
     }
 
-    /// How many SDPs the slice has on an edge: each is guaranteed the slice's rate.
-    pub(crate) fn sdps_on(&self, edge: &NodeName) -> u64 {
-        self.sdps.get(edge).map_or(0, |sdps| sdps.len() as u64)
-    }
-
     pub(crate) fn refusal(&self, path: impl Into<String>, reason: RefusalReason) -> Refusal {
         Refusal { resource: ResourceId::Slice(self.name.clone()), path: path.into(), reason }
     }
@@ -78,10 +77,16 @@ pub(crate) fn wishes<'a>(
     catalog: &'a Catalog,
     intents: &'a Intents,
     underlay: Option<&Underlay<'a>>,
-    is_old: impl Fn(&SegmentId) -> bool,
+    parent: &Plan,
     refusals: &mut Vec<Refusal>,
 ) -> Vec<SliceWish<'a>> {
     let mut claims = Claims::default();
+    // A VLAN that we chose before is the SDP's: who names it now comes too late.
+    for (name, sdp) in intents.slices.iter().flat_map(|(name, spec)| spec.sdps.iter().map(move |sdp| (name, sdp))) {
+        if let Some(vlan) = kept_vlan(parent, name, sdp) {
+            claims.circuits.insert((&sdp.edge, &sdp.port, Some(vlan)), (name, &sdp.name));
+        }
+    }
     let mut slices = BTreeMap::new();
     for (name, spec) in &intents.slices {
         let wish = slice(catalog, name, spec, underlay, &mut claims, refusals);
@@ -99,7 +104,7 @@ pub(crate) fn wishes<'a>(
         realm(id, spec, intents, refusals);
     }
     for slice in slices.values() {
-        shares(slice, &is_old, refusals);
+        shares(slice, |id| parent.allocations.contains_key(id), refusals);
     }
     slices.into_values().collect()
 }
@@ -132,10 +137,16 @@ fn slice<'a>(
             for (index, sdp) in spec.sdps.iter().enumerate() {
                 if let Err((field, reason)) = place(sdp, underlay) {
                     refuse(format!("spec.sdps[{index}].{field}"), reason);
-                } else if let Some((slice, other)) =
-                    claims.circuits.insert((&sdp.edge, &sdp.port, sdp.vlan), (name, &sdp.name))
-                {
-                    let (edge, port, vlan) = (sdp.edge.clone(), sdp.port.clone(), sdp.vlan);
+                    continue;
+                }
+                let vlan = match sdp.vlan {
+                    // It gets one that nobody has.
+                    Some(SdpVlan::Auto) => continue,
+                    Some(SdpVlan::Id(vlan)) => Some(vlan),
+                    None => None,
+                };
+                if let Some((slice, other)) = claims.circuits.insert((&sdp.edge, &sdp.port, vlan), (name, &sdp.name)) {
+                    let (edge, port) = (sdp.edge.clone(), sdp.port.clone());
                     let (slice, sdp) = (slice.clone(), other.clone());
                     let reason = RefusalReason::CircuitTaken { edge, port, vlan, slice, sdp };
                     refuse(format!("spec.sdps[{index}].{}", if vlan.is_some() { "vlan" } else { "port" }), reason);
@@ -144,6 +155,7 @@ fn slice<'a>(
         }
         None => refuse("spec.sdps".to_owned(), RefusalReason::NoTopology),
     }
+    service(spec, &mut refuse);
     let derived = derive(catalog, name, spec).map_err(|found| refusals.extend(found)).ok()?;
     let mut sdps: BTreeMap<&NodeName, Vec<&Sdp>> = BTreeMap::new();
     for sdp in &spec.sdps {
@@ -151,6 +163,57 @@ fn slice<'a>(
     }
     let wish = SliceWish { name, spec, derived, sdps, segments: Vec::new() };
     (refusals.len() == before).then_some(wish)
+}
+
+/// What a service asks of its SDPs.
+fn service(spec: &SliceSpec, refuse: &mut impl FnMut(String, RefusalReason)) {
+    let is_line = spec.service == Service::L2PointToPoint;
+    match &spec.sdps[..] {
+        [one, other] if is_line && one.edge == other.edge => {
+            refuse("spec.sdps[1].edge".to_owned(), RefusalReason::SameEdge(one.edge.clone()));
+        }
+        [_, _] => {}
+        sdps if is_line => refuse("spec.sdps".to_owned(), RefusalReason::NotTwoEnds { found: sdps.len() }),
+        _ => {}
+    }
+    let mut subnets: Vec<(InterfaceAddress, &SdpName)> = Vec::new();
+    for (index, sdp) in spec.sdps.iter().enumerate() {
+        let path = |field: &str| format!("spec.sdps[{index}].{field}");
+        if is_line && sdp.leaf {
+            refuse(path("leaf"), RefusalReason::LeafOfLine);
+        }
+        match (spec.service, sdp.addresses.first()) {
+            (Service::L3, None) => refuse(path("addresses"), RefusalReason::NoGateway),
+            (Service::L3, Some(_)) => gateways(sdp, &path("addresses"), &mut subnets, refuse),
+            (_, Some(address)) => refuse(path("addresses[0]"), RefusalReason::GatewayInLayer2(*address)),
+            (_, None) => {}
+        }
+    }
+}
+
+/// A subnet is at one SDP: nothing else says where a packet goes.
+fn gateways<'a>(
+    sdp: &'a Sdp,
+    path: &str,
+    subnets: &mut Vec<(InterfaceAddress, &'a SdpName)>,
+    refuse: &mut impl FnMut(String, RefusalReason),
+) {
+    for (index, address) in sdp.addresses.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let subnet = |address: &InterfaceAddress| Prefix::new(address.address(), address.length());
+        let overlaps = |other: &InterfaceAddress| {
+            subnet(address).zip(subnet(other)).is_some_and(|(one, other)| one.overlaps(&other))
+        };
+        let ip = address.address();
+        if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() {
+            refuse(path, RefusalReason::NotUnicast(ip));
+        } else if let Some((other, of)) = subnets.iter().find(|(other, _)| overlaps(other)) {
+            let (address, other, sdp) = (*address, *other, (*of).clone());
+            refuse(path, RefusalReason::GatewaysOverlap { address, other, sdp });
+        } else {
+            subnets.push((*address, &sdp.name));
+        }
+    }
 }
 
 /// Can the SDP be where it wants to be?

@@ -16,6 +16,7 @@ use plan::{Input, Intents, Note, Refusal, Severity};
 
 use crate::records::RecordError;
 use crate::store::StoreError;
+use crate::transport::Suspects;
 
 /// What is declared, what was decided from it, and the record of how it came about.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +25,8 @@ pub(crate) struct Decided {
     pub(crate) plan: Arc<Plan>,
     pub(crate) operations: Arc<BTreeMap<OperationId, Arc<Operation>>>,
     pub(crate) issued: Arc<Issued>,
+    /// Links that edges have found to lead nowhere.
+    pub(crate) suspects: Arc<Suspects>,
 }
 
 /// The digests of the programs that were decided since the manager started, so that a report of one that has been
@@ -135,7 +138,7 @@ pub(crate) fn decide(
     if changes.is_empty() {
         return Ok(None);
     }
-    let plan = next_plan(&intents, &decided.plan, catalog, confirmed)?;
+    let plan = next_plan(&intents, &decided.plan, catalog, confirmed, &decided.suspects)?;
     Ok(Some(Decision { intents, plan, changes }))
 }
 
@@ -181,8 +184,10 @@ pub(crate) fn next_plan(
     parent: &Plan,
     catalog: &Catalog,
     confirmed: &BTreeMap<NodeName, Generation>,
+    suspects: &Suspects,
 ) -> Result<Plan, ChangeError> {
-    let plan = plan::plan(&Input { catalog, intents, parent, confirmed }).map_err(ChangeError::Refused)?;
+    let suspects = &suspects.keys().cloned().collect();
+    let plan = plan::plan(&Input { catalog, intents, parent, confirmed, suspects }).map_err(ChangeError::Refused)?;
     let errors = faults(&plan, intents, catalog);
     if errors.is_empty() { Ok(plan) } else { Err(ChangeError::Unsound(errors)) }
 }

@@ -113,12 +113,24 @@ impl Manager {
                 return Err(error);
             }
         };
+        tokio::spawn(look_again(writer.clone(), stopping.clone()));
         let incoming = incoming::take(listener, tls, stopping.clone());
         let mut stopping = stopping;
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }));
         Ok(RunningManager { address, writer, decided, stop, serving, thread: Some(thread) })
+    }
+}
+
+/// Has the writer look at what edges have reported from time to time, since some of it means something only after a while.
+async fn look_again(writer: writer::WriterHandle, mut stopping: watch::Receiver<bool>) {
+    let mut look = tokio::time::interval(Duration::from_secs(LOOK_SECONDS));
+    loop {
+        tokio::select! {
+            _ = look.tick() => writer.reported(),
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
     }
 }
 
@@ -130,7 +142,7 @@ fn sound(store: &EmbeddedStore, records: Records, catalog: &Catalog) -> Result<R
     if records.profiles == Some(profiles) {
         return if faults.is_empty() { Ok(records) } else { Err(StartError::Inconsistent(faults)) };
     }
-    let plan = decided::next_plan(&records.intents, &records.plan, catalog, &BTreeMap::new());
+    let plan = decided::next_plan(&records.intents, &records.plan, catalog, &BTreeMap::new(), &BTreeMap::new());
     let plan = plan.map_err(|error| match error {
         ChangeError::Unsound(faults) => StartError::Inconsistent(faults),
         error => StartError::Misfit(error.to_string()),
@@ -262,5 +274,7 @@ const HEADERS_OCTETS_MAX: u32 = 16 << 10;
 /// noticed within the sum.
 const KEEPALIVE_SECONDS: u64 = 10;
 const KEEPALIVE_ANSWER_SECONDS: u64 = 5;
+/// How often the writer looks without a report.
+const LOOK_SECONDS: u64 = 2;
 /// How long calls have to end when the manager stops.
 const GRACE_SECONDS: u64 = 5;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{timestamp, v1};
 use model::plan::Quarantined;
 use model::program::{Program, SegmentProgram, SliceProgram};
-use model::resource::{MicroSegment, NodeRole, SegmentId, Slice};
+use model::resource::{Control, MicroSegment, SegmentId, Slice};
 use model::{Digest, NodeName, SliceName};
 
 use crate::decided::Decided;
@@ -58,7 +58,7 @@ impl<'a> View<'a> {
         let topology = decided.intents.topology().map(|(_, topology)| topology);
         let nodes = topology.into_iter().flat_map(|topology| topology.nodes.iter());
         let names: BTreeSet<&NodeName> = nodes
-            .filter(|node| node.role == NodeRole::Edge)
+            .filter(|node| node.control() == Control::Agent)
             .map(|node| &node.name)
             .chain(decided.plan.programs.keys())
             .chain(observations.keys())
@@ -200,7 +200,7 @@ impl<'a> View<'a> {
         let nodes: Vec<_> = topology.into_iter().flat_map(|topology| topology.nodes.iter()).collect();
         let named: BTreeSet<&NodeName> = nodes.iter().map(|node| &node.name).collect();
         let of_topology = nodes.iter().map(|node| {
-            let edge = self.edges.get(&node.name).filter(|_| node.role == NodeRole::Edge);
+            let edge = self.edges.get(&node.name).filter(|_| node.control() == Control::Agent);
             node_status((*node).into(), edge)
         });
         let others = self.edges.values().filter(|edge| !named.contains(edge.name)).map(|edge| {

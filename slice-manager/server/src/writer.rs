@@ -19,6 +19,7 @@ use crate::observed::{Observed, Standing, confirmed, now, standing};
 use crate::operations;
 use crate::records::{self, RecordError, Records};
 use crate::store::{Revision, Store, StoreError, Transaction};
+use crate::transport::{self, Suspects};
 
 /// How the rest of the manager speaks to the writer.
 #[derive(Debug, Clone)]
@@ -71,15 +72,16 @@ pub(crate) fn start(
 ) -> std::io::Result<(WriterHandle, watch::Receiver<Arc<Decided>>, JoinHandle<()>)> {
     let (messages, inbox) = mpsc::channel(CHANGES_WAITING_MAX);
     let reported = Arc::new(AtomicBool::new(false));
-    let (target, decided) = taken_over(records, &Issued::default());
+    let (target, decided) = taken_over(records, &Issued::default(), Arc::default());
     let (published, decided) = watch::channel(Arc::new(decided));
     let writer = Writer { store, catalog, observed, target, blind: false, published, reported: reported.clone() };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(inbox))?;
     Ok((WriterHandle { messages, reported }, decided, thread))
 }
 
-fn taken_over(records: Records, issued: &Issued) -> (Option<Revision>, Decided) {
+fn taken_over(records: Records, issued: &Issued, suspects: Arc<Suspects>) -> (Option<Revision>, Decided) {
     let decided = Decided {
+        suspects,
         issued: Arc::new(issued.with(&records.plan)),
         intents: Arc::new(records.intents),
         plan: Arc::new(records.plan),
@@ -170,6 +172,7 @@ impl Writer {
             self.reread()?;
         }
         let stored = self.overtake().and_then(|()| self.advance()).and_then(|()| self.release());
+        let stored = stored.and_then(|()| self.suspect());
         match stored {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -230,16 +233,48 @@ impl Writer {
         if !decided::may_release(&decided, &confirmed) {
             return Ok(());
         }
-        let plan = match decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed) {
+        let plan =
+            match decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed, &decided.suspects) {
+                Ok(plan) if plan == *decided.plan => return Ok(()),
+                Ok(plan) => plan,
+                Err(error) => {
+                    tracing::error!(%error, "what is declared can't be planned again; numbers stay in quarantine");
+                    return Ok(());
+                }
+            };
+        self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
+        tracing::info!(generation = %plan.generation, quarantine = plan.quarantine.len(), "edges have let go");
+        self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
+        Ok(())
+    }
+
+    /// Plans again if other links are found to lead nowhere than before.
+    fn suspect(&mut self) -> Result<(), StoreError> {
+        let decided = self.decided();
+        let observations = self.observed.snapshot();
+        let suspects = transport::suspects(&decided, &observations, now());
+        if suspects == *decided.suspects {
+            return Ok(());
+        }
+        let is_same = suspects.keys().eq(decided.suspects.keys());
+        let decided = Arc::new(Decided { suspects: Arc::new(suspects), ..Decided::clone(&decided) });
+        self.published.send_replace(decided.clone());
+        if is_same {
+            return Ok(());
+        }
+        let links = decided.suspects.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let confirmed = confirmed(&decided, &observations);
+        let plan = decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed, &decided.suspects);
+        let plan = match plan {
             Ok(plan) if plan == *decided.plan => return Ok(()),
             Ok(plan) => plan,
             Err(error) => {
-                tracing::error!(%error, "what is declared can't be planned again; numbers stay in quarantine");
+                tracing::error!(%error, links, "what is declared can't be planned around links that lead nowhere");
                 return Ok(());
             }
         };
         self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
-        tracing::info!(generation = %plan.generation, quarantine = plan.quarantine.len(), "edges have let go");
+        tracing::warn!(generation = %plan.generation, links, "planned again, for these links lead nowhere");
         self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
         Ok(())
     }
@@ -256,13 +291,15 @@ impl Writer {
             issued: Arc::new(before.issued.with(&plan)),
             plan: Arc::new(plan),
             operations: Arc::new(operations),
+            suspects: before.suspects.clone(),
         }));
     }
 
     /// After a commit that failed, what is in the store is what counts, be it ours or another's.
     fn reread(&mut self) -> Result<(), RecordError> {
         let records = Records::load(self.store.as_ref())?;
-        let (target, decided) = taken_over(records, &self.decided().issued);
+        let before = self.decided();
+        let (target, decided) = taken_over(records, &before.issued, before.suspects.clone());
         self.target = target;
         self.published.send_replace(Arc::new(decided));
         Ok(())

@@ -4,7 +4,9 @@
 //! what left is not, because that is the work of a port. On a machine that others use, too, the median of many samples
 //! is given; instruction counts, which do not depend on the neighbours, are in `benches/dataplane.rs`.
 
+pub mod chain;
 pub mod lab;
+mod transports;
 
 use std::io::Write;
 use std::path::Path;
@@ -54,8 +56,18 @@ pub fn run(json: Option<&Path>) -> ExitCode {
         say(&row);
         rows.push(row);
     }
+    finish(&rows, json)
+}
+
+/// Measures every service over every transport, and says so in the same way.
+pub fn run_transports(json: Option<&Path>) -> ExitCode {
+    let rows = transports::rows(say);
+    finish(&rows, json)
+}
+
+fn finish(rows: &[Row], json: Option<&Path>) -> ExitCode {
     if let Some(file) = json
-        && let Err(error) = write(file, &rows)
+        && let Err(error) = write(file, rows)
     {
         let _ = writeln!(std::io::stderr(), "{}: {error}", file.display());
         return ExitCode::FAILURE;
@@ -159,8 +171,7 @@ fn measure(case: &Case) -> Option<Row> {
             samples.push(spent.as_nanos() as f64 / (BURSTS * BURST_FRAMES_MAX) as f64);
         }
     }
-    samples.sort_by(f64::total_cmp);
-    let value = samples[SAMPLES / 2];
+    let value = median(samples);
     let ratio = case.peer.map(|peer| value / peer);
     Some(Row {
         figure: case.figure.clone(),
@@ -172,6 +183,12 @@ fn measure(case: &Case) -> Option<Row> {
         aim: ratio.map(|_| AIM),
         met: ratio.map(|ratio| ratio <= AIM),
     })
+}
+
+/// The middle one.
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or_default()
 }
 
 /// The numbers below `count` in an order that no prefetcher guesses: a walk by a step that has no factor in common with
@@ -192,6 +209,7 @@ fn shuffled(count: u32) -> Vec<u32> {
 
 fn say(row: &Row) {
     let peer = match (row.peer, row.ratio, row.met) {
+        (Some(peer), Some(ratio), None) => format!("  {ratio:.2} x {peer}"),
         (Some(peer), Some(ratio), Some(met)) => {
             format!("  {ratio:.2} x {peer}, {}", if met { "aim met" } else { "aim not met" })
         }

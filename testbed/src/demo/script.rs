@@ -19,6 +19,7 @@ pub(super) async fn play<L: Lab>(lab: &mut L, report: &mut Report, seed: u64) ->
     play.strangers().await?;
     play.admit().await?;
     play.deliver().await?;
+    play.read_back().await?;
     play.hold_rates().await?;
     play.lateral().await?;
     play.edge_away().await?;
@@ -162,6 +163,28 @@ impl<L: Lab> Play<'_, L> {
             );
             self.report.figure(&format!("datagrams delivered in {segment}"), format!("{received} of {sent}"));
         }
+        Ok(())
+    }
+
+    async fn read_back(&mut self) -> Outcome {
+        self.report.step("What edges run is read back from their tables, and their paths are measured");
+        let verdicts = self.ctl(&["transport", "verify", "-o", "json"]).await?.success()?.json()?;
+        let is_well = |node: &Value| text(node, "unread").is_empty() && number(node, "paths") > 0;
+        self.report.equal("nodes that run their programs to the letter", 3, count(&verdicts, "nodes", is_well));
+        let is_up = |path: &Value| path["reading"]["state"] == "PATH_STATE_UP";
+        let paths = self
+            .until(Duration::from_secs(10), &["transport", "path", "list", "-o", "json"], |paths| {
+                count(paths, "paths", is_up) == count(paths, "paths", |_| true)
+            })
+            .await?;
+        // A working and a backup path each way between each two of three edges.
+        self.report.equal("paths that answer their probes", 12, count(&paths, "paths", is_up));
+        let p99 =
+            paths["paths"].as_array().into_iter().flatten().map(|p| number(&p["reading"]["roundTrip"], "p99")).max();
+        self.report.figure(
+            "99th round trip of the slowest path, both clocks the machine's",
+            format!("{} us", p99.unwrap_or(0) / 1_000),
+        );
         Ok(())
     }
 

@@ -105,7 +105,7 @@ impl Net {
         }
         let mut net =
             Self { now: Nanos(0), chance, nodes, cables: BTreeMap::new(), sites: BTreeMap::new(), flows: Vec::new() };
-        for link in topology.links.iter() {
+        for link in &topology.links {
             let end = |end: &model::resource::LinkEnd| {
                 let node = net.place(&end.node)?;
                 let port = net.nodes[node].ports.iter().position(|port| *port == end.port);

@@ -1,11 +1,13 @@
 //! A node: the product's packet path, its buffers, and its own clock.
 
+use std::ops::Range;
+
 use model::program::Program;
 use model::resource::{Port, SegmentId};
-use model::{Mac, NodeName, PortName};
+use model::{Generation, Mac, NodeName, PortName};
 use transport_dataplane::{
     BURST_FRAMES_MAX, BindError, Binding, Burst, CompileError, Compiler, Config, FramePool, Nanos, Outputs, Pipeline,
-    PortIndex, PortSpec, Reading, StampClock,
+    PortIndex, PortSpec, Reading, StampClock, Tables,
 };
 
 use crate::world::core::local_mac;
@@ -23,9 +25,18 @@ pub(super) struct Node {
     ahead: u64,
     /// By the world's clock.
     ticks: Nanos,
+    next: Option<Next>,
     /// Frames that wait at each port for their burst.
     pub(super) arrived: Vec<Vec<Vec<u8>>>,
     pub(super) is_alive: bool,
+}
+
+/// Tables that are to run as soon as their next hops are known, or when it has taken too long.
+#[derive(Debug)]
+struct Next {
+    tables: Box<Tables>,
+    introduced: Range<usize>,
+    patience: Nanos,
 }
 
 impl Node {
@@ -50,6 +61,7 @@ impl Node {
             ports,
             ahead,
             ticks: Nanos(phase),
+            next: None,
             arrived: vec![Vec::new(); count],
             is_alive: true,
         })
@@ -59,11 +71,24 @@ impl Node {
         Nanos(now.0 + self.ahead)
     }
 
-    /// Runs another program from now on.
+    /// Runs another program, as the edge's daemon does it: at once if it is the first, else when new next hops are known.
     pub(super) fn run(&mut self, now: Nanos, program: &Program) -> Result<(), CompileError> {
         let tables = self.compiler.compile(program, self.local(now))?;
-        drop(self.pipeline.swap(tables));
+        if self.pipeline.pulse().generation == Generation::NONE {
+            drop(self.pipeline.swap(tables));
+        } else {
+            let introduced = self.pipeline.introduce(&tables);
+            self.next = Some(Next { tables, introduced, patience: Nanos(now.0 + PATIENCE.0) });
+            self.ticks = now;
+        }
         Ok(())
+    }
+
+    fn change(&mut self, now: Nanos) {
+        let is_ready = |next: &mut Next| self.pipeline.knows(next.introduced.clone()) || next.patience <= now;
+        if let Some(next) = self.next.take_if(is_ready) {
+            drop(self.pipeline.swap(next.tables));
+        }
     }
 
     /// Binds an endpoint.
@@ -75,6 +100,7 @@ impl Node {
     /// Takes what has arrived, and does what is due. What leaves is handed to `left`, with the place of its port.
     pub(super) fn turn(&mut self, now: Nanos, mut left: impl FnMut(usize, Vec<u8>)) {
         let local = self.local(now);
+        self.change(now);
         for at in 0..self.ports.len() {
             let mut waiting = std::mem::take(&mut self.arrived[at]).into_iter().peekable();
             while waiting.peek().is_some() {
@@ -120,5 +146,7 @@ const fn index(at: usize) -> PortIndex {
 
 const SESSIONS_MAX: usize = 256;
 const FRAMES_OF_PORT: usize = 1_024;
+/// How long new next hops are waited for.
+const PATIENCE: Nanos = Nanos(500_000_000);
 /// As often as an edge does it.
 const TICK: Nanos = Nanos(100_000_000);

@@ -1,6 +1,6 @@
 //! From resources to programs, as the manager does it: planned, audited, and one program for each node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::Plan;
 use model::profile::Catalog;
@@ -48,7 +48,9 @@ impl Planned {
         }
         let confirmed: BTreeMap<NodeName, Generation> =
             self.plan.programs.iter().map(|(node, program)| (node.clone(), program.generation)).collect();
-        let input = Input { catalog: &self.catalog, intents: &intents, parent: &self.plan, confirmed: &confirmed };
+        let suspects = BTreeSet::new();
+        let (catalog, parent) = (&self.catalog, &self.plan);
+        let input = Input { catalog, intents: &intents, parent, confirmed: &confirmed, suspects: &suspects };
         let list = |items: Vec<String>| items.join("; ");
         let plan = plan::plan(&input).map_err(|refusals| {
             PlanError::Refused(list(refusals.iter().map(|r| format!("{}: {}", r.path, r.reason)).collect()))

@@ -59,7 +59,7 @@ pub enum SceneError {
 impl Scene {
     /// Raises the network, runs the plan, admits the devices, and waits until paths are up and peers are found.
     pub fn raise(seed: u64) -> Result<Self, SceneError> {
-        let planned = Planned::new(&(topology() + "---\n" + &slices()))?;
+        let planned = Planned::new(&(topology() + "---\n" + &slices("")))?;
         let topology = planned.topology().ok_or_else(|| SceneError::Unsettled("there is no topology".to_owned()))?;
         let mut net = Net::new(topology, seed)?;
         for (node, program) in &planned.plan().programs {
@@ -128,25 +128,19 @@ impl Scene {
         Ok(flows.zip(counts).map(|(flow, counts)| Carried { flow, counts }).collect())
     }
 
-    /// The core node that working paths lead over dies.
+    /// The core node that working paths lead over dies: the nearer and cheaper one.
     pub fn kill_core(&mut self) -> Result<(), SceneError> {
-        Ok(self.net.kill(&CORE.parse()?)?)
+        Ok(self.net.kill(&"core-1".parse()?)?)
     }
 
-    /// A link that working paths lead over is drained: planned again, and each node runs its new program at a moment of
-    /// its own. Answers how many programs changed.
-    pub fn drain(&mut self) -> Result<usize, SceneError> {
-        let drained = topology().replace(DRAINED, &format!("{DRAINED}\n      drained: true"));
-        self.change(&drained)
+    /// Slices are told to keep clear of a core node. Answers how many programs changed.
+    pub fn avoid(&mut self, core: &str) -> Result<usize, SceneError> {
+        self.change(&slices(&format!("\n  paths: {{ excludeNodes: [{core}] }}")))
     }
 
-    /// The link is there again.
-    pub fn restore(&mut self) -> Result<usize, SceneError> {
-        self.change(&topology())
-    }
-
-    fn change(&mut self, topology: &str) -> Result<usize, SceneError> {
-        let next = self.planned.and(topology)?;
+    /// Plans again with other resources; each node whose program changes runs it at a moment of its own.
+    fn change(&mut self, resources: &str) -> Result<usize, SceneError> {
+        let next = self.planned.and(resources)?;
         let before = &self.planned.plan().programs;
         let changed = next.plan().programs.iter().filter(|(node, program)| before.get(*node) != Some(program));
         let mut waiting: Vec<(NodeName, model::program::Program)> =
@@ -195,10 +189,10 @@ fn segment(slice: &str) -> Result<SegmentId, SceneError> {
 fn topology() -> String {
     let text = include_str!("../../../profiles/reference/topology.yaml");
     text.replace("role: core\n", "role: core\n      control: agent\n")
-        .replace("  nodes:\n", "  probes: { interval: 10 ms, losses: 3, answers: 10 }\n  nodes:\n")
 }
 
-fn slices() -> String {
+/// With what the specification of each says beside.
+fn slices(more: &str) -> String {
     let mut text = String::new();
     for (vlan, (transport, service)) in (FIRST_VLAN..).zip(kinds()) {
         let addresses =
@@ -216,7 +210,7 @@ spec:
   service: {service}
   transport: {transport}
   rate: {{ guaranteed: 2 Mbit/s, ceiling: 50 Mbit/s }}
-  latency: {{ max: 10 ms }}
+  latency: {{ max: 10 ms }}{more}
   sdps:
     - {{ name: a, edge: edge-a, port: access0, vlan: {vlan}{a} }}
     - {{ name: c, edge: edge-c, port: access0, vlan: {vlan}{c} }}
@@ -242,13 +236,9 @@ spec:
 const TRANSPORTS: [&str; 3] = ["vxlan", "srv6", "mpls"];
 const SERVICES: [&str; 3] = ["l2-point-to-point", "l2-multipoint", "l3"];
 const FIRST_VLAN: u16 = 201;
-/// The nearer and cheaper way leads over this.
-const CORE: &str = "core-1";
-/// Its link to the smart city.
-const DRAINED: &str = "    - name: core-1--edge-a";
 /// One datagram each millisecond, so that a lost one is a millisecond's worth.
 const EVERY: Nanos = Nanos(1_000_000);
-/// A path is up after ten answers, ten milliseconds apart; next hops are asked for within a second.
+/// A path is up after sixteen answers, ten milliseconds apart; next hops are asked for within a second.
 const SETTLE: Nanos = Nanos(600_000_000);
 /// For what is still on the way.
 const DRAIN: Nanos = Nanos(50_000_000);

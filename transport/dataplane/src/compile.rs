@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use model::program::{Adjacency, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel};
 use model::resource::SegmentId;
-use model::{PortName, SdpName, SliceName, Vlan, Vni};
+use model::{NodeName, PathId, PortName, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;
 
 use crate::counters::Traffic;
@@ -66,7 +66,8 @@ impl Compiler {
         Self::check(&program.content)?;
         let mut numbers = self.numbers.clone();
         numbers.assign(&program.content);
-        let tables = Build { ports: &self.ports, numbers: &numbers, now }.tables(program)?;
+        let paths = program.content.paths.iter().zip(0..).map(|(path, at)| ((&path.to, path.id), at)).collect();
+        let tables = Build { ports: &self.ports, numbers: &numbers, paths, now }.tables(program)?;
         self.numbers = numbers;
         Ok(tables)
     }
@@ -175,6 +176,8 @@ impl Numbers {
 struct Build<'a> {
     ports: &'a [PortSpec],
     numbers: &'a Numbers,
+    /// The places of paths, by where they lead and their id; of two that are the same, the last one's.
+    paths: BTreeMap<(&'a NodeName, PathId), u16>,
     now: Nanos,
 }
 
@@ -276,7 +279,7 @@ impl Build<'_> {
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
-        let (remotes, edges) = Self::remotes(tables, slice, segment, at)?;
+        let (remotes, edges) = self.remotes(tables, slice, segment, at)?;
         let is_vxlan = |remote: &Remote| matches!(remote.tunnel, Tunnel::Vxlan(_));
         if segment.remotes.is_empty() || segment.remotes.iter().any(is_vxlan) {
             // That it is there once was checked.

@@ -3,6 +3,8 @@
 //! Frames from devices are the business of `access`, frames from the underlay that of `underlay` and `tunnel`; the ways
 //! that both take in the end are in `forward`.
 
+use std::ops::Range;
+
 use crate::counters::Traffic;
 use crate::drops::{DropReason, Drops};
 use crate::forward::Way;
@@ -70,6 +72,24 @@ impl Pipeline {
             ports: config.ports,
             clock: config.clock,
         }
+    }
+
+    /// Asks from now on for the next hops that other tables need and these do not, so that they are known before a packet
+    /// needs them. Answers their places, for [`knows`](Self::knows). Allocates, so it is for between bursts.
+    pub fn introduce(&mut self, next: &Tables) -> Range<usize> {
+        let known = &mut self.tables.neighbours;
+        let before = known.len();
+        for wanted in &next.neighbours {
+            if !known.iter().any(|neighbour| neighbour.is_same_as(wanted)) {
+                known.push(*wanted);
+            }
+        }
+        before..known.len()
+    }
+
+    /// Have all of these next hops answered?
+    pub fn knows(&self, introduced: Range<usize>) -> bool {
+        self.tables.neighbours.get(introduced).is_none_or(|all| all.iter().all(|neighbour| neighbour.mac.is_some()))
     }
 
     /// Runs other tables from now on. Meters, counters, members and resolved neighbours of what stays are carried over.

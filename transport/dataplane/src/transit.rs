@@ -78,10 +78,7 @@ pub(crate) fn switched(tables: &Tables, frame: &mut Frame) -> Option<Result<Step
 /// Takes a packet one hop further: by this node's SID if it is to one, else by its routes.
 #[inline]
 pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<Step, DropReason> {
-    // What is sent to all on a link is for none of them to pass on (RFC 1812, section 5.3.4).
-    let Some(routes) = tables.routes.as_ref().filter(|_| flow.destination.is_unicast()) else {
-        return Err(DropReason::NotForUs);
-    };
+    let Some(routes) = tables.routes.as_ref().filter(|_| !is_of_link(flow)) else { return Err(DropReason::NotForUs) };
     match flow.network {
         Network::Ipv4 { destination, .. } => {
             let out = routes.lookup_ipv4(destination).ok_or(DropReason::NoRoute)?;
@@ -98,6 +95,19 @@ pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<
         },
         Network::Arp { .. } | Network::Other => Err(DropReason::NotForUs),
     }
+}
+
+/// Is it for nobody to pass on: sent to all on a link (RFC 1812, section 5.3.4), or with an address that is good for a link
+/// at most (RFC 4291, sections 2.5.2, 2.5.3 and 2.5.6)?
+#[inline]
+fn is_of_link(flow: &Flow) -> bool {
+    let is_near =
+        |address: Ipv6Addr| address.is_unicast_link_local() || address.is_unspecified() || address.is_loopback();
+    let is_near = match flow.network {
+        Network::Ipv6 { source, destination, .. } => is_near(source) || is_near(destination),
+        _ => false,
+    };
+    is_near || !flow.destination.is_unicast()
 }
 
 /// How many segments are left of a packet whose segment routing header begins there, from its IPv6 header on; none

@@ -9,6 +9,8 @@
 //! disciplines the handle [`HANDLE`]; what stands on or in one of these is ours, too. New objects are made exclusively:
 //! when something foreign is in the way, the kernel says so, and it stays.
 //!
+//! Calls block for as long as the kernel takes to answer; an async caller makes them where blocking is allowed.
+//!
 //! What this crate does not do: it decides nothing (that is the planner's), keeps no state beside the device's own, and
 //! reads no clock.
 #![forbid(unsafe_code)]
@@ -31,5 +33,5 @@ pub use object::{
     LocalSid, Object, Route, Shaper, ShaperRoot, Vxlan, VxlanPeer,
 };
 pub use reconcile::{PASSES_MAX, ReconcileError, Report, reconcile, verify};
-pub use render::{RenderError, Segment, SliceShape, VxlanSite, vxlan_site};
+pub use render::{RenderError, Segment, SliceShape, VxlanSite, addresses, transit, vxlan_site};
 pub use value::{ClassId, InvalidValue, LinkName, Metric, ShapedRate, Table};

@@ -310,6 +310,11 @@ impl Desired {
         }
     }
 
+    /// Takes all of another.
+    pub fn join(mut self, other: Self) -> Result<Self, Duplicate> {
+        other.0.into_values().try_for_each(|object| self.insert(object)).map(|()| self)
+    }
+
     /// The objects by key.
     pub const fn objects(&self) -> &BTreeMap<Key, Object> {
         &self.0

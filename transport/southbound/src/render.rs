@@ -1,11 +1,16 @@
-//! From what a plan says to what a device should have.
+//! From what a plan says to what a Linux box should have.
 
 use std::net::IpAddr;
 
-use model::{Rate, Vni};
+use model::program::{Adjacency, ProgramContent, TransitBehaviour, TransitLabel, TransitProgram, TransitSid};
+use model::{InterfaceAddress, Prefix, Rate, Vni};
 
-use crate::object::{Bridge, BridgePort, Classifier, Desired, Duplicate, Object, Shaper, ShaperRoot, Vxlan, VxlanPeer};
-use crate::value::{ClassId, InvalidValue, LinkName, ShapedRate};
+use crate::device::Unsupported;
+use crate::object::{
+    Action, Address, Bridge, BridgePort, Classifier, Desired, Duplicate, Flavours, LocalSid, Object, Route, Shaper,
+    ShaperRoot, Vxlan, VxlanPeer,
+};
+use crate::value::{ClassId, InvalidValue, LinkName, Metric, ShapedRate, Table};
 
 /// A Linux box that takes part in VXLAN segments without being an edge of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +51,58 @@ pub struct Segment {
     pub access: Vec<LinkName>,
 }
 
-/// A site that can't be rendered.
+/// What a plan says, but no Linux box can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
+    /// Some of it is beyond the driver.
+    #[error("{} entries can't be had; the first: {}", .0.len(), .0.first().map_or_else(String::new, ToString::to_string))]
+    Unsupported(Vec<Unsupported>),
     /// A number or a name is out of range.
     #[error(transparent)]
     Value(#[from] InvalidValue),
     /// Two parts of it want the same place.
     #[error(transparent)]
     Duplicate(#[from] Duplicate),
+}
+
+/// What a node on the way should have to forward the packets of others.
+///
+/// SIDs hang on a bridge of our own without ports, so that no port that fails takes one along. PSP is left out of End.X,
+/// where the kernel doesn't know it: the SRH then travels on with no segments left, which every endpoint takes (RFC 8986,
+/// sections 4.4 to 4.12). Labels are refused by name.
+pub fn transit(device: &str, program: &TransitProgram) -> Result<Desired, RenderError> {
+    let refused: Vec<Unsupported> = program.labels.iter().map(|label| no_label(device, label)).collect();
+    if !refused.is_empty() {
+        return Err(RenderError::Unsupported(refused));
+    }
+    let mut desired = Desired::default();
+    let anchor = LinkName::new(ANCHOR)?;
+    if !program.sids.is_empty() {
+        desired.insert(Object::Bridge(Bridge { name: anchor.clone(), up: true }))?;
+    }
+    for sid in &program.sids {
+        desired.insert(Object::LocalSid(local_sid(device, sid, &anchor)?))?;
+    }
+    for route in &program.routes {
+        let Adjacency { port, next_hop } = &route.via;
+        let (link, via) = (LinkName::new(port.as_str())?, Some(*next_hop));
+        let (prefix, table, metric) = (route.prefix, Table::MAIN, Metric::DEFAULT);
+        desired.insert(Object::Route(Route { prefix, table, metric, link, via, encap: None }))?;
+    }
+    Ok(desired)
+}
+
+/// The addresses of a node: its loopback's and its ports'. Not for a box whose owner has given it these already.
+pub fn addresses(program: &ProgramContent) -> Result<Desired, RenderError> {
+    let lo = LinkName::new("lo")?;
+    let host = |ip: &IpAddr| InterfaceAddress::new(*ip, if ip.is_ipv6() { 128 } else { 32 });
+    let loopback = program.loopback.iter().filter_map(host).map(|address| Address { link: lo.clone(), address });
+    let mut addresses: Vec<Address> = loopback.collect();
+    for port in &program.core_ports {
+        let link = LinkName::new(port.port.as_str())?;
+        addresses.extend(port.addresses.iter().map(|address| Address { link: link.clone(), address: *address }));
+    }
+    Ok(Desired::new(addresses.into_iter().map(Object::Address))?)
 }
 
 /// What the box should have: for each segment a VXLAN device and a bridge, for each slice a class.
@@ -74,6 +122,34 @@ pub fn vxlan_site(site: &VxlanSite) -> Result<Desired, RenderError> {
         }
     }
     Ok(desired)
+}
+
+fn local_sid(device: &str, sid: &TransitSid, anchor: &LinkName) -> Result<LocalSid, RenderError> {
+    let flavours = Flavours { psp: sid.flavours.psp, usp: sid.flavours.usp, usd: sid.flavours.usd, next_csid: None };
+    let action = match &sid.behaviour {
+        TransitBehaviour::End => Action::End(flavours),
+        TransitBehaviour::EndX(Adjacency { next_hop: IpAddr::V6(via), .. }) => {
+            Action::EndX(*via, Flavours { psp: false, ..flavours })
+        }
+        TransitBehaviour::EndX(Adjacency { next_hop: via, .. }) => {
+            let (object, why) =
+                (format!("SID {} End.X via {via}", sid.sid), "the neighbour of End.X has an IPv6 address");
+            return Err(RenderError::Unsupported(vec![Unsupported { device: device.into(), object, why }]));
+        }
+    };
+    let whole = Prefix::new(IpAddr::V6(sid.sid.get()), 128);
+    let whole = whole.ok_or_else(|| InvalidValue { what: "a SID", found: sid.sid.to_string() })?;
+    Ok(LocalSid { sid: whole, table: Table::MAIN, metric: Metric::DEFAULT, link: anchor.clone(), action })
+}
+
+fn no_label(device: &str, entry: &TransitLabel) -> Unsupported {
+    let Adjacency { port, next_hop } = &entry.out;
+    let label = entry.label;
+    let object = match entry.swap {
+        Some(swap) => format!("label {label} swapped for {swap} via {next_hop} by {port}"),
+        None => format!("label {label} popped via {next_hop} by {port}"),
+    };
+    Unsupported { device: device.into(), object, why: "the driver makes no MPLS entries; give the node no label block" }
 }
 
 fn of_segment(segment: &Segment) -> Result<Vec<Object>, InvalidValue> {
@@ -100,5 +176,11 @@ fn of_segment(segment: &Segment) -> Result<Vec<Object>, InvalidValue> {
     Ok(objects)
 }
 
+/// What the SIDs of a node hang on.
+const ANCHOR: &str = "ms-sid";
+
 /// RFC 7348, section 5.
 const VXLAN_PORT: u16 = 4789;
+
+#[cfg(test)]
+mod tests;

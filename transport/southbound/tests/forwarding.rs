@@ -13,11 +13,14 @@ mod wishes;
 
 use std::io::Read;
 
-use model::{Rate, Vni};
+use model::program::{
+    Adjacency, CorePort, ProgramContent, TransitBehaviour, TransitProgram, TransitSid, UnderlayRoute,
+};
+use model::{PortName, Rate, Vni};
 use netns::Namespace;
 use transport_southbound::{
     Action, Address, ClassId, Csid, Desired, Encap, EncapMode, Flavours, LocalSid, Object, Route, Segment, SliceShape,
-    Table, VxlanSite, reconcile, vxlan_site,
+    Table, VxlanSite, addresses, reconcile, transit, vxlan_site,
 };
 use wishes::{link, local_sid, route, sid};
 
@@ -133,6 +136,60 @@ fn a_path_that_is_replaced_loses_no_packet() {
 
 #[test]
 #[ignore = "needs root: network namespaces"]
+fn a_core_node_runs_its_program_and_keeps_its_sids_when_a_port_fails() {
+    let world = World::new("core");
+    let adjacency = |port: &str, next_hop: &str| Adjacency {
+        port: PortName::new(port).unwrap(),
+        next_hop: next_hop.parse().unwrap(),
+    };
+    let transit_sid = |text: &str, behaviour| TransitSid {
+        sid: sid(text),
+        behaviour,
+        // As the planner wants it; the kernel has it for End only.
+        flavours: model::program::Flavours { psp: true, ..model::program::Flavours::default() },
+    };
+    let route = |prefix: &str, via| UnderlayRoute { prefix: prefix.parse().unwrap(), via };
+    let mut program = ProgramContent::empty("core-1".parse().unwrap());
+    program.loopback = vec!["fd00:0:c::1".parse().unwrap()];
+    program.core_ports = [("to-a", "fd00:1::c/64"), ("to-b", "fd00:2::c/64")]
+        .map(|(port, address)| CorePort {
+            port: PortName::new(port).unwrap(),
+            addresses: vec![address.parse().unwrap()],
+            mtu: 1500,
+        })
+        .into();
+    program.transit = TransitProgram {
+        sids: vec![
+            transit_sid("fc00:c::1", TransitBehaviour::End),
+            transit_sid("fc00:c::2", TransitBehaviour::EndX(adjacency("to-b", "fd00:2::b"))),
+        ],
+        labels: Vec::new(),
+        routes: vec![
+            route("fc00:a::/48", adjacency("to-a", "fd00:1::a")),
+            route("fc00:b::/48", adjacency("to-b", "fd00:2::b")),
+        ],
+    };
+    let desired = addresses(&program).unwrap().join(transit("core-1", &program.transit).unwrap()).unwrap();
+    world.reconcile("core", &desired);
+
+    let far = sid_at("fc00:b::4/128", "host", Action::EndDx4("10.2.0.2".parse().unwrap()));
+    world.apply("b", [far, steered("10.1.0.0/24", EncapMode::EncapsRed, "fc00:c::1,fc00:a::4")]);
+    let near = sid_at("fc00:a::4/128", "host", Action::EndDx4("10.1.0.2".parse().unwrap()));
+    for segments in ["fc00:c::1,fc00:b::4", "fc00:c::2,fc00:b::4", "fc00:c::1,fc00:c::2,fc00:b::4"] {
+        world.apply("a", [near.clone(), steered("10.2.0.0/24", EncapMode::EncapsRed, segments)]);
+        assert!(world.host("ha").reaches("10.2.0.2"), "{segments}");
+    }
+
+    world.host("core").run("ip link set to-a down");
+    let routes = world.host("core").run("ip -6 route show proto 201");
+    assert!(routes.contains("fc00:c::1 ") && routes.contains("fc00:c::2 ") && !routes.contains("fc00:a::/48"));
+    world.host("core").run("ip link set to-a up");
+    world.reconcile("core", &desired);
+    assert!(world.host("ha").reaches("10.2.0.2"));
+}
+
+#[test]
+#[ignore = "needs root: network namespaces"]
 fn two_boxes_share_a_segment_and_leaves_do_not_reach_one_another() {
     for (role, ends) in [("vx6", ["fd00:9::1", "fd00:9::2"]), ("vx4", ["192.0.2.1", "192.0.2.2"])] {
         let boxes = ["a", "b"].map(|name| Namespace::new(&format!("{role}{name}")));
@@ -161,6 +218,10 @@ fn two_boxes_share_a_segment_and_leaves_do_not_reach_one_another() {
             let site = VxlanSite { core: (link("core0"), mbits(1_000)), slices: vec![slice] };
             let report = reconcile(&mut place.device(), &vxlan_site(&site).unwrap()).unwrap();
             assert!(report.is_realised() && report.passes == 1, "{report:#?}");
+            // The box is no member of the segment by itself.
+            for link in ["ms-v71", "ms-b71"] {
+                assert_eq!(place.run(&format!("ip -o addr show dev {link}")), "");
+            }
         }
         let [a0, _a1, ..] = hosts.as_slice() else { panic!("four hosts") };
         assert!(a0.reaches("10.71.0.20") && a0.reaches("10.71.0.21"), "{role}");

@@ -35,7 +35,9 @@ fn any_row_of_wishes_is_reached_as_iproute2_sees_it_and_nothing_foreign_is_touch
             for desired in row.iter().chain([&Desired::EMPTY]) {
                 let report = reconcile(&mut *device.borrow_mut(), desired).unwrap();
                 prop_assert!(report.is_realised(), "{report:#?}");
-                let found: Vec<String> = told(&space).difference(&before).cloned().collect();
+                let now = told(&space);
+                prop_assert!(before.is_subset(&now), "gone: {:#?}", before.difference(&now));
+                let found: Vec<String> = now.difference(&before).cloned().collect();
                 let wanted: Vec<String> = expected(desired).into_iter().collect();
                 prop_assert_eq!(found, wanted);
                 prop_assert_eq!(self::foreign(&space), foreign.clone());

@@ -140,7 +140,7 @@ impl<'a> Packet<'a> {
     /// The PDU session container: to which QoS flow a device's packet belongs.
     #[inline]
     pub fn session(&self) -> Option<SessionView<'a>> {
-        self.extensions().find(|extension| extension.kind == PDU_SESSION).map(|e| SessionView::of(e.content))
+        self.extensions().find_map(|extension| SessionView::of(&extension))
     }
 
     /// Header, optional fields and extension headers, in octets.
@@ -241,7 +241,7 @@ pub struct Header {
 
 impl Header {
     /// Its octets.
-    pub fn emit<'o>(&self, out: &'o mut [u8; HEADER_OCTETS_MAX]) -> &'o mut [u8] {
+    pub fn emit<'o>(&self, out: &'o mut [u8; HEADER_OCTETS_MAX]) -> &'o [u8] {
         let mut octets = FIXED_OCTETS;
         let mut flags = VERSION_AND_TYPE << 4;
         if self.sequence.is_some() || self.session.is_some() {

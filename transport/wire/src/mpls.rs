@@ -142,7 +142,7 @@ impl Entry {
 
 /// Writes a stack to the beginning of `out`; the last entry becomes the bottom, and no other is one. None if there are
 /// no entries, more than [`LABELS_MAX`], or more than there is room for.
-pub fn emit<'o>(stack: &[Entry], out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+pub fn emit<'o>(stack: &[Entry], out: &'o mut [u8]) -> Option<&'o [u8]> {
     let out = out.get_mut(..stack.len() * ENTRY_OCTETS)?;
     let bottom = stack.len().checked_sub(1).filter(|bottom| *bottom < LABELS_MAX)?;
     for (index, (place, entry)) in out.as_chunks_mut().0.iter_mut().zip(stack).enumerate() {
@@ -293,7 +293,7 @@ mod tests {
         #[test]
         fn every_stack_survives(stack in prop::collection::vec(any::<u32>().prop_map(Entry), 1..=LABELS_MAX), payload: [u8; 5]) {
             let mut out = [0xa5; LABELS_MAX * ENTRY_OCTETS];
-            let octets = [&*emit(&stack, &mut out).unwrap(), &payload].concat();
+            let octets = [emit(&stack, &mut out).unwrap(), &payload].concat();
             let packet = Packet::new(&octets).unwrap();
             prop_assert_eq!(packet.payload(), payload);
             prop_assert_eq!(packet.entries().len(), stack.len());

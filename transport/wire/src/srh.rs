@@ -44,25 +44,35 @@ impl<'a> Srh<'a> {
     /// section 4.3.1.1). TLVs are only read by [`Srh::tlvs`]: a node that is not told to must ignore them (section 2.1).
     #[inline]
     pub fn new(octets: &'a [u8]) -> Result<Self, WireError> {
+        let srh = Self::new_cut(octets)?;
+        let need = srh.header_octets();
+        if need > octets.len() {
+            return Err(Layer::Srh.truncated(need, octets.len()));
+        }
+        Ok(srh)
+    }
+
+    /// As [`Srh::new`], of a header whose TLVs need not be whole: where octets end, so do they. For captures.
+    #[inline]
+    pub fn new_cut(octets: &'a [u8]) -> Result<Self, WireError> {
         let (fixed, rest) =
             octets.split_first_chunk::<FIXED_OCTETS>().ok_or(Layer::Srh.truncated(FIXED_OCTETS, octets.len()))?;
         if fixed[ROUTING_TYPE] != ROUTING_TYPE_SRH {
             return Err(Layer::Srh.value(ROUTING_TYPE, u32::from(fixed[ROUTING_TYPE]), u32::from(ROUTING_TYPE_SRH)));
         }
         let length = usize::from(fixed[LENGTH]) * 8;
-        let Some((rest, _)) = rest.split_at_checked(length) else {
-            return Err(Layer::Srh.truncated(FIXED_OCTETS + length, octets.len()));
-        };
-        let count = usize::from(fixed[LAST_ENTRY]) + 1;
-        let Some((list, tlvs)) = rest.split_at_checked(count * SEGMENT_OCTETS) else {
-            let most = (length / SEGMENT_OCTETS).saturating_sub(1);
-            return Err(Layer::Srh.length(LAST_ENTRY, usize::from(fixed[LAST_ENTRY]), 0, most));
-        };
-        let left = usize::from(fixed[SEGMENTS_LEFT]);
-        if left > count {
-            return Err(Layer::Srh.length(SEGMENTS_LEFT, left, 0, count));
+        let (last, left) = (usize::from(fixed[LAST_ENTRY]), usize::from(fixed[SEGMENTS_LEFT]));
+        let list_octets = (last + 1) * SEGMENT_OCTETS;
+        if list_octets > length {
+            return Err(Layer::Srh.length(LAST_ENTRY, last, 0, (length / SEGMENT_OCTETS).saturating_sub(1)));
         }
-        Ok(Self { fixed, segments: list.as_chunks().0, tlvs })
+        if left > last + 1 {
+            return Err(Layer::Srh.length(SEGMENTS_LEFT, left, 0, last + 1));
+        }
+        match rest[..length.min(rest.len())].split_at_checked(list_octets) {
+            Some((list, tlvs)) => Ok(Self { fixed, segments: list.as_chunks().0, tlvs }),
+            None => Err(Layer::Srh.truncated(FIXED_OCTETS + length, octets.len())),
+        }
     }
 
     /// What follows the header.
@@ -141,7 +151,7 @@ impl<'a> Srh<'a> {
     /// The TLVs one by one; ends at the header's end or with an error.
     #[inline]
     pub const fn tlvs(&self) -> Tlvs<'a> {
-        Tlvs::new(self.tlvs, self.header_octets() - self.tlvs.len())
+        Tlvs::new(self.tlvs, FIXED_OCTETS + self.segments.len() * SEGMENT_OCTETS)
     }
 }
 
@@ -182,7 +192,7 @@ impl Header<'_> {
     }
 
     /// Writes it to the beginning of `out`. None if [`Header::octets`] is none or more than there is room for.
-    pub fn emit<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+    pub fn emit<'o>(&self, out: &'o mut [u8]) -> Option<&'o [u8]> {
         let out = out.get_mut(..self.octets()?)?;
         let listed = self.listed()?;
         let length = u8::try_from(out.len() / 8 - 1).ok()?;

@@ -4,6 +4,7 @@ mod operation;
 mod plan;
 mod program;
 mod resource;
+mod topology;
 mod transport;
 
 use model::operation::{InvalidOperationId, Timestamp};
@@ -66,6 +67,9 @@ pub enum ConvertProblem {
     /// An operation is not named.
     #[error(transparent)]
     Operation(#[from] InvalidOperationId),
+    /// Two fields that exclude each other.
+    #[error("set together with {0}; expected one of the two")]
+    Contradiction(&'static str),
     /// A digest of another length.
     #[error("{0} octets; expected the 32 of a SHA-256 digest")]
     Digest(usize),
@@ -128,6 +132,13 @@ pub(crate) fn narrow16(what: &'static str, min: u16, found: u32) -> Result<u16, 
     u16::try_from(found).ok().filter(|n| *n >= min).ok_or_else(|| {
         let range = OutOfRange { what, found: u64::from(found), min: u64::from(min), max: u64::from(u16::MAX) };
         ConvertProblem::Number(range)
+    })
+}
+
+/// A number from 1 that fits 8 bits.
+pub(crate) fn narrow8(what: &'static str, found: u32) -> Result<u8, ConvertProblem> {
+    u8::try_from(found).ok().filter(|n| *n > 0).ok_or_else(|| {
+        ConvertProblem::Number(OutOfRange { what, found: u64::from(found), min: 1, max: u64::from(u8::MAX) })
     })
 }
 

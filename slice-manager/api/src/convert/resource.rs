@@ -1,13 +1,13 @@
 //! Resources, both ways.
 
+use model::profile::QueueClass;
 use model::resource::{
-    Client, LabelBlock, LatencyObjective, Link, LinkEnd, Loopback, MicroSegment, Node, NodeRole, Pools, Port,
-    RadiusPortPool, Realm, RealmSpec, Resource, Sdp, SegmentId, SegmentSpec, Service, Slice, SliceSpec, Topology,
-    TopologySpec, Transport, VniPool,
+    BackupMode, Client, LatencyObjective, MicroSegment, PathPolicy, Realm, RealmSpec, Resource, Sdp, SdpVlan,
+    SegmentId, SegmentSpec, Service, Slice, SliceSpec, Transport,
 };
-use model::{Label, Latency, Rate, RateLimits, Sd, Share, Snssai, Sst, UniqueList, Vlan, Vni};
+use model::{Latency, Named, Rate, RateLimits, Sd, Share, Snssai, Sst, UniqueList, Vlan};
 
-use super::{At, ConvertError, ConvertProblem, Within, enumeration, list, narrow16, required, text, texts};
+use super::{At, ConvertError, ConvertProblem, Within, enumeration, list, required, text, texts};
 use crate::v1;
 
 impl TryFrom<v1::Resource> for Resource {
@@ -34,166 +34,6 @@ impl From<&Resource> for v1::Resource {
             Resource::Realm(r) => Kind::Realm(r.into()),
         };
         Self { kind: Some(kind) }
-    }
-}
-
-impl TryFrom<v1::Topology> for Topology {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::Topology) -> Result<Self, ConvertError> {
-        let pools = required(message.pools, "the pools", "pools")?;
-        let pools = Pools {
-            vni: VniPool {
-                first: Vni::try_from(pools.vni_first).at("pools.vniFirst")?,
-                last: Vni::try_from(pools.vni_last).at("pools.vniLast")?,
-            },
-            radius_ports: RadiusPortPool {
-                first: narrow16("a UDP port", 1, pools.radius_port_first).at("pools.radiusPortFirst")?,
-                last: narrow16("a UDP port", 1, pools.radius_port_last).at("pools.radiusPortLast")?,
-            },
-        };
-        let nodes = UniqueList::new(list(message.nodes, "nodes", Node::try_from)?).at("nodes")?;
-        let links = UniqueList::new(list(message.links, "links", Link::try_from)?).at("links")?;
-        Ok(Self { name: message.name.parse().at("name")?, spec: TopologySpec { pools, nodes, links } })
-    }
-}
-
-impl From<&Topology> for v1::Topology {
-    fn from(topology: &Topology) -> Self {
-        let pools = &topology.spec.pools;
-        Self {
-            name: topology.name.to_string(),
-            pools: Some(v1::Pools {
-                vni_first: pools.vni.first.get(),
-                vni_last: pools.vni.last.get(),
-                radius_port_first: pools.radius_ports.first.into(),
-                radius_port_last: pools.radius_ports.last.into(),
-            }),
-            nodes: topology.spec.nodes.iter().map(Into::into).collect(),
-            links: topology.spec.links.iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl TryFrom<v1::Node> for Node {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::Node) -> Result<Self, ConvertError> {
-        let role = enumeration(message.role, "NodeRole", |role| match role {
-            v1::NodeRole::Unspecified => None,
-            v1::NodeRole::Edge => Some(NodeRole::Edge),
-            v1::NodeRole::Core => Some(NodeRole::Core),
-        });
-        let ipv6 = message.loopback_ipv6.map(|a| text(&a, "an IPv6 address")).transpose().at("loopbackIpv6")?;
-        let ipv4 = message.loopback_ipv4.map(|a| text(&a, "an IPv4 address")).transpose().at("loopbackIpv4")?;
-        Ok(Self {
-            name: message.name.parse().at("name")?,
-            role: role.at("role")?,
-            site: (!message.site.is_empty()).then_some(message.site),
-            loopback: Loopback { ipv6, ipv4 },
-            ports: UniqueList::new(list(message.ports, "ports", Port::try_from)?).at("ports")?,
-            locator: message.locator.map(|l| l.parse()).transpose().at("locator")?,
-            labels: message.labels.map(LabelBlock::try_from).transpose().within("labels")?,
-        })
-    }
-}
-
-impl From<&Node> for v1::Node {
-    fn from(node: &Node) -> Self {
-        let role = match node.role {
-            NodeRole::Edge => v1::NodeRole::Edge,
-            NodeRole::Core => v1::NodeRole::Core,
-        };
-        Self {
-            name: node.name.to_string(),
-            role: role.into(),
-            site: node.site.clone().unwrap_or_default(),
-            loopback_ipv6: node.loopback.ipv6.map(|a| a.to_string()),
-            loopback_ipv4: node.loopback.ipv4.map(|a| a.to_string()),
-            ports: node.ports.iter().map(Into::into).collect(),
-            locator: node.locator.map(|l| l.to_string()),
-            labels: node.labels.map(|l| v1::LabelBlock { first: l.first.get(), last: l.last.get() }),
-        }
-    }
-}
-
-impl TryFrom<v1::LabelBlock> for LabelBlock {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::LabelBlock) -> Result<Self, ConvertError> {
-        Ok(Self { first: Label::try_from(message.first).at("first")?, last: Label::try_from(message.last).at("last")? })
-    }
-}
-
-impl TryFrom<v1::Port> for Port {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::Port) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: message.name.parse().at("name")?,
-            rate: Rate::from_bits_per_second(message.rate_bits_per_second),
-            mtu: narrow16("an MTU", 1280, message.mtu_octets).at("mtuOctets")?,
-        })
-    }
-}
-
-impl From<&Port> for v1::Port {
-    fn from(port: &Port) -> Self {
-        Self {
-            name: port.name.to_string(),
-            rate_bits_per_second: port.rate.bits_per_second(),
-            mtu_octets: port.mtu.into(),
-        }
-    }
-}
-
-impl TryFrom<v1::Link> for Link {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::Link) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: message.name.parse().at("name")?,
-            a: required(message.a, "an end", "a")?.try_into().within("a")?,
-            b: required(message.b, "an end", "b")?.try_into().within("b")?,
-            capacity: Rate::from_bits_per_second(message.capacity_bits_per_second),
-            delay: Latency::from_nanos(message.delay_nanoseconds),
-            cost: message.cost,
-        })
-    }
-}
-
-impl From<&Link> for v1::Link {
-    fn from(link: &Link) -> Self {
-        Self {
-            name: link.name.to_string(),
-            a: Some((&link.a).into()),
-            b: Some((&link.b).into()),
-            capacity_bits_per_second: link.capacity.bits_per_second(),
-            delay_nanoseconds: link.delay.as_nanos(),
-            cost: link.cost,
-        }
-    }
-}
-
-impl TryFrom<v1::LinkEnd> for LinkEnd {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::LinkEnd) -> Result<Self, ConvertError> {
-        Ok(Self {
-            node: message.node.parse().at("node")?,
-            port: message.port.parse().at("port")?,
-            addresses: texts(&message.addresses, "addresses")?,
-        })
-    }
-}
-
-impl From<&LinkEnd> for v1::LinkEnd {
-    fn from(end: &LinkEnd) -> Self {
-        Self {
-            node: end.node.to_string(),
-            port: end.port.to_string(),
-            addresses: end.addresses.iter().map(ToString::to_string).collect(),
-        }
     }
 }
 
@@ -232,6 +72,7 @@ impl TryFrom<v1::Slice> for Slice {
             transport: transport.at("transport")?,
             rate: message.rate.map(RateLimits::try_from).transpose().within("rate")?,
             latency,
+            paths: message.paths.map(PathPolicy::try_from).transpose().within("paths")?.unwrap_or_default(),
             sdps: UniqueList::new(list(message.sdps, "sdps", Sdp::try_from)?).at("sdps")?,
         };
         Ok(Self { name: message.name.parse().at("name")?, spec })
@@ -254,9 +95,60 @@ impl From<&Slice> for v1::Slice {
             transport: transport.into(),
             rate: spec.rate.map(Into::into),
             latency_max_nanoseconds: spec.latency.map(|l| l.max.as_nanos()),
+            paths: Some(&spec.paths).filter(|paths| **paths != PathPolicy::default()).map(Into::into),
             sdps: spec.sdps.iter().map(Into::into).collect(),
         }
     }
+}
+
+impl TryFrom<v1::PathPolicy> for PathPolicy {
+    type Error = ConvertError;
+
+    fn try_from(message: v1::PathPolicy) -> Result<Self, ConvertError> {
+        let backup = enumeration(message.backup, "BackupMode", |mode| {
+            Some(match mode {
+                v1::BackupMode::Unspecified => None,
+                v1::BackupMode::None => Some(BackupMode::None),
+                v1::BackupMode::Link => Some(BackupMode::Link),
+                v1::BackupMode::Srlg => Some(BackupMode::Srlg),
+                v1::BackupMode::Node => Some(BackupMode::Node),
+            })
+        });
+        Ok(Self {
+            exclude_nodes: names(&message.exclude_nodes, "excludeNodes")?,
+            exclude_links: names(&message.exclude_links, "excludeLinks")?,
+            include_affinities: names(&message.include_affinities, "includeAffinities")?,
+            exclude_affinities: names(&message.exclude_affinities, "excludeAffinities")?,
+            backup: backup.at("backup")?,
+        })
+    }
+}
+
+impl From<&PathPolicy> for v1::PathPolicy {
+    fn from(policy: &PathPolicy) -> Self {
+        let backup = match policy.backup {
+            None => v1::BackupMode::Unspecified,
+            Some(BackupMode::None) => v1::BackupMode::None,
+            Some(BackupMode::Link) => v1::BackupMode::Link,
+            Some(BackupMode::Srlg) => v1::BackupMode::Srlg,
+            Some(BackupMode::Node) => v1::BackupMode::Node,
+        };
+        Self {
+            exclude_nodes: policy.exclude_nodes.iter().map(ToString::to_string).collect(),
+            exclude_links: policy.exclude_links.iter().map(ToString::to_string).collect(),
+            include_affinities: policy.include_affinities.iter().map(ToString::to_string).collect(),
+            exclude_affinities: policy.exclude_affinities.iter().map(ToString::to_string).collect(),
+            backup: backup.into(),
+        }
+    }
+}
+
+/// A list of names, each once.
+pub(super) fn names<T>(found: &[String], field: &str) -> Result<UniqueList<T>, ConvertError>
+where
+    T: std::str::FromStr<Err = model::InvalidName> + Named,
+{
+    UniqueList::new(texts(found, field)?).at(field)
 }
 
 impl TryFrom<v1::Snssai> for Snssai {
@@ -304,11 +196,17 @@ impl TryFrom<v1::Sdp> for Sdp {
     type Error = ConvertError;
 
     fn try_from(message: v1::Sdp) -> Result<Self, ConvertError> {
+        let vlan = message.vlan.map(Vlan::try_from).transpose().at("vlan")?;
+        if vlan.is_some() && message.vlan_auto {
+            return Err(ConvertProblem::Contradiction("vlan")).at("vlanAuto");
+        }
         Ok(Self {
             name: message.name.parse().at("name")?,
             edge: message.edge.parse().at("edge")?,
             port: message.port.parse().at("port")?,
-            vlan: message.vlan.map(Vlan::try_from).transpose().at("vlan")?,
+            vlan: if message.vlan_auto { Some(SdpVlan::Auto) } else { vlan.map(SdpVlan::Id) },
+            leaf: message.leaf,
+            addresses: texts(&message.addresses, "addresses")?,
         })
     }
 }
@@ -319,7 +217,13 @@ impl From<&Sdp> for v1::Sdp {
             name: sdp.name.to_string(),
             edge: sdp.edge.to_string(),
             port: sdp.port.to_string(),
-            vlan: sdp.vlan.map(|v| v.get().into()),
+            vlan: sdp.vlan.and_then(|vlan| match vlan {
+                SdpVlan::Auto => None,
+                SdpVlan::Id(vlan) => Some(vlan.get().into()),
+            }),
+            vlan_auto: sdp.vlan == Some(SdpVlan::Auto),
+            leaf: sdp.leaf,
+            addresses: sdp.addresses.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -400,7 +304,15 @@ pub(super) fn segment_id(slice: &str, segment: &str, field: &str) -> Result<Segm
     Ok(SegmentId { slice: slice.parse().at("slice")?, segment: segment.parse().at(field)? })
 }
 
-fn share(points: u32) -> Result<Share, ConvertProblem> {
+/// A queue class, as class maps write it.
+pub(super) fn queue_class(found: &str) -> Result<QueueClass, ConvertProblem> {
+    QueueClass::ALL.into_iter().find(|class| class.as_str() == found).ok_or_else(|| ConvertProblem::Text {
+        what: "a queue class such as `low-latency`",
+        found: found.chars().take(64).collect(),
+    })
+}
+
+pub(super) fn share(points: u32) -> Result<Share, ConvertProblem> {
     Share::from_basis_points(points).map_err(|_| {
         let range = model::OutOfRange { what: "a share in basis points", found: points.into(), min: 1, max: 10_000 };
         ConvertProblem::Number(range)

@@ -1,7 +1,11 @@
 //! Refusals name the field; what is accepted survives the way there and back.
 
+use model::plan::{
+    Allocation, Booking, LinkDirection, LinkNumbers, NodeNumbers, Path, PathForm, PathKey, Plan, Quarantined,
+    SlicePlan, Way,
+};
 use model::program::{Program, ProgramContent};
-use model::resource::{Resource, Slice};
+use model::resource::{Resource, Slice, Topology};
 use model::{Generation, Latency};
 
 use crate::v1;
@@ -16,9 +20,26 @@ fn slice() -> v1::Slice {
         rate: Some(v1::RateLimits { guaranteed_bits_per_second: 1, ceiling_bits_per_second: 2 }),
         latency_max_nanoseconds: Some(10),
         sdps: vec![
-            v1::Sdp { name: "city".into(), edge: "edge-a".into(), port: "access0".into(), vlan: Some(110) },
-            v1::Sdp { name: "dc".into(), edge: "edge-c".into(), port: "access0".into(), vlan: None },
+            v1::Sdp {
+                name: "city".into(),
+                edge: "edge-a".into(),
+                port: "access0".into(),
+                vlan: Some(110),
+                ..v1::Sdp::default()
+            },
+            v1::Sdp {
+                name: "dc".into(),
+                edge: "edge-c".into(),
+                port: "access0".into(),
+                leaf: true,
+                ..v1::Sdp::default()
+            },
         ],
+        paths: Some(v1::PathPolicy {
+            exclude_nodes: vec!["core-2".into()],
+            backup: v1::BackupMode::Node.into(),
+            ..v1::PathPolicy::default()
+        }),
     }
 }
 
@@ -88,4 +109,115 @@ fn the_json_form_is_that_of_proto3() {
     assert_eq!(json["rate"]["ceilingBitsPerSecond"], "2", "64-bit numbers are texts in proto3 JSON");
     assert_eq!(json["transport"], "TRANSPORT_VXLAN");
     assert!(json["sdps"][1].get("vlan").is_none(), "an absent optional field is left out");
+}
+
+/// The reference topology says everything that a topology can say but a few words.
+fn topology() -> v1::Topology {
+    let text = include_str!("../../../../profiles/reference/topology.yaml");
+    let declared = model::resource::read("topology.yaml", text).unwrap();
+    let Resource::Topology(mut topology) = declared[0].resource.clone() else { panic!("a topology") };
+    let mut links = Vec::from(topology.spec.links.clone());
+    links[0].drained = true;
+    links[0].classes.insert(model::profile::QueueClass::RealTime, "12.5 %".parse().unwrap());
+    topology.spec.links = model::UniqueList::new(links).unwrap();
+    let message = v1::Topology::from(&topology);
+    assert_eq!(Topology::try_from(message.clone()).unwrap(), topology);
+    message
+}
+
+#[test]
+fn a_topology_survives_the_way_there_and_back() {
+    let refusal = |change: fn(&mut v1::Topology)| {
+        let mut message = topology();
+        change(&mut message);
+        Topology::try_from(message).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(|t| t.links[0].classes[0].class = "fast".into()),
+        "links[0].classes[0].class: `fast` is not a queue class such as `low-latency`"
+    );
+    assert_eq!(refusal(|t| t.probes_off = true), "probesOff: set together with probes; expected one of the two");
+    assert_eq!(
+        refusal(|t| t.nodes[0].sid_depth_max = Some(0)),
+        "nodes[0].sidDepthMax: 0 is not a depth; expected 1 to 255"
+    );
+    assert_eq!(
+        refusal(|t| t.pools.as_mut().unwrap().sid_functions.as_mut().unwrap().first = 4095),
+        "pools.sidFunctions.first: 4095 is not a SID's function; expected 4096 to 65535"
+    );
+    assert_eq!(
+        refusal(|t| t.links[1].srlgs = vec!["a".into(), "a".into()]),
+        "links[1].srlgs: two shared risks are named `a`; expected each name once"
+    );
+    // What is left out is what files mean that leave it out.
+    let mut bare = topology();
+    bare.probes = None;
+    bare.nodes[0].sid_depth_max = None;
+    let pools = bare.pools.as_mut().unwrap();
+    (pools.sid_functions, pools.route_targets, pools.route_target_asn, pools.vlans) = (None, None, None, None);
+    let read = Topology::try_from(bare).unwrap().spec;
+    assert_eq!((read.probes, read.nodes[0].sid_depth_max), (model::resource::Probes::default(), 8));
+    assert_eq!(read.pools.sid_functions, model::resource::SidFunctionPool::default());
+}
+
+#[test]
+fn a_plan_survives_the_way_there_and_back() {
+    let number = |n| model::PathId::new(n).unwrap();
+    let label = |n| model::Label::new(n).unwrap();
+    let edge = |name: &str| -> model::NodeName { name.parse().unwrap() };
+    let (a, b) = (edge("edge-a"), edge("edge-b"));
+    let segment = model::resource::SegmentId { slice: "iot".parse().unwrap(), segment: "m".parse().unwrap() };
+    let allocation = Allocation {
+        vni: model::Vni::new(7).unwrap(),
+        access_port: 2000,
+        function: Some(4096),
+        labels: [((a.clone(), b.clone()), label(100))].into(),
+    };
+    let links = [("l".parse().unwrap(), LinkNumbers { function: Some(16), label: None })].into();
+    let awaiting = || [(a.clone(), Generation::new(3))].into();
+    let booking = Booking {
+        class: model::profile::QueueClass::LowLatency,
+        working: model::Rate::from_bits_per_second(1),
+        backup: model::Rate::from_bits_per_second(2),
+    };
+    let plan = Plan {
+        generation: Generation::new(4),
+        topology: Some(model::Digest::from_bytes([7; 32])),
+        nodes: [(edge("core-1"), NodeNumbers { index: Some(3), links, awaiting: awaiting() })].into(),
+        slices: [(
+            "iot".parse().unwrap(),
+            SlicePlan {
+                number: 9,
+                vlans: [("p".parse().unwrap(), model::Vlan::new(5).unwrap())].into(),
+                ways: [((a.clone(), b.clone()), Way { working: number(1), backup: Some(number(2)) })].into(),
+            },
+        )]
+        .into(),
+        allocations: [(segment.clone(), allocation.clone())].into(),
+        quarantine: vec![Quarantined { segment, allocation, awaiting: awaiting() }],
+        paths: [(
+            PathKey { a: a.clone(), b: b.clone(), id: number(1) },
+            Path { links: vec!["l".parse().unwrap()], delay: Latency::from_nanos(5), form: PathForm::Mpls },
+        )]
+        .into(),
+        bookings: [(LinkDirection { link: "l".parse().unwrap(), from: b }, [("iot".parse().unwrap(), booking)].into())]
+            .into(),
+        programs: std::collections::BTreeMap::new(),
+    };
+    let message = v1::Plan::from(&plan);
+    assert_eq!(Plan::try_from(message.clone()).unwrap(), plan);
+    let refusal = |change: fn(&mut v1::Plan)| {
+        let mut message = message.clone();
+        change(&mut message);
+        Plan::try_from(message).map(|_| ()).unwrap_err().to_string()
+    };
+    assert_eq!(refusal(|p| p.paths[0].form = 0), "paths[0].form: 0 is not a value of PathForm");
+    assert_eq!(
+        refusal(|p| p.slices[0].ways[0].working = 0),
+        "slices[0].ways[0].working: 0 is not a path id; expected 1 to 65535"
+    );
+    assert_eq!(
+        refusal(|p| p.allocations[0].labels[0].label = 3),
+        "allocations[0].labels[0].label: 3 is not an MPLS label; expected 16 to 1048575"
+    );
 }

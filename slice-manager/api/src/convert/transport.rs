@@ -4,9 +4,9 @@ use model::program::{
     Adjacency, Flavours, PathProgram, ProbeProgram, Remote, ServiceBehaviour, ServiceSid, Steering, TransitBehaviour,
     TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
-use model::{Label, OutOfRange, PathId, Vni};
+use model::{Label, PathId, Vni};
 
-use super::{At, ConvertError, ConvertProblem, Within, enumeration, list, narrow16, required, text, texts};
+use super::{At, ConvertError, ConvertProblem, Within, enumeration, list, narrow8, narrow16, required, text, texts};
 use crate::v1;
 
 impl TryFrom<v1::ProbeProgram> for ProbeProgram {
@@ -290,11 +290,4 @@ impl From<Tunnel> for v1::remote::Tunnel {
             }
         }
     }
-}
-
-/// A number from 1 that fits 8 bits.
-fn narrow8(what: &'static str, found: u32) -> Result<u8, ConvertProblem> {
-    u8::try_from(found).ok().filter(|n| *n > 0).ok_or_else(|| {
-        ConvertProblem::Number(OutOfRange { what, found: u64::from(found), min: 1, max: u64::from(u8::MAX) })
-    })
 }

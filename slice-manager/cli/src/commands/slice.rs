@@ -60,7 +60,11 @@ fn text(status: &v1::SliceStatus) -> String {
             sdp.name.clone(),
             sdp.edge.clone(),
             sdp.port.clone(),
-            sdp.vlan.map_or_else(|| "untagged".to_owned(), |v| v.to_string()),
+            match sdp.vlan {
+                Some(vlan) => vlan.to_string(),
+                None if sdp.vlan_auto => "auto".to_owned(),
+                None => "untagged".to_owned(),
+            },
         ]
     });
     text += &table::part("sdps", &table::table(&["sdp", "edge", "port", "vlan"], rows));

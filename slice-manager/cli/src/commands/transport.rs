@@ -100,22 +100,22 @@ pub(super) async fn numbers(context: Context<'_>, kind: Kind, node: Option<&Node
     })
 }
 
-pub(super) async fn verify(context: Context<'_>, node: Option<&NodeName>) -> Result<(), Error> {
+pub(super) async fn verify(mut context: Context<'_>, node: Option<&NodeName>) -> Result<(), Error> {
     let request = v1::VerifyRequest { node: narrow(node) };
     let answer = client(context.manager.connect().await?).verify(request).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
-    verdicts(context, &answer)
+    verdicts(&mut context, &answer)
 }
 
-pub(super) async fn repair(context: Context<'_>, node: Option<&NodeName>) -> Result<(), Error> {
+pub(super) async fn repair(mut context: Context<'_>, node: Option<&NodeName>) -> Result<(), Error> {
     let request = v1::RepairRequest { node: narrow(node) };
     let answer = client(context.manager.connect().await?).repair(request).await;
     let answer = answer.map_err(|status| context.manager.failed(&status))?.into_inner();
-    verdicts(context, &answer)
+    verdicts(&mut context, &answer)
 }
 
 /// Shows what was read back; it is well only if every node was read and none differs.
-fn verdicts(context: Context<'_>, answer: &v1::VerifyResponse) -> Result<(), Error> {
+fn verdicts(context: &mut Context<'_>, answer: &v1::VerifyResponse) -> Result<(), Error> {
     output::write(context.out, context.form, answer, |answer| {
         let rows = answer.nodes.iter().map(|node| {
             let read = |count: u32| if node.unread.is_empty() { count.to_string() } else { String::new() };

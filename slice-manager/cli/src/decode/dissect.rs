@@ -56,7 +56,15 @@ impl Dissection<'_> {
             Next::Ipv4 => self.ipv4(span),
             Next::Ipv6 => self.ipv6(span),
             Next::Upper(protocol, ends) => self.upper(protocol, ends, span),
+            Next::Mpls => self.mpls(span),
+            Next::Pseudowire => self.pseudowire(span),
+            Next::BarePseudowire => {
+                self.protocol("pwethnocw");
+                Ok((Next::Ethernet, span))
+            }
+            Next::Channel => self.channel(span),
             Next::Vxlan => self.vxlan(span),
+            Next::Gtpu => self.gtpu(span),
             Next::Radius => self.radius(span),
             Next::Data => Ok((Next::Data, span)),
         }
@@ -70,6 +78,11 @@ impl Dissection<'_> {
     /// A layer that has been read.
     pub(super) fn layer(&mut self, name: &'static str, fields: Fields) {
         self.protocol(name);
+        self.same_protocol(name, fields);
+    }
+
+    /// A layer of a protocol that has been named.
+    pub(super) fn same_protocol(&mut self, name: &'static str, fields: Fields) {
         self.layers.push(json!({ name: fields.into_value() }));
     }
 
@@ -126,7 +139,15 @@ pub(super) enum Next {
     Ipv4,
     Ipv6,
     Upper(Protocol, Ends),
+    Mpls,
+    /// With a control word.
+    Pseudowire,
+    /// Without one.
+    BarePseudowire,
+    /// A pseudowire's associated channel.
+    Channel,
     Vxlan,
+    Gtpu,
     Radius,
     /// Nothing that we know.
     Data,

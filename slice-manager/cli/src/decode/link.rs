@@ -1,8 +1,7 @@
-//! The layers below IP: what the capture file says, Ethernet, VLAN tags, ARP, VXLAN.
+//! The layers below IP: what the capture file says, Ethernet, VLAN tags, PPP, ARP.
 
-use transport_wire::arp;
 use transport_wire::ethernet::{Frame, Tag};
-use transport_wire::{EtherType, vxlan};
+use transport_wire::{EtherType, arp};
 
 use super::dissect::{Dissection, Fault, Next, Span, Step};
 use super::fields::Fields;
@@ -13,6 +12,7 @@ impl Dissection<'_> {
         match link_type {
             LINK_NULL | LINK_LOOP => self.loopback(link_type, span),
             LINK_ETHERNET => Ok((Next::Ethernet, span)),
+            LINK_PPP => self.ppp(span),
             LINK_RAW | LINK_RAW_BSD | LINK_RAW_OPENBSD => {
                 self.protocol("raw");
                 Ok((Next::Ip, span))
@@ -23,7 +23,7 @@ impl Dissection<'_> {
             LINK_LINUX_SLL2 => self.linux_cooked_2(span),
             _ => {
                 let problem = format_args!(
-                    "link type {link_type}; expected Ethernet (1), raw IP (12, 14, 101, 228, 229), null (0), loop (108) or Linux cooked (113, 276)"
+                    "link type {link_type}; expected Ethernet (1), PPP (9), raw IP (12, 14, 101, 228, 229), null (0), loop (108) or Linux cooked (113, 276)"
                 );
                 Err(Fault::new("frame", 0, problem, span.octets.len()))
             }
@@ -88,6 +88,37 @@ impl Dissection<'_> {
         Next::EtherType(ethertype)
     }
 
+    /// Framing as in HDLC (RFC 1662, section 3.1), which may be left out, then the protocol (RFC 1661, section 2), which
+    /// may be cut to its odd octet.
+    ///
+    /// ```text
+    /// | 255, 3 | protocol 2 |
+    /// ```
+    fn ppp<'a>(&mut self, span: Span<'a>) -> Step<'a> {
+        let (fields, octets) = match span.octets {
+            [0xff, control, rest @ ..] => {
+                (Fields::new().hex("ppp.address", 0xff_u8, 2).hex("ppp.control", *control, 2), rest)
+            }
+            octets => (Fields::new(), octets),
+        };
+        let (protocol, rest) = match octets {
+            [low, rest @ ..] if low & 1 == 1 => (u16::from(*low), rest),
+            [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]), rest),
+            _ => {
+                let have = span.octets.len();
+                return Err(Fault::new("ppp", have, "cut short before the protocol", have));
+            }
+        };
+        self.layer("ppp", fields.hex("ppp.protocol", protocol, 4));
+        let next = match protocol {
+            PPP_IPV4 => Next::Ipv4,
+            PPP_IPV6 => Next::Ipv6,
+            PPP_MPLS | PPP_MPLS_MULTICAST => Next::Mpls,
+            _ => Next::Data,
+        };
+        Ok((next, span.rest(rest)))
+    }
+
     pub(super) fn ethernet<'a>(&mut self, span: Span<'a>) -> Step<'a> {
         let frame = Frame::new(span.octets).map_err(|error| span.fault(error))?;
         let fields = Fields::new().text("eth.dst", frame.destination()).text("eth.src", frame.source());
@@ -112,6 +143,7 @@ impl Dissection<'_> {
             EtherType::ARP => self.arp(span),
             EtherType::IPV4 => Ok((Next::Ipv4, span)),
             EtherType::IPV6 => Ok((Next::Ipv6, span)),
+            EtherType::MPLS | EtherType::MPLS_MULTICAST => Ok((Next::Mpls, span)),
             _ => Ok((Next::Data, span)),
         }
     }
@@ -149,12 +181,6 @@ impl Dissection<'_> {
         // What follows is padding.
         Ok((Next::Data, span.rest(&[])))
     }
-
-    pub(super) fn vxlan<'a>(&mut self, span: Span<'a>) -> Step<'a> {
-        let packet = vxlan::Packet::new(span.octets).map_err(|error| span.fault(error))?;
-        self.layer("vxlan", Fields::new().hex("vxlan.flags", packet.flags(), 4).number("vxlan.vni", packet.vni()));
-        Ok((Next::Ethernet, span.rest(packet.payload())))
-    }
 }
 
 fn split<'a, const N: usize>(layer: &str, span: Span<'a>) -> Result<(&'a [u8; N], Span<'a>), Fault> {
@@ -167,6 +193,7 @@ fn split<'a, const N: usize>(layer: &str, span: Span<'a>) -> Result<(&'a [u8; N]
 
 const LINK_NULL: u16 = 0;
 const LINK_ETHERNET: u16 = 1;
+const LINK_PPP: u16 = 9;
 /// Raw IP as the BSDs number it in their kernels; it gets into files, too.
 const LINK_RAW_BSD: u16 = 12;
 const LINK_RAW_OPENBSD: u16 = 14;
@@ -178,6 +205,12 @@ const LINK_IPV6: u16 = 229;
 const LINK_LINUX_SLL2: u16 = 276;
 
 const FAMILY_INET: u32 = 2;
+
+/// RFC 1332, RFC 5072, RFC 3032 section 4.3.
+const PPP_IPV4: u16 = 0x0021;
+const PPP_IPV6: u16 = 0x0057;
+const PPP_MPLS: u16 = 0x0281;
+const PPP_MPLS_MULTICAST: u16 = 0x0283;
 
 /// Hardware whose protocol field is no EtherType: netlink, FRAD, the three 802.11 forms, GRE (LINKTYPE_LINUX_SLL).
 const HARDWARE_WITHOUT_ETHERTYPE: [u16; 6] = [824, 770, 801, 802, 803, 778];

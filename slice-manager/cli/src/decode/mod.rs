@@ -17,6 +17,7 @@ mod radius;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod tunnel;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
-use transport_wire::vxlan;
+use transport_wire::{gtpu, mpls, vxlan};
 
 pub use capture::{CaptureError, Problem};
 
@@ -69,7 +70,9 @@ impl Decoder {
     /// The usual ports, and those of the rules; a rule wins.
     pub fn new(rules: &[DecodeAs]) -> Self {
         let radius = RADIUS_PORTS.map(|port| (port, UdpProtocol::Radius));
-        let usual = radius.into_iter().chain([(vxlan::PORT, UdpProtocol::Vxlan)]);
+        let tunnels =
+            [(vxlan::PORT, UdpProtocol::Vxlan), (mpls::UDP_PORT, UdpProtocol::Mpls), (gtpu::PORT, UdpProtocol::Gtpu)];
+        let usual = radius.into_iter().chain(tunnels);
         Self { ports: usual.chain(rules.iter().map(|rule| (rule.port, rule.protocol))).collect() }
     }
 
@@ -101,6 +104,10 @@ pub enum UdpProtocol {
     Radius,
     /// VXLAN.
     Vxlan,
+    /// MPLS over UDP.
+    Mpls,
+    /// GTP-U.
+    Gtpu,
 }
 
 /// A rule: read this UDP port as that protocol. Written as `udp.port==1812,radius`.
@@ -122,6 +129,8 @@ impl FromStr for DecodeAs {
         let protocol = match protocol {
             "radius" => UdpProtocol::Radius,
             "vxlan" => UdpProtocol::Vxlan,
+            "mpls" => UdpProtocol::Mpls,
+            "gtp" => UdpProtocol::Gtpu,
             _ => return Err(invalid()),
         };
         Ok(Self { port: port.parse().map_err(|_| invalid())?, protocol })
@@ -130,7 +139,7 @@ impl FromStr for DecodeAs {
 
 /// A rule that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is not a rule; expected udp.port==PORT,radius or udp.port==PORT,vxlan")]
+#[error("`{found}` is not a rule; expected udp.port==PORT,PROTOCOL with one of radius, vxlan, mpls, gtp")]
 pub struct InvalidDecodeAs {
     found: String,
 }

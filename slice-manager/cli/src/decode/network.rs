@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use serde_json::Value;
 use transport_wire::ipv6::Extension;
-use transport_wire::{Protocol, ipv4, ipv6};
+use transport_wire::srh::{Srh, Tlv};
+use transport_wire::{Problem, Protocol, WireError, ipv4, ipv6};
 
 use super::dissect::{Dissection, Ends, Fault, Next, Span, Step};
 use super::fields::{Checksum, Fields};
@@ -72,8 +74,16 @@ impl Dissection<'_> {
         let mut ends = Ends { source: packet.source().into(), destination: packet.destination().into() };
         let mut protocol = packet.next_header();
         for extension in packet.extensions() {
-            let extension = extension.map_err(|error| Fault::wire(error, rest.octets.len()))?;
-            self.extension(&extension);
+            let extension = match extension {
+                Ok(extension) => extension,
+                // The capture has cut it.
+                Err(WireError { problem: Problem::Truncated { .. }, .. }) if !rest.is_whole() => {
+                    self.cut_extension(protocol, rest.octets)?;
+                    return Ok((Next::Data, rest.rest(&[])));
+                }
+                Err(error) => return Err(Fault::wire(error, rest.octets.len())),
+            };
+            self.extension(&extension)?;
             rest = rest.rest(rest.octets.get(extension.octets.len()..).unwrap_or_default());
             protocol = extension.next_header;
             if let Some(last) = final_destination(&extension) {
@@ -90,7 +100,7 @@ impl Dissection<'_> {
 
     /// One extension header; those that have a length say it in units of eight octets, less one, but for the
     /// authentication header (four octets, less two).
-    fn extension(&mut self, extension: &Extension<'_>) {
+    fn extension(&mut self, extension: &Extension<'_>) -> Result<(), Fault> {
         let length = extension.octets.get(1).copied().unwrap_or(0);
         let next = extension.next_header.0;
         let (name, fields) = match extension.kind {
@@ -100,7 +110,11 @@ impl Dissection<'_> {
             Protocol::ROUTING => {
                 let [kind, left] = two(extension.octets, 2);
                 let fields = Fields::new().number("ipv6.routing.nxt", next).number("ipv6.routing.len", length);
-                ("ipv6.routing", fields.number("ipv6.routing.type", kind).number("ipv6.routing.segleft", left))
+                let fields = fields.number("ipv6.routing.type", kind).number("ipv6.routing.segleft", left);
+                if extension.is_srh() {
+                    return self.segment_routing(fields, extension.octets);
+                }
+                ("ipv6.routing", fields)
             }
             Protocol::AUTHENTICATION => {
                 ("ah", Fields::new().number("ah.next_header", next).number("ah.length", length))
@@ -119,6 +133,38 @@ impl Dissection<'_> {
             _ => ("ipv6.dstopts", Fields::new().number("ipv6.dstopts.nxt", next).number("ipv6.dstopts.len", length)),
         };
         self.layer(name, fields);
+        Ok(())
+    }
+
+    /// As much of an extension header as there is, if that is enough for what all have.
+    fn cut_extension(&mut self, kind: Protocol, octets: &[u8]) -> Result<(), Fault> {
+        match octets {
+            [next, _, _, _, _, _, _, _, ..] => {
+                self.extension(&Extension { kind, next_header: Protocol(*next), octets })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn segment_routing(&mut self, fields: Fields, octets: &[u8]) -> Result<(), Fault> {
+        let srh = match Srh::new_cut(octets) {
+            Ok(srh) => srh,
+            Err(error) => {
+                self.layer("ipv6.routing", fields);
+                return Err(Fault::wire(error, octets.len()));
+            }
+        };
+        let segments: Vec<Value> = srh.segments().map(|segment| segment.to_string().into()).collect();
+        let fields = fields
+            .number("ipv6.routing.srh.last_entry", srh.last_entry())
+            .hex("ipv6.routing.srh.flags", srh.flags(), 2)
+            .octets("ipv6.routing.srh.tag", &srh.tag().to_be_bytes())
+            .value("ipv6.routing.srh.addr", segments.into());
+        // A TLV that runs past the header spoils nothing but itself: who is not told to read them ignores them.
+        let tlvs: Vec<Value> = srh.tlvs().map(|tlv| tlv_fields(tlv).into_value()).collect();
+        let fields = if tlvs.is_empty() { fields } else { fields.value("ipv6.routing.srh.tlv", tlvs.into()) };
+        self.layer("ipv6.routing", fields);
+        Ok(())
     }
 
     pub(super) fn upper<'a>(&mut self, protocol: Protocol, ends: Ends, span: Span<'a>) -> Step<'a> {
@@ -127,11 +173,26 @@ impl Dissection<'_> {
             Protocol::TCP => self.tcp(ends, span),
             Protocol::ICMP => self.icmp(span),
             Protocol::ICMPV6 => self.icmpv6(ends, span),
-            IPV4_IN_IP => Ok((Next::Ipv4, span)),
-            IPV6_IN_IP => Ok((Next::Ipv6, span)),
-            ETHERNET_IN_IP => Ok((Next::Ethernet, span)),
+            Protocol::IPV4 => Ok((Next::Ipv4, span)),
+            Protocol::IPV6 => Ok((Next::Ipv6, span)),
+            Protocol::ETHERNET => Ok((Next::Ethernet, span)),
             _ => Ok((Next::Data, span)),
         }
+    }
+}
+
+/// tshark 4.0 has no names for them.
+fn tlv_fields(tlv: Result<Tlv<'_>, WireError>) -> Fields {
+    let typed = |kind: u8| Fields::new().number("ipv6.routing.srh.tlv.type", kind);
+    match tlv {
+        Ok(Tlv::Pad1) => typed(Tlv::PAD_1),
+        Ok(Tlv::PadN { octets }) => typed(Tlv::PAD_N).number("ipv6.routing.srh.tlv.len", octets),
+        Ok(Tlv::Hmac(hmac)) => typed(Tlv::HMAC)
+            .flag("ipv6.routing.srh.hmac.d", hmac.is_destination_exempt)
+            .hex("ipv6.routing.srh.hmac.key_id", hmac.key_id, 8)
+            .octets("ipv6.routing.srh.hmac", hmac.authenticator),
+        Ok(Tlv::Other { kind, value }) => typed(kind).octets("ipv6.routing.srh.tlv.value", value),
+        Err(error) => Fields::new().text("error", error),
     }
 }
 
@@ -152,10 +213,3 @@ fn final_destination(extension: &Extension<'_>) -> Option<Ipv6Addr> {
 fn two(octets: &[u8], place: usize) -> [u8; 2] {
     octets.get(place..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default()
 }
-
-/// IPv4 in IP (RFC 2003).
-const IPV4_IN_IP: Protocol = Protocol(4);
-/// IPv6 in IP (RFC 2473).
-const IPV6_IN_IP: Protocol = Protocol(41);
-/// Ethernet in IP (RFC 8986, section 10.1).
-const ETHERNET_IN_IP: Protocol = Protocol(143);

@@ -4,6 +4,7 @@
 mod capture;
 mod radius;
 mod robust;
+mod tunnel;
 
 use serde_json::json;
 
@@ -265,7 +266,10 @@ fn link_layers_lead_to_the_same_packet() {
     let line = decode_packet(1, 127, ip, 32);
     let error = layer(&line, "error");
     assert_eq!((&error["layer"], &error["offset"]), (&json!("frame"), &json!(0)));
-    assert!(error["problem"].as_str().unwrap().starts_with("link type 127; expected Ethernet (1), "), "{error}");
+    assert!(
+        error["problem"].as_str().unwrap().starts_with("link type 127; expected Ethernet (1), PPP (9), "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -318,6 +322,11 @@ fn a_rule_says_what_a_port_speaks() {
         ["", "udp.port==1812", "udp.port==1812,", "udp.port==65536,radius", "tcp.port==1,radius", "udp.port==-1,vxlan"]
     {
         let error = wrong.parse::<DecodeAs>().unwrap_err().to_string();
-        assert!(error.starts_with(&format!("`{wrong}` is not a rule; expected udp.port==PORT,radius")), "{error}");
+        assert!(
+            error.starts_with(&format!(
+                "`{wrong}` is not a rule; expected udp.port==PORT,PROTOCOL with one of radius, "
+            )),
+            "{error}"
+        );
     }
 }

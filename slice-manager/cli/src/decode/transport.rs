@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use transport_wire::Layer;
+use transport_wire::icmp::error::{Cause, IcmpError};
 use transport_wire::icmp::{self, Message};
 use transport_wire::nd::{Kind, Neighbour};
 use transport_wire::tcp::Segment;
@@ -32,6 +33,8 @@ impl Dissection<'_> {
         let next = match self.decoder.udp(datagram.source_port(), datagram.destination_port()) {
             Some(UdpProtocol::Radius) if !payload.octets.is_empty() => Next::Radius,
             Some(UdpProtocol::Vxlan) if !payload.octets.is_empty() => Next::Vxlan,
+            Some(UdpProtocol::Mpls) if !payload.octets.is_empty() => Next::Mpls,
+            Some(UdpProtocol::Gtpu) if !payload.octets.is_empty() => Next::Gtpu,
             _ => Next::Data,
         };
         Ok((next, payload))
@@ -88,6 +91,12 @@ impl Dissection<'_> {
             }
             _ => fields,
         };
+        let error = IcmpError::read_ipv4(&message);
+        let fields = error.into_iter().fold(fields, |fields, error| match error.cause {
+            Cause::TooBig { mtu } => fields.number("icmp.mtu", mtu),
+            Cause::ParameterProblem { pointer, .. } => fields.number("icmp.pointer", pointer),
+            Cause::Unreachable { .. } | Cause::TimeExceeded { .. } => fields,
+        });
         self.layer("icmp", fields);
         // Destination unreachable, source quench, redirect, time exceeded, parameter problem quote a packet.
         let quotes = matches!(message.kind(), 3 | 4 | 5 | 11 | 12);
@@ -123,6 +132,12 @@ impl Dissection<'_> {
             (_, Some(neighbour)) => neighbour_fields(fields, &neighbour),
             _ => fields,
         };
+        let error = IcmpError::read_ipv6(&message);
+        let fields = error.into_iter().fold(fields, |fields, error| match error.cause {
+            Cause::TooBig { mtu } => fields.number("icmpv6.mtu", mtu),
+            Cause::ParameterProblem { pointer, .. } => fields.number("icmpv6.pointer", pointer),
+            Cause::Unreachable { .. } | Cause::TimeExceeded { .. } => fields,
+        });
         self.layer("icmpv6", fields);
         if neighbour.is_some() {
             return Ok((Next::Data, span.rest(&[])));

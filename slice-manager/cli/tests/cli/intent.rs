@@ -51,7 +51,9 @@ fn iot() -> Vec<v1::Resource> {
             edge: "edge-a".to_owned(),
             port: "access0".to_owned(),
             vlan: Some(110),
+            ..v1::Sdp::default()
         }],
+        ..v1::Slice::default()
     };
     let segment = v1::MicroSegment {
         slice: "iot".to_owned(),
@@ -203,6 +205,7 @@ fn planned() -> v1::PlanResponse {
         segment: text(segment),
         vni,
         access_port,
+        ..v1::Allocation::default()
     };
     v1::PlanResponse {
         changes: vec![
@@ -221,9 +224,11 @@ fn planned() -> v1::PlanResponse {
                 to: text("edge-c"),
                 links: vec![text("core-1--edge-a"), text("core-1--edge-c")],
                 delay_nanoseconds: 600_000,
+                ..v1::Path::default()
             }],
             bookings: vec![],
             programs: vec![],
+            ..v1::Plan::default()
         }),
         edges: vec![text("edge-a"), text("edge-c")],
         headroom: vec![
@@ -279,7 +284,7 @@ fn plan_as_json_is_the_message() {
     assert_eq!(json["plan"]["generation"], "4");
     assert_eq!(
         json["plan"]["allocations"],
-        json!([{ "slice": "iot", "segment": "smart-metering", "vni": 10_000, "accessPort": 20_000 }])
+        json!([{ "slice": "iot", "segment": "smart-metering", "vni": 10_000, "accessPort": 20_000, "labels": [] }])
     );
     assert_eq!(json["plan"]["paths"][0]["delayNanoseconds"], "600000");
     assert_eq!(json["changes"][1], json!({ "resource": "realm/iot/old", "kind": "REMOVE" }));

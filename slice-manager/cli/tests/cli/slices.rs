@@ -28,9 +28,22 @@ fn slice() -> v1::SliceStatus {
             rate: Some(v1::RateLimits { guaranteed_bits_per_second: 20_000_000, ceiling_bits_per_second: u64::MAX }),
             latency_max_nanoseconds: Some(10_000_000),
             sdps: vec![
-                v1::Sdp { name: text("city"), edge: text("edge-a"), port: text("access0"), vlan: Some(110) },
-                v1::Sdp { name: text("roof"), edge: text("edge-b"), port: text("access1"), vlan: None },
+                v1::Sdp {
+                    name: text("city"),
+                    edge: text("edge-a"),
+                    port: text("access0"),
+                    vlan: Some(110),
+                    ..v1::Sdp::default()
+                },
+                v1::Sdp {
+                    name: text("roof"),
+                    edge: text("edge-b"),
+                    port: text("access1"),
+                    vlan: None,
+                    ..v1::Sdp::default()
+                },
             ],
+            ..v1::Slice::default()
         }),
         name: text("iot"),
         state: v1::SliceState::Degraded.into(),
@@ -108,8 +121,13 @@ fn slice_json() -> Value {
             "rate": { "guaranteedBitsPerSecond": "20000000", "ceilingBitsPerSecond": "18446744073709551615" },
             "latencyMaxNanoseconds": "10000000",
             "sdps": [
-                { "name": "city", "edge": "edge-a", "port": "access0", "vlan": 110 },
-                { "name": "roof", "edge": "edge-b", "port": "access1" },
+                {
+                    "name": "city", "edge": "edge-a", "port": "access0", "vlan": 110, "vlanAuto": false, "leaf": false,
+                    "addresses": [],
+                },
+                {
+                    "name": "roof", "edge": "edge-b", "port": "access1", "vlanAuto": false, "leaf": false, "addresses": [],
+                },
             ],
         },
         "name": "iot", "state": "SLICE_STATE_DEGRADED", "reason": "edge-b is away: \"no\" # answer",
@@ -244,6 +262,7 @@ fn node() -> v1::NodeStatus {
             ports: vec![v1::Port { name: text("core0"), rate_bits_per_second: 1_000_000_000, mtu_octets: 1_600 }],
             locator: Some(text("fd00:a::/48")),
             labels: Some(v1::LabelBlock { first: 100_000, last: 109_999 }),
+            ..v1::Node::default()
         }),
         realisation: Some(v1::EdgeRealisation {
             edge: text("edge-a"),
@@ -264,7 +283,7 @@ fn node_json() -> Value {
     json!({
         "node": {
             "name": "edge-a", "role": "NODE_ROLE_EDGE", "site": "smart-city MEC", "loopbackIpv6": "fd00:0:a::1",
-            "loopbackIpv4": "10.255.0.1",
+            "loopbackIpv4": "10.255.0.1", "control": "NODE_CONTROL_UNSPECIFIED",
             "ports": [{ "name": "core0", "rateBitsPerSecond": "1000000000", "mtuOctets": 1_600 }],
             "locator": "fd00:a::/48", "labels": { "first": 100_000, "last": 109_999 },
         },

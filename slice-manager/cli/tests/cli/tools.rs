@@ -245,7 +245,7 @@ fn what_is_no_capture_is_refused_by_name() {
     let said = run(home.path(), &["decode", "."]).refused(1);
     assert!(said.starts_with("error: .: octet 0: Is a directory"), "{said}");
     let said = run(home.path(), &["decode", "x.pcap", "--decode-as", "udp.port==1,dns"]).refused(2);
-    assert!(said.contains("expected udp.port==PORT,radius or udp.port==PORT,vxlan"), "{said}");
+    assert!(said.contains("expected udp.port==PORT,PROTOCOL with one of radius, vxlan, mpls, gtp"), "{said}");
 }
 
 /// Commands that write, those of the last kind a lot.

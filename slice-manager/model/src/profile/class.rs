@@ -57,6 +57,9 @@ pub enum QueueClass {
 }
 
 impl QueueClass {
+    /// All of them, most urgent first.
+    pub const ALL: [Self; 5] = [Self::LowLatency, Self::RealTime, Self::Signalling, Self::Streaming, Self::BestEffort];
+
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,10 +1,14 @@
 //! A slice: an S-NSSAI, the service it gives, the SDPs where it is entered, and what it is promised.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
-    Latency, Named, NodeName, PortName, ProfileName, RateLimits, SdpName, SliceName, Snssai, UniqueList, Vlan,
+    AffinityName, InterfaceAddress, Latency, LinkName, Named, NodeName, PortName, ProfileName, RateLimits, SdpName,
+    SliceName, Snssai, UniqueList, Vlan,
 };
 
 /// A network slice service (RFC 9543).
@@ -36,6 +40,9 @@ pub struct SliceSpec {
     /// How long the underlay may take; instead of the template's packet delay budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyObjective>,
+    /// Where its paths may lead, and what stands ready when one fails.
+    #[serde(default, skip_serializing_if = "PathPolicy::is_default")]
+    pub paths: PathPolicy,
     /// Where it is entered.
     pub sdps: UniqueList<Sdp>,
 }
@@ -99,6 +106,64 @@ pub struct LatencyObjective {
     pub max: Latency,
 }
 
+/// Where the paths of a slice may lead, and what stands ready when one fails.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PathPolicy {
+    /// Core nodes that no path leads over.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub exclude_nodes: UniqueList<NodeName>,
+    /// Links that no path leads over.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub exclude_links: UniqueList<LinkName>,
+    /// Each link has at least one of these; any link will do if none is named.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub include_affinities: UniqueList<AffinityName>,
+    /// No link has one of these.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub exclude_affinities: UniqueList<AffinityName>,
+    /// What a backup path may not share with the working one. If left out: no risk, where there is such a path, and
+    /// none where there isn't. What is asked for by name must be there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupMode>,
+}
+
+impl PathPolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a backup path may not share with the working one. Each asks for all that those before it ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupMode {
+    /// There is no backup path.
+    None,
+    /// A link.
+    Link,
+    /// A shared risk.
+    Srlg,
+    /// A node on the way.
+    Node,
+}
+
+impl BackupMode {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Link => "link",
+            Self::Srlg => "srlg",
+            Self::Node => "node",
+        }
+    }
+}
+
+fn is_empty<T>(list: &UniqueList<T>) -> bool {
+    list.is_empty()
+}
+
 /// A service demarcation point: where an attachment circuit meets the slice on an edge (RFC 9543).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -111,7 +176,64 @@ pub struct Sdp {
     pub port: PortName,
     /// The 802.1Q VLAN on that port; untagged frames if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vlan: Option<Vlan>,
+    pub vlan: Option<SdpVlan>,
+    /// Endpoints of leaf SDPs can't reach one another (RFC 7796).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaf: bool,
+    /// Of an l3 slice: the edge's own addresses there, each with the subnet that it is on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<InterfaceAddress>,
+}
+
+/// Which VLAN an SDP has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SdpVlan {
+    /// Whichever is free on the port: the manager chooses and keeps to it.
+    Auto,
+    /// This one.
+    Id(Vlan),
+}
+
+impl Serialize for SdpVlan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str(AUTO),
+            Self::Id(vlan) => vlan.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SdpVlan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = SdpVlan;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a VLAN identifier: a whole number from {} to {}, or `{AUTO}`", Vlan::MIN, Vlan::MAX)
+            }
+            fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<SdpVlan, E> {
+                Vlan::new(value).map(SdpVlan::Id).map_err(E::custom)
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SdpVlan, E> {
+                if text == AUTO {
+                    Ok(SdpVlan::Auto)
+                } else {
+                    Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for SdpVlan {
+    fn schema_name() -> Cow<'static, str> {
+        "SdpVlan".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let vlan = generator.subschema_for::<Vlan>();
+        schemars::json_schema!({ "oneOf": [{ "const": AUTO }, vlan] })
+    }
 }
 
 impl Named for Sdp {
@@ -120,3 +242,12 @@ impl Named for Sdp {
         self.name.as_str()
     }
 }
+
+impl Named for LinkName {
+    const PLURAL: &'static str = "links";
+    fn name(&self) -> &str {
+        self.as_str()
+    }
+}
+
+const AUTO: &str = "auto";

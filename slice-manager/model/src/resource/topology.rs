@@ -1,12 +1,17 @@
 //! The network that slices are laid over: nodes, ports, links, and the pools that the manager allocates from.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::pool::Pools;
+use super::probe::Probes;
+use crate::profile::QueueClass;
 use crate::{
-    InterfaceAddress, Label, Latency, LinkName, Locator, Named, NodeName, PortName, Rate, TopologyName, UniqueList, Vni,
+    AffinityName, InterfaceAddress, Label, Latency, LinkName, Locator, Named, NodeName, PortName, Rate, RiskName,
+    Share, TopologyName, UniqueList,
 };
 
 /// A topology. A manager has one.
@@ -24,42 +29,27 @@ pub struct Topology {
 pub struct TopologySpec {
     /// What may be allocated.
     pub pools: Pools,
+    /// How the core forwards what is not pinned to a path.
+    #[serde(default)]
+    pub underlay: UnderlayKind,
+    /// How edges probe their paths.
+    #[serde(default)]
+    pub probes: Probes,
     /// Edges and core nodes.
     pub nodes: UniqueList<Node>,
     /// Links between their ports.
     pub links: UniqueList<Link>,
 }
 
-/// The ranges that the manager allocates from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Pools {
-    /// VXLAN network identifiers, one for each micro-segment.
-    pub vni: VniPool,
-    /// UDP ports of the micro-segments' AAA: an even port for access, the odd one after it for accounting.
-    pub radius_ports: RadiusPortPool,
-}
-
-/// VNIs from `first` to `last`, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VniPool {
-    /// The first.
-    pub first: Vni,
-    /// The last.
-    pub last: Vni,
-}
-
-/// UDP ports from `first` to `last`, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RadiusPortPool {
-    /// The first; even.
-    #[serde(deserialize_with = "crate::number::within::<_, _, 1024, 0xFFFF>")]
-    #[schemars(range(min = 1024))]
-    pub first: u16,
-    /// The last; odd.
-    pub last: u16,
+/// How the core forwards what is not pinned to a path.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnderlayKind {
+    /// By IP: VXLAN and MPLS over UDP take the core's own routes.
+    #[default]
+    Ip,
+    /// By labels: VXLAN is pinned to its path by labels, too.
+    Mpls,
 }
 
 /// A node of the network.
@@ -84,6 +74,52 @@ pub struct Node {
     /// The labels that this node may hand out; checked to be its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelBlock>,
+    /// The most SIDs that it can push (RFC 9352, section 4.2).
+    #[serde(default = "default_sid_depth", deserialize_with = "crate::number::within::<_, _, 1, 0xFF>")]
+    #[schemars(range(min = 1))]
+    pub sid_depth_max: u8,
+    /// The most labels that it can push (RFC 8491, section 2).
+    #[serde(default = "default_label_depth", deserialize_with = "crate::number::within::<_, _, 1, 0xFF>")]
+    #[schemars(range(min = 1))]
+    pub label_depth_max: u8,
+    /// Who makes it do what the plan says; `agent` for an edge, and `static` for a core node that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+}
+
+impl Node {
+    /// How many SIDs a node can push that does not say.
+    pub const SID_DEPTH_DEFAULT: u8 = 8;
+    /// How many labels a node can push that does not say.
+    pub const LABEL_DEPTH_DEFAULT: u8 = 10;
+
+    /// Who makes it do what the plan says.
+    pub fn control(&self) -> Control {
+        self.control.unwrap_or(match self.role {
+            NodeRole::Edge => Control::Agent,
+            NodeRole::Core => Control::Static,
+        })
+    }
+}
+
+/// Who makes a node do what the plan says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// Our dataplane on the node itself.
+    Agent,
+    /// The manager's driver for Linux kernels.
+    Linux,
+    /// Somebody else, from the manager's listing.
+    Static,
+}
+
+const fn default_sid_depth() -> u8 {
+    Node::SID_DEPTH_DEFAULT
+}
+
+const fn default_label_depth() -> u8 {
+    Node::LABEL_DEPTH_DEFAULT
 }
 
 /// What a node does.
@@ -162,6 +198,23 @@ pub struct Link {
     #[serde(default = "default_cost", deserialize_with = "crate::number::within::<_, _, 1, 0xFFFF_FFFF>")]
     #[schemars(range(min = 1))]
     pub cost: u32,
+    /// What it shares with others that fails for all of them at once: a duct, a power feed.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub srlgs: UniqueList<RiskName>,
+    /// Properties that slices may ask for or avoid.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub affinities: UniqueList<AffinityName>,
+    /// To be emptied: no path takes it, and those that did are planned anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
+    /// The most of the capacity that guarantees of a class may take; all of it where a class is not named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<QueueClass, Share>,
+}
+
+/// Is the list empty?
+fn is_empty<T>(list: &UniqueList<T>) -> bool {
+    list.is_empty()
 }
 
 fn default_cost() -> u32 {
@@ -199,5 +252,19 @@ impl Named for Link {
     const PLURAL: &'static str = "links";
     fn name(&self) -> &str {
         self.name.as_str()
+    }
+}
+
+impl Named for RiskName {
+    const PLURAL: &'static str = "shared risks";
+    fn name(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Named for AffinityName {
+    const PLURAL: &'static str = "affinities";
+    fn name(&self) -> &str {
+        self.as_str()
     }
 }

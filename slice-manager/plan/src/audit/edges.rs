@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::profile::SegmentProfileSpec;
 use model::program::{ProgramContent, RealmProgram, SegmentProgram, SliceProgram};
-use model::resource::{Client, NodeRole, RealmSpec, SegmentId, SliceSpec};
-use model::{NodeName, PortName, Rate, SdpName, SliceName, Snssai, Vlan};
+use model::resource::{Client, NodeRole, Probes, RealmSpec, Sdp, SdpVlan, SegmentId, Service, SliceSpec, Transport};
+use model::{NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
 
 use super::numbers::{POOLS, number};
-use super::{Audit, Finding};
+use super::{Audit, Finding, NumberFinding};
 use crate::refusal::Pool;
 
 impl<'a> Audit<'a> {
@@ -57,11 +57,19 @@ impl<'a> Audit<'a> {
         for (what, _) in differs.into_iter().filter(|(_, differs)| *differs) {
             self.error(Finding::SliceDiffers { slice: name.clone(), edge: edge.clone(), what });
         }
-        let asked: BTreeSet<_> =
-            spec.sdps.iter().filter(|sdp| sdp.edge == *edge).map(|sdp| (&sdp.name, &sdp.port, sdp.vlan)).collect();
-        let found: BTreeSet<_> = program.circuits.iter().map(|c| (&c.sdp, &c.port, c.vlan)).collect();
+        let asked: BTreeSet<_> = spec
+            .sdps
+            .iter()
+            .filter(|sdp| sdp.edge == *edge)
+            .map(|sdp| (&sdp.name, &sdp.port, self.vlan(name, sdp), sdp.leaf, &sdp.addresses))
+            .collect();
+        let found: BTreeSet<_> =
+            program.circuits.iter().map(|c| (&c.sdp, &c.port, c.vlan, c.leaf, &c.gateways)).collect();
         if asked != found || program.circuits.len() != found.len() {
             self.error(Finding::CircuitsDiffer { slice: name.clone(), edge: edge.clone() });
+        }
+        if !self.routes_are_right(name, spec, edge, program) {
+            self.error(Finding::SliceDiffers { slice: name.clone(), edge: edge.clone(), what: "set of routes" });
         }
         let segments: u128 = program.segments.iter().map(|s| u128::from(s.limits.guaranteed().bits_per_second())).sum();
         if segments > u128::from(limits.0.bits_per_second()) {
@@ -71,12 +79,41 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// What an SDP says, or what was chosen for it, from the pool.
+    fn vlan(&self, slice: &SliceName, sdp: &Sdp) -> Option<Vlan> {
+        match sdp.vlan? {
+            SdpVlan::Id(vlan) => Some(vlan),
+            SdpVlan::Auto => {
+                let pool = self.topology?.pools.vlans;
+                let chosen = self.plan.slices.get(slice)?.vlans.get(&sdp.name).copied()?;
+                // A VLAN outside is none, so that it differs from whatever the program says.
+                (pool.first <= chosen && chosen <= pool.last).then_some(chosen)
+            }
+        }
+    }
+
+    /// Each subnet behind another edge with which the edge shares a segment, and no other.
+    fn routes_are_right(&self, name: &SliceName, spec: &SliceSpec, edge: &NodeName, program: &SliceProgram) -> bool {
+        let segments = self.declared.get(name).into_iter().flatten().filter(|segment| segment.at.contains(edge));
+        let near: BTreeSet<&NodeName> = segments.flat_map(|segment| segment.at.iter()).collect();
+        let there = spec.sdps.iter().filter(|sdp| sdp.edge != *edge && near.contains(&sdp.edge));
+        let expected: BTreeSet<_> = there
+            .flat_map(|sdp| sdp.addresses.iter().map(move |address| (address, &sdp.edge)))
+            .filter_map(|(address, edge)| Some((Prefix::new(address.address(), address.length())?, edge)))
+            .collect();
+        let found: BTreeSet<_> = program.routes.iter().map(|route| (route.prefix, &route.edge)).collect();
+        found == expected && found.len() == program.routes.len()
+    }
+
     /// The parts of a program that are the edge's own.
     fn program(&mut self, edge: &NodeName, content: &ProgramContent) {
         if content.edge != *edge {
             self.error(Finding::OtherEdge { edge: edge.clone(), found: content.edge.clone() });
         }
-        let node = self.nodes.get(edge).filter(|node| node.role == NodeRole::Edge);
+        let node = self
+            .nodes
+            .get(edge)
+            .filter(|node| node.role == NodeRole::Edge || node.control == Some(model::resource::Control::Agent));
         let loopback: BTreeSet<_> = node.into_iter().flat_map(|node| node.loopback.addresses()).collect();
         let mut ports = BTreeMap::new();
         for end in self.links.values().flat_map(|link| [&link.a, &link.b]).filter(|end| end.node == *edge) {
@@ -86,6 +123,16 @@ impl<'a> Audit<'a> {
         let found_loopback: BTreeSet<_> = content.loopback.iter().copied().collect();
         let found_ports: BTreeMap<_, _> =
             content.core_ports.iter().map(|port| (&port.port, (port.mtu, port.addresses.iter().collect()))).collect();
+        let probes = match self.topology.map(|topology| topology.probes) {
+            Some(Probes::Stamp(spec)) if node.is_some_and(|node| node.role == NodeRole::Edge) => {
+                Some((spec.interval.as_nanos(), spec.losses, spec.answers))
+            }
+            _ => None,
+        };
+        let found_probes = content.probes.map(|probes| (probes.interval_nanos, probes.losses_max, probes.answers_min));
+        if found_probes != probes {
+            self.error(Finding::OtherProbes(edge.clone()));
+        }
         if found_loopback != loopback || found_ports != ports || content.core_ports.len() != ports.len() {
             self.error(Finding::OtherUnderlay(edge.clone()));
         }
@@ -115,15 +162,19 @@ impl<'a> Audit<'a> {
     }
 
     fn segment(&mut self, id: &SegmentId, edge: &NodeName, program: &SegmentProgram) {
-        let allocation = self.plan.allocations.get(id).copied();
+        let allocation = self.plan.allocations.get(id);
         let realm_port = program.realm.as_ref().map(|realm| u64::from(realm.access_port));
         for pool in POOLS {
-            let found = if pool == Pool::Vni { Some(u64::from(program.vni.get())) } else { realm_port };
-            if let (Some(found), Some(expected)) = (found, allocation.map(|a| number(pool, a)))
+            let found = match pool {
+                Pool::Vni => Some(u64::from(program.vni.get())),
+                Pool::RadiusPort => realm_port,
+                _ => None,
+            };
+            if let (Some(found), Some(expected)) = (found, allocation.and_then(|a| number(pool, a)))
                 && found != expected
             {
                 let (edge, segment) = (edge.clone(), id.clone());
-                self.error(Finding::OtherNumber { edge, segment, pool, found, expected });
+                self.error(NumberFinding::OtherNumber { edge, segment, pool, found, expected });
             }
         }
         for what in self.segment_differs(id, edge, program).unwrap_or_default() {
@@ -157,10 +208,30 @@ impl<'a> Audit<'a> {
             ("ceiling", bits(program.limits.ceiling()) != ceiling),
             ("limit of sessions", u64::from(program.sessions_max) != sessions),
             ("realm", runs.is_some() != realm.is_some() || (is_required && runs.is_none())),
+            ("set of SIDs", !self.sids_are_right(slice, id, edge, program)),
             ("set of AAA features", runs.is_some_and(|runs| Some(&runs.features) != features)),
             ("set of clients", runs.zip(realm).is_some_and(|(runs, realm)| Self::clients_differ(realm, edge, runs))),
         ];
         Some(differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what).collect())
+    }
+
+    /// Over SRv6: locator, function and behaviour of the service, written out; else none.
+    fn sids_are_right(&self, slice: &SliceSpec, id: &SegmentId, edge: &NodeName, program: &SegmentProgram) -> bool {
+        use model::program::ServiceBehaviour::{Dt2m, Dt2u, Dt46, Dx2};
+        let is_alone = self.intents.segments.get(id).is_some_and(|segment| segment.at.len() < 2);
+        let behaviours: &[_] = match slice.service {
+            _ if slice.transport != Transport::Srv6 || is_alone => &[],
+            Service::L2PointToPoint => &[Dx2],
+            Service::L2Multipoint => &[Dt2u, Dt2m],
+            Service::L3 => &[Dt46],
+        };
+        let sid = |offset: u16| super::steering::sid_of(self.nodes.get(edge)?, self.function(id)?.checked_add(offset)?);
+        let expected = behaviours.iter().zip(0_u16..).map(|(behaviour, offset)| (sid(offset), *behaviour));
+        expected.eq(program.sids.iter().map(|sid| (Some(sid.sid.get()), sid.behaviour)))
+    }
+
+    pub(super) fn function(&self, id: &SegmentId) -> Option<u16> {
+        self.plan.allocations.get(id)?.function
     }
 
     /// Every client that has no edge, or has this one, and no other.

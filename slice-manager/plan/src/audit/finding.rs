@@ -1,12 +1,17 @@
 //! What an audit can find.
 
+mod number;
+
 use std::net::IpAddr;
 
 use model::plan::LinkDirection;
+use model::profile::QueueClass;
 use model::resource::SegmentId;
-use model::{Generation, Latency, LinkName, NodeName, PathId, PortName, Rate, SdpName, SliceName, Snssai, Vni};
+use model::{Latency, LinkName, NodeName, PathId, PortName, Rate, SdpName, Share, SliceName, Snssai};
 
 use crate::refusal::Pool;
+
+pub use number::NumberFinding;
 
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,93 +49,14 @@ impl std::fmt::Display for Note {
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
-    // Numbers.
-    /// A declared segment has no numbers.
-    #[error("segment {0} has no numbers")]
-    NoAllocation(SegmentId),
-    /// Numbers are held for nobody.
-    #[error("{0} has numbers and is not declared")]
-    StrayAllocation(SegmentId),
-    /// A number that two segments have.
-    #[error("{pool} {number} is that of both {one} and {other}")]
-    NumberTwice {
-        /// Which kind.
-        pool: Pool,
-        /// The number.
-        number: u64,
-        /// One segment.
-        one: SegmentId,
-        /// The other.
-        other: SegmentId,
-    },
-    /// A number outside its pool, or a port that is not the first of a pair.
-    #[error("{pool} {number} of {segment} is not in the pool")]
-    NotInPool {
-        /// Which kind.
-        pool: Pool,
-        /// The number.
-        number: u64,
-        /// Whose it is.
-        segment: SegmentId,
-    },
-    /// A number that an edge may still use for another segment.
-    #[error("{pool} {number} of {segment} is still in quarantine for {formerly}")]
-    InQuarantine {
-        /// Which kind.
-        pool: Pool,
-        /// The number.
-        number: u64,
-        /// Whose it is.
-        segment: SegmentId,
-        /// Whose it was.
-        formerly: SegmentId,
-    },
-    /// A program says another number than the allocation.
-    #[error("{edge} runs {segment} with {pool} {found}; {expected} is allocated")]
-    OtherNumber {
-        /// The edge.
-        edge: NodeName,
-        /// The segment.
-        segment: SegmentId,
-        /// Which kind.
-        pool: Pool,
-        /// The program's.
-        found: u64,
-        /// The allocation's.
-        expected: u64,
-    },
-    /// A quarantine that no confirmation can end.
-    #[error("VNI {vni} of {segment} waits for {edge} to confirm generation {generation}, which it is not told to run")]
-    QuarantineNeverEnds {
-        /// The number.
-        vni: Vni,
-        /// Whose it was.
-        segment: SegmentId,
-        /// The edge.
-        edge: NodeName,
-        /// The generation that is awaited.
-        generation: Generation,
-    },
-    /// A quarantine that waits for nobody.
-    #[error("VNI {vni} of {segment} is in quarantine and waits for nobody")]
-    QuarantineOver {
-        /// The number.
-        vni: Vni,
-        /// Whose it was.
-        segment: SegmentId,
-    },
-    /// A program from a plan that was never made.
-    #[error("the program of {edge} is of generation {found}, the plan of {plan}")]
-    ProgramGeneration {
-        /// The edge.
-        edge: NodeName,
-        /// The program's.
-        found: Generation,
-        /// The plan's.
-        plan: Generation,
-    },
+    /// A number is not as it should be.
+    #[error(transparent)]
+    Number(#[from] NumberFinding),
 
     // Programs.
+    /// Probes are not as the topology says.
+    #[error("the program of {0} probes otherwise than the topology says")]
+    OtherProbes(NodeName),
     /// A program stands under another edge's name.
     #[error("the program of {edge} is written for {found}")]
     OtherEdge {
@@ -328,20 +254,126 @@ pub enum Finding {
         /// The next hop.
         next_hop: IpAddr,
     },
-    /// Two edges share a segment and have no path.
-    #[error("there is no path from {from} to {to}, which share a segment")]
-    PathMissing {
+    /// Two edges share a segment and have no path for it.
+    #[error("slice {slice} has no way from {from} to {to}, which share a segment")]
+    WayMissing {
+        /// The slice.
+        slice: SliceName,
         /// From.
         from: NodeName,
         /// To.
         to: NodeName,
     },
-    /// A path that nobody needs.
-    #[error("there is a path from {from} to {to}, which share no segment")]
+    /// A slice takes a path that there is not.
+    #[error("slice {slice} takes path {path} from {from} to {to}, which there is not")]
+    PathMissing {
+        /// The slice.
+        slice: SliceName,
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// Which.
+        path: PathId,
+    },
+    /// A slice has a way between edges that share no segment of it.
+    #[error("slice {slice} has a way from {from} to {to}, which share no segment of it")]
+    WayUnwanted {
+        /// The slice.
+        slice: SliceName,
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+    },
+    /// A path that nobody takes.
+    #[error("no slice takes path {path} from {from} to {to}")]
     PathUnwanted {
         /// From.
         from: NodeName,
         /// To.
+        to: NodeName,
+        /// Which.
+        path: PathId,
+    },
+    /// An end of a path is not told of it.
+    #[error("{edge} is not told of path {path} to {to}")]
+    PathNotTold {
+        /// The end.
+        edge: NodeName,
+        /// The other.
+        to: NodeName,
+        /// Which.
+        path: PathId,
+    },
+    /// An edge is told of a path that was not decided.
+    #[error("{edge} is told of path {path} to {to}, which was not decided")]
+    PathUnplanned {
+        /// The edge.
+        edge: NodeName,
+        /// The other end.
+        to: NodeName,
+        /// Which.
+        path: PathId,
+    },
+    /// A program names another MTU than the ports of the path have.
+    #[error("{edge} is told another MTU of path {path} to {to} than its ports have")]
+    PathMtu {
+        /// The edge.
+        edge: NodeName,
+        /// The other end.
+        to: NodeName,
+        /// Which.
+        path: PathId,
+    },
+    /// Packets leave the path, or may.
+    #[error("what {edge} sends on path {path} to {to} does not stay on it")]
+    SteeringAstray {
+        /// The edge.
+        edge: NodeName,
+        /// The other end.
+        to: NodeName,
+        /// Which.
+        path: PathId,
+    },
+    /// A core node is told of a neighbour that there is not.
+    #[error("{0} would forward to a neighbour that it has not")]
+    TransitAstray(NodeName),
+    /// A core node's program is not what follows from the topology.
+    #[error("the program of {0} says something else of transit than follows from the topology")]
+    OtherTransit(NodeName),
+    /// A slice's path leads where it must not, or its backup is not what was asked for.
+    #[error("the paths of slice {slice} from {from} to {to} do not keep to its {what}")]
+    PolicyBroken {
+        /// The slice.
+        slice: SliceName,
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// What is not kept.
+        what: &'static str,
+    },
+    /// One failure takes both paths.
+    #[error("working and backup path of slice {slice} from {from} to {to} share {what}")]
+    BackupShares {
+        /// The slice.
+        slice: SliceName,
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+        /// What they share.
+        what: &'static str,
+    },
+    /// An edge would push more SIDs or labels than it can.
+    #[error("slice {slice} needs more SIDs or labels on {edge} for {to} than it can push")]
+    TooDeep {
+        /// The slice.
+        slice: SliceName,
+        /// The edge.
+        edge: NodeName,
+        /// For whom.
         to: NodeName,
     },
     /// Links that do not join up, or lead through an edge.
@@ -390,6 +422,28 @@ pub enum Finding {
         /// By its paths.
         expected: Rate,
     },
+    /// The parts of a booking, or its class, are not those of the slice.
+    #[error(
+        "what slice {slice} has booked on {} from {} is not divided as its paths are", direction.link, direction.from
+    )]
+    BookingSplit {
+        /// The slice.
+        slice: SliceName,
+        /// Where.
+        direction: LinkDirection,
+    },
+    /// More is booked for a class than it may take of the link.
+    #[error("{booked} is booked for {class} on {} from {}, which may take {share}", direction.link, direction.from)]
+    ClassOverbooked {
+        /// Where.
+        direction: LinkDirection,
+        /// The class.
+        class: QueueClass,
+        /// The sum of what slices may need.
+        booked: Rate,
+        /// Of the link's capacity.
+        share: Share,
+    },
     /// More is booked than the link carries.
     #[error("{booked} is booked on {} from {}, which carries {capacity}", direction.link, direction.from)]
     LinkOverbooked {
@@ -412,6 +466,16 @@ pub enum Finding {
     },
 
     // Worth a look.
+    /// Nothing stands ready when a path fails.
+    #[error("slice {slice} has no backup path from {from} to {to}: the network has none that shares no risk")]
+    NoBackup {
+        /// The slice.
+        slice: SliceName,
+        /// From.
+        from: NodeName,
+        /// To.
+        to: NodeName,
+    },
     /// A slice that carries nothing.
     #[error("slice {0} has no micro-segment and carries nothing")]
     SliceWithoutSegment(SliceName),

@@ -1,11 +1,13 @@
 //! What a topology's parts must be to one another. All violations are told at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use model::plan::Allocation;
-use model::resource::{LinkEnd, Node, Pools, Port, ResourceId, SegmentId, TopologySpec};
-use model::{LinkName, NodeName, PortName, Prefix, TopologyName};
+use model::plan::{Allocation, SlicePlan};
+use model::resource::{
+    Control, LinkEnd, Node, NodeRole, Pools, Port, ProbeSpec, Probes, ResourceId, SegmentId, TopologySpec,
+};
+use model::{LinkName, NodeName, PortName, Prefix, SliceName, TopologyName};
 
 use crate::refusal::{AddressOwner, Family, Pool, Refusal, RefusalReason};
 
@@ -14,9 +16,17 @@ pub(crate) fn check(
     name: &TopologyName,
     topology: &TopologySpec,
     kept: &BTreeMap<SegmentId, Allocation>,
+    slices: &BTreeMap<SliceName, SlicePlan>,
 ) -> Vec<Refusal> {
-    let mut checker = Checker { topology, resource: ResourceId::Topology(name.clone()), refusals: Vec::new() };
-    checker.pools(&topology.pools, kept);
+    let mut checker = Checker {
+        topology,
+        nodes: topology.nodes.iter().map(|node| (&node.name, node)).collect(),
+        resource: ResourceId::Topology(name.clone()),
+        refusals: Vec::new(),
+    };
+    checker.pools(&topology.pools);
+    checker.kept(&topology.pools, kept, slices);
+    checker.nodes();
     checker.links();
     checker.addresses();
     checker.locators();
@@ -26,6 +36,7 @@ pub(crate) fn check(
 
 struct Checker<'a> {
     topology: &'a TopologySpec,
+    nodes: HashMap<&'a NodeName, &'a Node>,
     resource: ResourceId,
     refusals: Vec<Refusal>,
 }
@@ -35,11 +46,14 @@ impl<'a> Checker<'a> {
         self.refusals.push(Refusal { resource: self.resource.clone(), path: path.into(), reason });
     }
 
-    fn pools(&mut self, pools: &Pools, kept: &BTreeMap<SegmentId, Allocation>) {
+    fn pools(&mut self, pools: &Pools) {
         let (vni, ports) = (pools.vni, pools.radius_ports);
         for (pool, first, last) in [
             (Pool::Vni, u64::from(vni.first.get()), u64::from(vni.last.get())),
             (Pool::RadiusPort, u64::from(ports.first), u64::from(ports.last)),
+            (Pool::SidFunction, u64::from(pools.sid_functions.first), u64::from(pools.sid_functions.last)),
+            (Pool::RouteTarget, u64::from(pools.route_targets.first), u64::from(pools.route_targets.last)),
+            (Pool::Vlan, u64::from(pools.vlans.first.get()), u64::from(pools.vlans.last.get())),
         ] {
             if first > last {
                 self.refuse(pool.path(), RefusalReason::PoolReversed { pool, first, last });
@@ -55,15 +69,64 @@ impl<'a> Checker<'a> {
         if ports.last.is_multiple_of(2) {
             self.refuse(path("last"), RefusalReason::EvenLastPort(ports.last));
         }
-        for (segment, allocation) in kept {
+    }
+
+    /// Nothing is renumbered silently.
+    fn kept(
+        &mut self,
+        pools: &Pools,
+        segments: &BTreeMap<SegmentId, Allocation>,
+        slices: &BTreeMap<SliceName, SlicePlan>,
+    ) {
+        let (vni, ports, functions) = (pools.vni, pools.radius_ports, pools.sid_functions);
+        let mut outside: Vec<(String, String, Pool, u64)> = Vec::new();
+        let nodes = self.topology.nodes.iter().enumerate();
+        let blocks: BTreeMap<&NodeName, _> =
+            nodes.filter_map(|(index, node)| Some((&node.name, (index, node.labels?)))).collect();
+        for (segment, allocation) in segments {
+            let holder = || format!("segment `{segment}`");
+            let mut keep = |path: &str, pool: Pool, number: u64, is_inside: bool| {
+                outside.extend((!is_inside).then(|| (path.to_owned(), holder(), pool, number)));
+            };
             let port = allocation.access_port;
-            let outside = [
-                (Pool::Vni, u64::from(allocation.vni.get()), (vni.first..=vni.last).contains(&allocation.vni)),
-                (Pool::RadiusPort, u64::from(port), (ports.first..ports.last).contains(&port)),
-            ];
-            for (pool, number, _) in outside.into_iter().filter(|(.., inside)| !inside) {
-                let reason = RefusalReason::KeptOutsidePool { segment: segment.clone(), pool, number };
-                self.refuse(pool.path(), reason);
+            let is_inside = (vni.first..=vni.last).contains(&allocation.vni);
+            keep(Pool::Vni.path(), Pool::Vni, allocation.vni.get().into(), is_inside);
+            keep(Pool::RadiusPort.path(), Pool::RadiusPort, port.into(), (ports.first..ports.last).contains(&port));
+            if let Some(function) = allocation.function {
+                let is_inside = (functions.first..functions.last).contains(&function);
+                keep(Pool::SidFunction.path(), Pool::SidFunction, function.into(), is_inside);
+            }
+            for ((receiver, _), label) in &allocation.labels {
+                if let Some((index, block)) = blocks.get(receiver).copied() {
+                    let is_inside = (block.first..=block.last).contains(label);
+                    keep(&format!("spec.nodes[{index}].labels"), Pool::Label, label.get().into(), is_inside);
+                }
+            }
+        }
+        let targets = pools.route_targets;
+        for (slice, plan) in slices {
+            if !(targets.first..=targets.last).contains(&plan.number) {
+                let pool = Pool::RouteTarget;
+                outside.push((pool.path().to_owned(), format!("slice `{slice}`"), pool, plan.number.into()));
+            }
+        }
+        for (path, holder, pool, number) in outside {
+            self.refuse(path, RefusalReason::KeptOutsidePool { holder, pool, number });
+        }
+    }
+
+    fn nodes(&mut self) {
+        if let Probes::Stamp(spec) = self.topology.probes
+            && spec.interval < ProbeSpec::INTERVAL_MIN
+        {
+            self.refuse("spec.probes.interval", RefusalReason::ProbesTooOften(spec.interval));
+        }
+        for (index, node) in self.topology.nodes.iter().enumerate() {
+            if node.role == NodeRole::Edge && node.control() != Control::Agent {
+                self.refuse(format!("spec.nodes[{index}].control"), RefusalReason::EdgeWithoutAgent);
+            }
+            if let Some(locator) = node.locator.filter(|locator| locator.prefix().length() > LOCATOR_BITS_MAX) {
+                self.refuse(format!("spec.nodes[{index}].locator"), RefusalReason::LocatorTooLong(locator));
             }
         }
     }
@@ -92,11 +155,11 @@ impl<'a> Checker<'a> {
     }
 
     fn port(&self, end: &LinkEnd) -> Option<&'a Port> {
-        self.topology.nodes.get(end.node.as_str())?.ports.get(end.port.as_str())
+        self.nodes.get(&end.node)?.ports.get(end.port.as_str())
     }
 
     fn link_end(&mut self, end: &LinkEnd, far: &LinkEnd, path: &str) {
-        if self.topology.nodes.get(end.node.as_str()).is_none() {
+        if !self.nodes.contains_key(&end.node) {
             return self.refuse(format!("{path}.node"), RefusalReason::UnknownNode(end.node.clone()));
         }
         if self.port(end).is_none() {
@@ -128,6 +191,26 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// No address of ours is a SID of somebody: neither of another node, nor of its own.
+    fn sids(&mut self, claims: &[Claim<AddressOwner>]) {
+        let topology = self.topology;
+        let mut locators: Vec<_> = topology.nodes.iter().filter_map(|node| Some((node.locator?, node))).collect();
+        locators.sort_by_key(|(locator, _)| (locator.prefix().address(), locator.prefix().length()));
+        for claim in claims {
+            let address = claim.prefix.address();
+            // Prefixes that nest are refused elsewhere, so that the last one that begins before the address decides.
+            let place = locators.partition_point(|(locator, _)| locator.prefix().address() <= address);
+            let around = locators.get(place.saturating_sub(1)).into_iter().chain(locators.get(place));
+            for (locator, node) in around.filter(|(locator, _)| locator.prefix().overlaps(&claim.prefix)) {
+                let is_own = matches!(&claim.owner, AddressOwner::Loopback(owner) if *owner == node.name);
+                if !is_own || function(*locator, address) != 0 {
+                    let (locator, node) = (*locator, node.name.clone());
+                    self.refuse(claim.path.clone(), RefusalReason::AddressIsSid { address, locator, node });
+                }
+            }
+        }
+    }
+
     /// Loopbacks and the subnets of links are pairwise apart.
     fn addresses(&mut self) {
         let mut claims: Vec<Claim<AddressOwner>> = Vec::new();
@@ -154,6 +237,7 @@ impl<'a> Checker<'a> {
                 }));
             }
         }
+        self.sids(&claims);
         for (claim, other) in overlaps(&claims) {
             let (prefix, other, owner) = (claim.prefix, other.prefix, other.owner.clone());
             self.refuse(claim.path.clone(), RefusalReason::AddressOverlap { prefix, other, owner });
@@ -202,6 +286,13 @@ impl<'a> Checker<'a> {
     }
 }
 
+/// The 16 bits behind a locator.
+fn function(locator: model::Locator, address: IpAddr) -> u16 {
+    let IpAddr::V6(address) = address else { return 0 };
+    let octets = address.to_bits() << u32::from(locator.prefix().length().min(LOCATOR_BITS_MAX));
+    u16::try_from(octets >> (u128::BITS - u16::BITS)).unwrap_or(u16::MAX)
+}
+
 /// A prefix that somebody claims for itself.
 struct Claim<T> {
     prefix: Prefix,
@@ -227,3 +318,5 @@ fn overlaps<T>(claims: &[Claim<T>]) -> Vec<(&Claim<T>, &Claim<T>)> {
 
 /// Ports below this are the system's (RFC 6335, section 6).
 const SYSTEM_PORTS_END: u16 = 1024;
+/// Behind a locator a function and an argument of 16 bits each must fit.
+const LOCATOR_BITS_MAX: u8 = 128 - 16 - 16;

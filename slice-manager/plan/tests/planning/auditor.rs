@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::plan::{Allocation, LinkDirection, Plan, Quarantined};
+use model::plan::{Allocation, Booking, LinkDirection, PathKey, Plan, Quarantined, SlicePlan};
+use model::profile::QueueClass;
 use model::program::{PathProgram, Program, RealmProgram, SegmentProgram, SliceProgram, Tunnel};
 use model::{Generation, Latency, NodeName, PathId, Rate, RateLimits, Vni};
 use plan::{Intents, Severity, audit};
@@ -45,8 +46,12 @@ fn at<'a>(plan: &'a mut Plan, edge: &str, name: &str) -> &'a mut SegmentProgram 
     slice(plan, edge, "iot").segments.iter_mut().find(|s| s.id == segment(name)).unwrap()
 }
 
+fn iot(plan: &mut Plan) -> &mut SlicePlan {
+    plan.slices.get_mut("iot").unwrap()
+}
+
 fn path<'a>(plan: &'a mut Plan, edge: &str, to: &str) -> &'a mut PathProgram {
-    program(plan, edge).content.paths.iter_mut().find(|path| path.to == node(to)).unwrap()
+    program(plan, edge).content.paths.iter_mut().find(|path| path.to == node(to) && path.id == PathId::MIN).unwrap()
 }
 
 fn realm<'a>(plan: &'a mut Plan, edge: &str, name: &str) -> &'a mut RealmProgram {
@@ -66,8 +71,8 @@ fn mbit(guaranteed: u64, ceiling: u64) -> RateLimits {
     RateLimits::new(mbit(guaranteed), mbit(ceiling)).unwrap()
 }
 
-fn pair(from: &str, to: &str) -> (NodeName, NodeName) {
-    (node(from), node(to))
+fn key(from: &str, to: &str, id: u64) -> PathKey {
+    PathKey { a: node(from), b: node(to), id: PathId::new(id).unwrap() }
 }
 
 const METERS: &str = "iot/smart-metering";
@@ -98,7 +103,8 @@ fn wrong_numbers_are_named() {
         ),
         (
             |plan| {
-                let numbers = Allocation { vni: vni(10_500), access_port: 20_100 };
+                let numbers =
+                    Allocation { vni: vni(10_500), access_port: 20_100, function: None, labels: BTreeMap::new() };
                 plan.allocations.insert(segment("iot/ghost"), numbers);
             },
             "iot/ghost has numbers and is not declared",
@@ -355,35 +361,48 @@ fn paths_that_break_are_named() {
     named(&[
         (
             |plan| {
-                plan.paths.remove(&pair("edge-a", "edge-b"));
+                plan.paths.remove(&key("edge-a", "edge-b", 1));
             },
-            "there is no path from edge-a to edge-b, which share a segment",
+            "slice iot takes path 1 from edge-a to edge-b, which there is not",
         ),
         (
             |plan| {
-                let path = plan.paths[&pair("edge-a", "edge-b")].clone();
-                plan.paths.insert(pair("edge-a", "core-1"), path);
+                iot(plan).ways.remove(&(node("edge-a"), node("edge-b")));
             },
-            "there is a path from edge-a to core-1, which share no segment",
+            "slice iot has no way from edge-a to edge-b, which share a segment",
         ),
         (
-            |plan| plan.paths.get_mut(&pair("edge-a", "edge-b")).unwrap().links.reverse(),
+            |plan| {
+                let way = iot(plan).ways[&(node("edge-a"), node("edge-b"))];
+                iot(plan).ways.insert((node("edge-a"), node("core-1")), way);
+            },
+            "slice iot has a way from edge-a to core-1, which share no segment of it",
+        ),
+        (
+            |plan| {
+                let path = plan.paths[&key("edge-a", "edge-b", 1)].clone();
+                plan.paths.insert(key("edge-a", "edge-b", 9), path);
+            },
+            "no slice takes path 9 from edge-a to edge-b",
+        ),
+        (
+            |plan| plan.paths.get_mut(&key("edge-a", "edge-b", 1)).unwrap().links.reverse(),
             "the path from edge-a to edge-b does not connect them over core nodes",
         ),
         (
             |plan| {
                 let links = ["core-1--edge-a", "core-1--edge-c", "core-2--edge-c", "core-2--edge-b"];
                 let links = links.iter().map(|link| link.parse().unwrap()).collect();
-                plan.paths.get_mut(&pair("edge-a", "edge-b")).unwrap().links = links;
+                plan.paths.get_mut(&key("edge-a", "edge-b", 1)).unwrap().links = links;
             },
             "the path from edge-a to edge-b does not connect them over core nodes",
         ),
         (
-            |plan| plan.paths.get_mut(&pair("edge-a", "edge-b")).unwrap().links.clear(),
+            |plan| plan.paths.get_mut(&key("edge-a", "edge-b", 1)).unwrap().links.clear(),
             "the path from edge-a to edge-b does not connect them over core nodes",
         ),
         (
-            |plan| plan.paths.get_mut(&pair("edge-a", "edge-b")).unwrap().delay = Latency::from_nanos(449_999),
+            |plan| plan.paths.get_mut(&key("edge-a", "edge-b", 1)).unwrap().delay = Latency::from_nanos(449_999),
             "the path from edge-a to edge-b takes 449999 ns by the plan and 450 us by its links",
         ),
     ]);
@@ -391,6 +410,9 @@ fn paths_that_break_are_named() {
 
 #[test]
 fn wrong_bookings_are_named() {
+    fn ten(class: QueueClass) -> Booking {
+        Booking { class, working: Rate::from_bits_per_second(10_000_000), backup: Rate::ZERO }
+    }
     fn up() -> LinkDirection {
         LinkDirection { link: "core-1--edge-a".parse().unwrap(), from: node("edge-a") }
     }
@@ -403,17 +425,28 @@ fn wrong_bookings_are_named() {
         ),
         (
             |plan| {
-                let ten = Rate::from_bits_per_second(10_000_000);
-                plan.bookings.get_mut(&up()).unwrap().insert("iot".parse().unwrap(), ten);
+                plan.bookings.get_mut(&up()).unwrap().insert("iot".parse().unwrap(), ten(QueueClass::BestEffort));
             },
             "slice iot has 10 Mbit/s booked on core-1--edge-a from edge-a; it may need 20 Mbit/s",
         ),
         (
             |plan| {
-                let ten = Rate::from_bits_per_second(10_000_000);
-                plan.bookings.get_mut(&up()).unwrap().insert("vehicles".parse().unwrap(), ten);
+                plan.bookings.get_mut(&up()).unwrap().insert("vehicles".parse().unwrap(), ten(QueueClass::RealTime));
             },
             "slice vehicles has 10 Mbit/s booked on core-1--edge-a from edge-a; it may need 0 bit/s",
+        ),
+        (
+            |plan| {
+                let booking = plan.bookings.get_mut(&up()).unwrap().get_mut("iot").unwrap();
+                (booking.working, booking.backup) = (booking.backup, booking.working);
+            },
+            "what slice iot has booked on core-1--edge-a from edge-a is not divided as its paths are",
+        ),
+        (
+            |plan| {
+                plan.bookings.get_mut(&up()).unwrap().get_mut("iot").unwrap().class = QueueClass::LowLatency;
+            },
+            "what slice iot has booked on core-1--edge-a from edge-a is not divided as its paths are",
         ),
     ]);
 }
@@ -498,14 +531,23 @@ fn what_is_legal_and_rarely_meant_is_a_warning() {
         warnings(with(1, clients, "clients: []")),
         ["warning: the realm of iot/smart-metering has no client: nobody can authenticate there"]
     );
-    // 126 of 140 Mbit/s is 90 %.
+    // 90 of 100 Mbit/s on the backup's link is 90 %, and 126 of 140 on the working one's.
     assert_eq!(
-        warnings(with(1, "guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 126 Mbit/s, ceiling: 200")),
-        ["warning: 126 Mbit/s of 140 Mbit/s is booked on core-1--edge-a"]
+        warnings(with(1, "guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 90 Mbit/s, ceiling: 200")),
+        ["warning: 90 Mbit/s of 100 Mbit/s is booked on core-2--edge-a"]
     );
     assert_eq!(
-        warnings(with(1, "guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 125 Mbit/s, ceiling: 200")),
+        warnings(with(1, "guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 89 Mbit/s, ceiling: 200")),
         [""; 0]
+    );
+    // More than the second way carries leaves no backup there.
+    assert_eq!(
+        warnings(with(1, "guaranteed: 20 Mbit/s, ceiling: 100", "guaranteed: 126 Mbit/s, ceiling: 200")),
+        [
+            "warning: slice iot has no backup path from edge-a to edge-b: the network has none that shares no risk",
+            "warning: slice iot has no backup path from edge-a to edge-c: the network has none that shares no risk",
+            "warning: 126 Mbit/s of 140 Mbit/s is booked on core-1--edge-a"
+        ]
     );
     assert_eq!(warnings(with(0, "last: 10999", "last: 10001")), ["warning: 2 of 2 are taken of the pool of VNI"]);
 }
@@ -540,6 +582,7 @@ fn a_plan_for_nothing_is_clean_and_an_empty_one_for_something_is_not() {
     assert_eq!(audit(&Plan::default(), &Intents::default(), &CATALOG), []);
     let world = world();
     let errors = errors(&Plan::default(), &world.intents);
-    // Two segments without numbers; two, two, three and three SDPs; two and three edges with a segment.
-    assert_eq!(errors.len(), 2 + 10 + 5, "{errors:#?}");
+    // Two segments, four slices and five nodes without numbers; two, two, three and three SDPs; two and three edges with
+    // a segment.
+    assert_eq!(errors.len(), 2 + 4 + 5 + 10 + 5, "{errors:#?}");
 }

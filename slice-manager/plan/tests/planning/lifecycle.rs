@@ -2,7 +2,8 @@
 
 use crate::script::run;
 use crate::world::{Manager, reference, segment, small};
-use model::{Generation, NodeName};
+use model::plan::PathKey;
+use model::{Generation, NodeName, SliceName};
 
 #[test]
 fn numbers_come_back_when_every_edge_has_let_go() {
@@ -93,4 +94,38 @@ fn a_confirmation_of_an_older_program_ends_no_quarantine() {
     manager.delete(&["microsegment/iot/smart-metering", "realm/iot/smart-metering"]).unwrap();
     manager.replan().unwrap();
     assert_eq!(manager.plan.quarantine.len(), 1, "they confirmed the program that still had it");
+}
+
+/// The links of the working path and of the backup between two edges of slice iot.
+fn ways(manager: &Manager, a: &str, b: &str) -> [Vec<String>; 2] {
+    let (a, b): (NodeName, NodeName) = (a.parse().unwrap(), b.parse().unwrap());
+    let iot: SliceName = "iot".parse().unwrap();
+    let way = manager.plan.slices[&iot].ways[&(a.clone(), b.clone())];
+    [Some(way.working), way.backup].map(|id| {
+        let key = id.map(|id| PathKey { a: a.clone(), b: b.clone(), id });
+        key.map_or_else(Vec::new, |key| manager.plan.paths[&key].links.iter().map(ToString::to_string).collect())
+    })
+}
+
+#[test]
+fn slices_leave_a_link_that_seems_to_be_down_and_keep_it_in_reserve() {
+    let by = |core: &str, a: &str, b: &str| vec![format!("{core}--{a}"), format!("{core}--{b}")];
+    let (first, second) = (by("core-1", "edge-a", "edge-c"), by("core-2", "edge-a", "edge-c"));
+    let mut manager = Manager::new(small());
+    assert_eq!(ways(&manager, "edge-a", "edge-c"), [first.clone(), second.clone()]);
+    let elsewhere = ways(&manager, "edge-b", "edge-c");
+
+    manager.suspects.insert("core-1--edge-a".parse().unwrap());
+    manager.replan().unwrap();
+    assert_eq!(ways(&manager, "edge-a", "edge-c"), [second.clone(), first.clone()]);
+    assert_eq!(ways(&manager, "edge-b", "edge-c"), elsewhere, "it has nothing to do with that link");
+    // Found to be back: what works is not moved again.
+    manager.suspects.clear();
+    let before = manager.plan.clone();
+    manager.replan().unwrap();
+    assert_eq!(manager.plan, before);
+    // With no sound way left, the best of the others is kept: a fault makes nothing impossible.
+    manager.suspects.extend(["core-1--edge-a", "core-2--edge-a"].map(|link| link.parse().unwrap()));
+    manager.replan().unwrap();
+    assert_eq!(ways(&manager, "edge-a", "edge-c").iter().flatten().count(), 4);
 }

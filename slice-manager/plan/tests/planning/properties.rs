@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use model::plan::Plan;
-use model::program::Tunnel;
+use model::plan::{PathKey, Plan};
+use model::program::{SegmentProgram, Tunnel};
 use model::resource::{
-    Client, LatencyObjective, Link, LinkEnd, Loopback, MicroSegment, Node, NodeRole, Pools, Port, RadiusPortPool,
-    Realm, RealmSpec, Resource, ResourceId, Sdp, SegmentId, SegmentSpec, Service, Slice, SliceSpec, Topology,
-    TopologySpec, Transport, VniPool,
+    Client, LabelBlock, LatencyObjective, Link, LinkEnd, Loopback, MicroSegment, Node, NodeRole, PathPolicy, Pools,
+    Port, Probes, RadiusPortPool, Realm, RealmSpec, Resource, ResourceId, RouteTargetPool, Sdp, SdpVlan, SegmentId,
+    SegmentSpec, Service, SidFunctionPool, Slice, SliceSpec, Topology, TopologySpec, Transport, UnderlayKind, VlanPool,
+    VniPool,
 };
 use model::{
-    Generation, InterfaceAddress, Latency, NodeName, Rate, RateLimits, Share, SliceName, Snssai, Sst, UniqueList, Vlan,
-    Vni,
+    Generation, InterfaceAddress, Label, Latency, NodeName, PathId, Rate, RateLimits, Share, SliceName, Snssai, Sst,
+    UniqueList, Vlan, Vni,
 };
 use plan::{Input, Intents, plan};
 use proptest::prelude::*;
@@ -120,7 +121,6 @@ fn topology(seed: &Seed) -> Resource {
     let port = |text: String, mtu| Port { name: name(&text), rate: mbit(1000), mtu };
     let mut ports: Vec<Vec<Port>> = names.iter().map(|_| vec![port("access".to_owned(), 1500)]).collect();
     let pairs = (0..names.len()).flat_map(|a| (a + 1..names.len()).map(move |b| (a, b)));
-    let pairs = pairs.filter(|(a, b)| *a < usize::from(seed.edges) || *b < usize::from(seed.edges));
     let mut links = Vec::new();
     for ((a, b), link) in pairs.zip(&seed.links) {
         let Some(link) = link else { continue };
@@ -141,8 +141,13 @@ fn topology(seed: &Seed) -> Resource {
             capacity: mbit(link.mbit),
             delay: Latency::from_nanos(u64::from(link.microseconds) * 1000),
             cost: link.cost.into(),
+            srlgs: UniqueList::default(),
+            affinities: UniqueList::default(),
+            drained: false,
+            classes: BTreeMap::new(),
         });
     }
+    let label = |host: u8, number: u64| Label::new(u64::from(host) * 100 + number).unwrap();
     let nodes = names.iter().zip(ports).zip(&seed.families).enumerate().map(|(number, ((name, ports), families))| {
         let host = u8::try_from(number).unwrap() + 1;
         let ipv6 = (families & 1 != 0).then(|| Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, host.into()));
@@ -153,16 +158,24 @@ fn topology(seed: &Seed) -> Resource {
             site: None,
             loopback: Loopback { ipv6, ipv4 },
             ports: list(ports),
-            locator: None,
-            labels: None,
+            // One node in so many has no locator, or no labels.
+            locator: (families & 1 != 0 && host != 6).then(|| format!("fd02:{host:x}::/48").parse().unwrap()),
+            labels: (families & 2 != 0).then(|| LabelBlock { first: label(host, 0), last: label(host, 40) }),
+            sid_depth_max: Node::SID_DEPTH_DEFAULT,
+            label_depth_max: Node::LABEL_DEPTH_DEFAULT,
+            control: None,
         }
     });
     let vni = |number: u8| Vni::new(100 + u64::from(number)).unwrap();
     let pools = Pools {
         vni: VniPool { first: vni(0), last: vni(seed.vnis - 1) },
         radius_ports: RadiusPortPool { first: 2000, last: 2000 + u16::from(seed.port_pairs) * 2 - 1 },
+        sid_functions: SidFunctionPool::default(),
+        route_targets: RouteTargetPool::default(),
+        vlans: VlanPool::default(),
     };
-    let spec = TopologySpec { pools, nodes: list(nodes.collect()), links: list(links) };
+    let (underlay, probes) = (UnderlayKind::Ip, Probes::default());
+    let spec = TopologySpec { pools, underlay, probes, nodes: list(nodes.collect()), links: list(links) };
     Resource::Topology(Topology { name: name("t"), spec })
 }
 
@@ -200,17 +213,22 @@ fn wanted(step: &Step, intents: &mut Intents) {
                     edges.iter().cycle().nth((*at).into()).cloned().unwrap_or_else(|| edge(*at))
                 },
                 port: name("access"),
-                vlan: vlan.map(|vlan| Vlan::new(if vlan == 3 { 3 } else { u64::from(slice * 4 + vlan) + 10 }).unwrap()),
+                vlan: vlan
+                    .map(|vlan| Vlan::new(if vlan == 3 { 3 } else { u64::from(slice * 4 + vlan) + 10 }).unwrap())
+                    .map(SdpVlan::Id),
+                leaf: false,
+                addresses: Vec::new(),
             });
             let rate = u16::from(*rate);
             let spec = SliceSpec {
                 template: name(template),
                 snssai: Snssai { sst: Sst::new(sst).unwrap(), sd: Some(name(&format!("{:06X}", sd * 10 + slice))) },
                 service: Service::L2Multipoint,
-                transport: Transport::Vxlan,
+                transport: [Transport::Vxlan, Transport::Srv6, Transport::Mpls][usize::from(*sd) % 3],
                 rate: Some(RateLimits::new(mbit(rate), mbit(rate + 1)).unwrap()),
                 latency: milliseconds
                     .map(|ms| LatencyObjective { max: Latency::from_nanos(u64::from(ms) * 1_000_000) }),
+                paths: PathPolicy::default(),
                 sdps: list(sdps.collect()),
             };
             intents.apply(Resource::Slice(Slice { name: slice_name(*slice), spec }));
@@ -291,6 +309,32 @@ fn break_topology(spec: &mut TopologySpec, what: u8, one: u8, other: u8) {
 /// A segment from when it was made to when it was removed; one that is made again is another.
 type Life = (SegmentId, u64);
 
+/// What a segment is known by: its VNI, the function of its SIDs, a label of an edge.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Number {
+    Vni(Vni),
+    Sid(Ipv6Addr),
+    Label(NodeName, Label),
+}
+
+/// The numbers by which a program sends and receives for a segment.
+fn numbers(edge: &NodeName, segment: &SegmentProgram) -> Vec<Number> {
+    let mut numbers = vec![Number::Vni(segment.vni)];
+    numbers.extend(segment.sids.iter().map(|sid| Number::Sid(sid.sid.get())));
+    for remote in &segment.remotes {
+        match remote.tunnel {
+            Tunnel::Vxlan(_) => {}
+            Tunnel::Srv6 { unicast, flood } => {
+                numbers.extend([unicast, flood].map(|sid| Number::Sid(sid.get())));
+            }
+            Tunnel::Mpls { to, from, .. } => {
+                numbers.extend([Number::Label(remote.edge.clone(), to), Number::Label(edge.clone(), from)]);
+            }
+        }
+    }
+    numbers
+}
+
 /// Manager and edges together. An edge may run any program that it was given since the last one that it confirmed.
 #[derive(Default)]
 struct History {
@@ -298,7 +342,7 @@ struct History {
     plan: Plan,
     confirmed: BTreeMap<NodeName, Generation>,
     lives: BTreeMap<SegmentId, u64>,
-    may_run: BTreeMap<NodeName, Vec<BTreeSet<(Vni, Life)>>>,
+    may_run: BTreeMap<NodeName, Vec<BTreeSet<(Number, Life)>>>,
 }
 
 impl History {
@@ -314,7 +358,13 @@ impl History {
         }
         let mut intents = self.intents.clone();
         wanted(step, &mut intents);
-        let input = Input { catalog: &CATALOG, intents: &intents, parent: &self.plan, confirmed: &self.confirmed };
+        let input = Input {
+            catalog: &CATALOG,
+            intents: &intents,
+            parent: &self.plan,
+            confirmed: &self.confirmed,
+            suspects: &BTreeSet::new(),
+        };
         let answer = plan(&input);
         assert_eq!(answer, plan(&input), "the same input, the same answer");
         match answer {
@@ -347,7 +397,8 @@ impl History {
         }
         for (id, numbers) in &next.allocations {
             if let Some(kept) = self.plan.allocations.get(id).filter(|_| self.intents.segments.contains_key(id)) {
-                assert_eq!(numbers, kept, "a number stays with its segment");
+                let same = (numbers.vni, numbers.access_port) == (kept.vni, kept.access_port);
+                assert!(same, "a number stays with its segment");
             }
         }
     }
@@ -360,36 +411,31 @@ impl History {
         }
         for (edge, program) in &next.programs {
             let segments = program.content.slices.iter().flat_map(|slice| &slice.segments);
-            let runs = segments.map(|s| (s.vni, (s.id.clone(), self.lives[&s.id]))).collect();
+            let known = segments.flat_map(|s| numbers(edge, s).into_iter().map(move |number| (number, &s.id)));
+            let runs = known.map(|(number, id)| (number, (id.clone(), self.lives[id]))).collect();
             let programs = self.may_run.entry(edge.clone()).or_default();
             if programs.last() != Some(&runs) {
                 programs.push(runs);
             }
         }
         (self.intents, self.plan) = (intents, next);
-        let mut owners: BTreeMap<Vni, &Life> = BTreeMap::new();
-        for (vni, life) in self.may_run.values().flatten().flatten() {
-            let owner = owners.entry(*vni).or_insert(life);
-            assert_eq!(*owner, life, "VNI {vni} would be two segments'");
+        let mut owners: BTreeMap<&Number, &Life> = BTreeMap::new();
+        for (number, life) in self.may_run.values().flatten().flatten() {
+            let owner = owners.entry(number).or_insert(life);
+            assert_eq!(*owner, life, "{number:?} would be two segments'");
         }
     }
 }
 
-/// Every path is the best of all that there are, by trying them all.
+/// Every path is one of all that there are, by trying them all.
 fn check_paths(plan: &Plan, intents: &Intents) {
     let Some((_, topology)) = intents.topology() else { return };
-    for ((from, to), path) in plan.paths.iter().filter(|((from, to), _)| from < to) {
+    for (key, path) in &plan.paths {
         let mut all = Vec::new();
-        every_path(topology, to, &mut vec![from], &mut Vec::new(), &mut all);
-        let rank = |links: &Vec<&Link>| {
-            let cost: u64 = links.iter().map(|link| u64::from(link.cost)).sum();
-            let delay: u64 = links.iter().map(|link| link.delay.as_nanos()).sum();
-            (cost, delay, links.iter().map(|link| link.name.clone()).collect::<Vec<_>>())
-        };
-        let best = all.iter().map(rank).min().unwrap();
-        assert_eq!((path.delay.as_nanos(), &path.links), (best.1, &best.2), "{from} to {to}");
-        let back = &plan.paths[&(to.clone(), from.clone())];
-        assert!(back.links.iter().rev().eq(&path.links) && back.delay == path.delay);
+        every_path(topology, &key.b, &mut vec![&key.a], &mut Vec::new(), &mut all);
+        let same = |links: &&Vec<&Link>| links.iter().map(|link| &link.name).eq(&path.links);
+        let links = all.iter().find(same).unwrap_or_else(|| panic!("{key:?} is no path"));
+        assert_eq!(path.delay.as_nanos(), links.iter().map(|link| link.delay.as_nanos()).sum::<u64>());
     }
 }
 
@@ -424,7 +470,7 @@ fn every_path<'a>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is asked for in whatever order, by whatever edges are away: an accepted plan is clean, the same input
     /// gives the same answer, numbers stay with their segment, and no VNI is ever two segments' on edges that may still
@@ -470,7 +516,8 @@ proptest! {
         rotate in 0_usize..20,
     ) {
         let mut all = Intents::default();
-        let roomy = Seed { vnis: 100, port_pairs: 100, ..seed };
+        let mut roomy = Seed { vnis: 100, port_pairs: 100, ..seed };
+        roomy.links.iter_mut().flatten().for_each(|link| link.mbit = 1000);
         all.apply(topology(&roomy));
         for step in first.iter().chain(&steps) {
             if !matches!(step, Step::Topology(_)) {
@@ -480,7 +527,7 @@ proptest! {
         let (parent, confirmed) = (Plan::default(), BTreeMap::new());
         // What does not fit is left out until the rest does.
         let together = loop {
-            match plan(&Input { catalog: &CATALOG, intents: &all, parent: &parent, confirmed: &confirmed }) {
+            match plan(&Input { catalog: &CATALOG, intents: &all, parent: &parent, confirmed: &confirmed, suspects: &BTreeSet::new() }) {
                 Ok(together) => break together,
                 Err(refusals) => {
                     prop_assert!(!matches!(refusals[0].resource, ResourceId::Topology(_)), "{}", refusals[0]);
@@ -504,20 +551,36 @@ proptest! {
                 intents.apply(resource);
             }
             let (parent, confirmed) = (&one_by_one.plan, &one_by_one.confirmed);
-            let next = plan(&Input { catalog: &CATALOG, intents: &intents, parent, confirmed });
+            let next = plan(&Input { catalog: &CATALOG, intents: &intents, parent, confirmed, suspects: &BTreeSet::new() });
             prop_assert!(next.is_ok(), "{next:?}");
             one_by_one.take(intents, next.unwrap());
         }
         let numberless = |plan: &Plan| {
             let mut contents: Vec<_> = plan.programs.values().map(|program| program.content.clone()).collect();
+            for paths in contents.iter_mut().map(|content| &mut content.paths) {
+                for path in paths.iter_mut() {
+                    path.id = PathId::MIN;
+                }
+                paths.sort_by_key(|path| format!("{path:?}"));
+            }
             for segment in contents.iter_mut().flat_map(|c| &mut c.slices).flat_map(|slice| &mut slice.segments) {
                 segment.vni = Vni::MIN;
-                segment.remotes.iter_mut().for_each(|remote| remote.tunnel = Tunnel::Vxlan(Vni::MIN));
+                segment.sids.clear();
+                for remote in &mut segment.remotes {
+                    remote.tunnel = Tunnel::Vxlan(Vni::MIN);
+                    (remote.working, remote.backup) = (PathId::MIN, remote.backup.map(|_| PathId::MIN));
+                }
                 if let Some(realm) = &mut segment.realm {
                     realm.access_port = 0;
                 }
             }
-            (contents, plan.paths.clone(), plan.bookings.clone())
+            let links = |(a, b): &(NodeName, NodeName), id| {
+                plan.paths[&PathKey { a: a.clone(), b: b.clone(), id }].links.clone()
+            };
+            let ways = plan.slices.values().flat_map(|slice| &slice.ways);
+            let ways: Vec<_> =
+                ways.map(|(ends, way)| (links(ends, way.working), way.backup.map(|id| links(ends, id)))).collect();
+            (contents, ways, plan.bookings.clone())
         };
         prop_assert_eq!(numberless(&one_by_one.plan), numberless(&together));
     }

@@ -2,7 +2,8 @@
 //! worked out by hand from the files.
 
 use crate::world::{CATALOG, Manager, assert_clean, reference, segment, small};
-use model::plan::LinkDirection;
+use model::plan::{Booking, LinkDirection, PathKey};
+use model::profile::QueueClass;
 use model::program::{SegmentProgram, SliceProgram, Steering, Tunnel};
 use model::{Latency, NodeName, Rate};
 use plan::{Finding, Severity, audit, headroom};
@@ -79,7 +80,7 @@ fn tunnels_go_over_core_1_and_ipv6() {
     let manager = Manager::new(reference());
     let meters = segment_at(&manager, "edge-a", "iot/smart-metering");
     let [remote] = meters.remotes.as_slice() else { panic!("one other edge") };
-    assert_eq!((&remote.edge, remote.backup), (&node("edge-c"), None));
+    assert_eq!(remote.edge, node("edge-c"));
     assert_eq!(remote.tunnel, Tunnel::Vxlan(meters.vni));
     let paths = &manager.plan.programs[&node("edge-a")].content.paths;
     let path = paths.iter().find(|path| path.to == node("edge-c") && path.id == remote.working).unwrap();
@@ -88,17 +89,21 @@ fn tunnels_go_over_core_1_and_ipv6() {
     // core0 leads to core-1, whose address on that link this is.
     assert_eq!((path.port.as_str(), path.next_hop), ("core0", address("fd00:1:a::1")));
     assert_eq!((path.mtu, &path.steering), (1600, &Steering::Ip));
-    let path = &manager.plan.paths[&(node("edge-a"), node("edge-c"))];
+    let key = PathKey { a: node("edge-a"), b: node("edge-c"), id: remote.working };
+    let path = &manager.plan.paths[&key];
     assert_eq!(
         path.links.iter().map(model::LinkName::as_str).collect::<Vec<_>>(),
         ["core-1--edge-a", "core-1--edge-c"]
     );
     // 200 us and 400 us.
     assert_eq!(path.delay, Latency::from_nanos(600_000));
-    let back = &manager.plan.paths[&(node("edge-c"), node("edge-a"))];
-    assert_eq!(back.links.iter().rev().collect::<Vec<_>>(), path.links.iter().collect::<Vec<_>>());
-    // Every pair of edges shares personal-health.
+    // Every pair of edges shares personal-health, and has a second path over core-2.
     assert_eq!(manager.plan.paths.len(), 6);
+    let backup = &manager.plan.paths[&PathKey { id: remote.backup.unwrap(), ..key }];
+    assert_eq!(
+        backup.links.iter().map(model::LinkName::as_str).collect::<Vec<_>>(),
+        ["core-2--edge-a", "core-2--edge-c"]
+    );
 }
 
 #[test]
@@ -120,11 +125,15 @@ fn the_guarantee_is_booked_once_on_each_link_of_the_star() {
     // guarantee counts once each way, whatever the other two do.
     let manager = Manager::new(reference());
     let booked: Vec<_> = manager.plan.bookings.iter().map(|(at, slices)| (at.clone(), slices.clone())).collect();
-    let expected = ["core-1--edge-a", "core-1--edge-b", "core-1--edge-c"].into_iter().flat_map(|link| {
-        let edge = link.strip_prefix("core-1--").unwrap();
-        ["core-1", edge].map(|from| {
-            let at = LinkDirection { link: link.parse().unwrap(), from: node(from) };
-            (at, [("iot".parse().unwrap(), mbit(20))].into())
+    // Over core-2 the same is kept for when core-1 fails.
+    let links =
+        ["core-1", "core-2"].into_iter().flat_map(|core| ["a", "b", "c"].map(|edge| (core, format!("edge-{edge}"))));
+    let expected = links.flat_map(|(core, edge)| {
+        [core, &edge].map(|from| {
+            let at = LinkDirection { link: format!("{core}--{edge}").parse().unwrap(), from: node(from) };
+            let (working, backup) = if core == "core-1" { (mbit(20), Rate::ZERO) } else { (Rate::ZERO, mbit(20)) };
+            let booking = Booking { class: QueueClass::BestEffort, working, backup };
+            (at, [("iot".parse().unwrap(), booking)].into())
         })
     });
     let mut expected: Vec<_> = expected.collect();
@@ -137,7 +146,7 @@ fn the_guarantee_is_booked_once_on_each_link_of_the_star() {
     };
     assert_eq!(left.len(), 12);
     assert_eq!(at("core-1--edge-a", "edge-a"), Some((mbit(140), mbit(20))));
-    assert_eq!(at("core-2--edge-a", "edge-a"), Some((mbit(100), Rate::ZERO)));
+    assert_eq!(at("core-2--edge-a", "edge-a"), Some((mbit(100), mbit(20))));
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! What the tests of planning share: the catalogue, the reference world, and a manager in miniature.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use model::plan::Plan;
 use model::profile::Catalog;
 use model::resource::{self, Resource, SegmentId};
-use model::{Generation, NodeName, SliceName};
+use model::{Generation, LinkName, NodeName, SliceName};
 use plan::{Input, Intents, Severity, audit, plan};
 
 pub(crate) static CATALOG: LazyLock<Catalog> =
@@ -43,6 +43,7 @@ pub(crate) struct Manager {
     pub(crate) intents: Intents,
     pub(crate) plan: Plan,
     pub(crate) confirmed: BTreeMap<NodeName, Generation>,
+    pub(crate) suspects: BTreeSet<LinkName>,
 }
 
 impl Manager {
@@ -59,7 +60,13 @@ impl Manager {
     }
 
     pub(crate) fn preview(&self, intents: &Intents) -> Result<Plan, Vec<String>> {
-        let input = Input { catalog: &CATALOG, intents, parent: &self.plan, confirmed: &self.confirmed };
+        let input = Input {
+            catalog: &CATALOG,
+            intents,
+            parent: &self.plan,
+            confirmed: &self.confirmed,
+            suspects: &self.suspects,
+        };
         let next = plan(&input).map_err(|refusals| refusals.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         assert_clean(&next, intents);
         Ok(next)

@@ -81,7 +81,7 @@ impl Registry {
     /// Asks for an edge to run its program anew. What is asked of it after that is done after that.
     pub(crate) fn repair(&self, edge: &NodeName) -> Result<(), ReadError> {
         let requests = self.requests(edge).ok_or(ReadError::Away)?;
-        requests.try_send(EdgeRequest::Repair).map_err(ReadError::not_sent)
+        requests.try_send(EdgeRequest::Repair).map_err(|error| ReadError::not_sent(&error))
     }
 
     fn requests(&self, edge: &NodeName) -> Option<mpsc::Sender<EdgeRequest>> {

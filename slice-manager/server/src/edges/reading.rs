@@ -92,7 +92,7 @@ pub(crate) enum ReadError {
 
 impl ReadError {
     /// Why something could not be asked.
-    pub(super) fn not_sent(error: mpsc::error::TrySendError<EdgeRequest>) -> Self {
+    pub(super) const fn not_sent(error: &mpsc::error::TrySendError<EdgeRequest>) -> Self {
         match error {
             mpsc::error::TrySendError::Full(_) => Self::Busy,
             mpsc::error::TrySendError::Closed(_) => Self::Away,
@@ -135,7 +135,7 @@ pub(crate) async fn read_each(
 async fn ask(requests: Option<mpsc::Sender<EdgeRequest>>, kind: v1::ReadKind) -> Result<Gathered, ReadError> {
     let (reply, answer) = oneshot::channel();
     let request = EdgeRequest::Read(ReadRequest { kind, reply });
-    requests.ok_or(ReadError::Away)?.try_send(request).map_err(ReadError::not_sent)?;
+    requests.ok_or(ReadError::Away)?.try_send(request).map_err(|error| ReadError::not_sent(&error))?;
     match timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(ReadError::Away),

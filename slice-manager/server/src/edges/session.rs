@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::v1;
-use model::resource::NodeRole;
+use model::resource::Control;
 use model::{Generation, NodeName, Principal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -69,8 +69,9 @@ async fn greet(
         report::name(&hello.edge, "hello.edge").map_err(|e| Status::invalid_argument(e.to_string()))?;
     let intents = core.decided().intents.clone();
     let node = intents.topology().and_then(|(_, topology)| topology.nodes.get(edge.as_str()));
-    if node.is_some_and(|node| node.role != NodeRole::Edge) {
-        return Err(Status::permission_denied(format!("`{edge}` is a core node of the topology; expected an edge")));
+    if node.is_some_and(|node| node.control() != Control::Agent) {
+        let why = format!("`{edge}` has no agent by the topology; expected `control: agent`");
+        return Err(Status::permission_denied(why));
     }
     let entry = core.sessions.enter(&edge).map_err(|error| Status::resource_exhausted(error.to_string()))?;
     let (version, ports) = report::hello(hello);

@@ -91,11 +91,11 @@ impl Services {
     fn numbers(
         &self,
         request: &Request<v1::ListNumbersRequest>,
-        list: fn(&model::plan::Plan, Option<&NodeName>) -> Vec<v1::Number>,
+        list: fn(&Decided, Option<&NodeName>) -> Vec<v1::Number>,
     ) -> Numbers {
         let node: Option<NodeName> = narrowing("node", &request.get_ref().node)?;
         self.managed(node.as_ref())?;
-        let numbers = list(&self.0.decided().plan, node.as_ref());
+        let numbers = list(&self.0.decided(), node.as_ref());
         Ok(Response::new(v1::ListNumbersResponse { numbers }))
     }
 

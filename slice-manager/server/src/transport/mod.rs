@@ -5,8 +5,10 @@
 
 mod numbers;
 mod paths;
+mod suspects;
 mod verify;
 
 pub(crate) use numbers::{labels, route_targets, sids, vnis};
 pub(crate) use paths::paths;
+pub(crate) use suspects::{Suspects, suspects};
 pub(crate) use verify::verdict;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::v1;
-use model::plan::Plan;
+use model::plan::{PathKey, Plan};
 use model::profile::Catalog;
 use model::program::PathProgram;
 use model::{Latency, NodeName, PathId, SliceName};
@@ -75,12 +75,20 @@ fn uses(program: &model::program::Program) -> Uses<'_> {
     uses
 }
 
+/// By what the plan knows a path.
+pub(crate) fn path_key(one: &NodeName, other: &NodeName, id: PathId) -> PathKey {
+    PathKey { a: one.min(other).clone(), b: one.max(other).clone(), id }
+}
+
 /// The links of a path and the sum of their delays, as they were planned.
 fn planned(plan: &Plan, from: &NodeName, path: &PathProgram) -> (Vec<String>, u64) {
-    let planned = plan.paths.get(&(from.clone(), path.to.clone()));
-    planned.map_or_else(Default::default, |planned| {
-        (planned.links.iter().map(ToString::to_string).collect(), planned.delay.as_nanos())
-    })
+    let Some(planned) = plan.paths.get(&path_key(from, &path.to, path.id)) else { return Default::default() };
+    let mut links: Vec<String> = planned.links.iter().map(ToString::to_string).collect();
+    // They are kept from the smaller name to the other.
+    if *from > path.to {
+        links.reverse();
+    }
+    (links, planned.delay.as_nanos())
 }
 
 fn by_path(readings: Vec<v1::PathReading>) -> Readings {

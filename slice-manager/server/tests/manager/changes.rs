@@ -48,11 +48,6 @@ async fn a_change_that_does_not_fit_is_refused_by_field_and_nothing_is_changed()
         (slice("new", &sdp("edge: edge-z, port: access0, vlan: 9")), "slice/new:spec.sdps[0].edge", "edge-z"),
         (slice("new", &sdp("edge: edge-a, port: access9, vlan: 9")), "slice/new:spec.sdps[0].port", "access9"),
         (slice("new", &sdp("edge: edge-a, port: access0, vlan: 110")), "slice/new:spec.sdps[0]", "slice `iot`"),
-        (
-            slice("new", &format!("transport: srv6\n  {}", sdp("edge: edge-a, port: access0, vlan: 9"))),
-            "slice/new:spec.transport",
-            "srv6 is not built yet",
-        ),
     ];
     for (resources, field, reason) in cases {
         let status = world.apply(resources.clone()).await.unwrap_err();

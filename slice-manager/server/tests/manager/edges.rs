@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use v1::edge_command::Command;
 use v1::edge_report::Report;
 
-use crate::world::{FakeEdge, World, realised, reference, soon};
+use crate::world::{FakeEdge, World, realised, reference, soon, yaml};
 
 /// How a stream ended.
 async fn end(edge: &mut FakeEdge) -> Status {
@@ -224,10 +224,10 @@ async fn who_speaks_must_be_who_the_certificate_names_and_speak_well() {
     let ended = end(&mut edge).await;
     assert_eq!(ended.code(), Code::PermissionDenied);
     assert_eq!(ended.message(), "`edge-b` is not the edge that the certificate names");
-    // A core node.
+    // A core node that somebody else controls.
     let ended = end(&mut FakeEdge::attach(world.channel("edge", "core-1"), "core-1").await).await;
     assert_eq!(ended.code(), Code::PermissionDenied);
-    assert!(ended.message().contains("core node"), "{}", ended.message());
+    assert_eq!(ended.message(), "`core-1` has no agent by the topology; expected `control: agent`");
     // A second Hello, and reports that mean nothing.
     let hello = v1::Hello { edge: "edge-a".into(), ..v1::Hello::default() };
     let no_digest = v1::Realised { generation: 1, ..v1::Realised::default() };
@@ -305,4 +305,27 @@ async fn streams_end_when_the_manager_stops() {
     world.stop().await;
     let ended = end(&mut edge).await;
     assert_eq!((ended.code(), ended.message()), (Code::Unavailable, "the manager is stopping"));
+}
+
+#[tokio::test]
+async fn a_core_node_with_an_agent_is_told_what_it_does_for_others_and_must_confirm_it() {
+    let world = World::start().await;
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles/reference/topology.yaml");
+    let topology =
+        std::fs::read_to_string(path).unwrap().replacen("role: core\n", "role: core\n      control: agent\n", 1);
+    let operation = world.apply(yaml(&topology)).await.unwrap().unwrap();
+    assert_eq!(operation.awaiting.iter().map(|a| a.edge.as_str()).collect::<Vec<_>>(), ["core-1"]);
+    let mut core = world.attach("core-1").await;
+    core.report(None).await;
+    let program = core.program().await;
+    assert!(program.content.slices.is_empty() && program.content.paths.is_empty());
+    // To three edges and the other core node: over it alone, since core-2 has no link to core-1.
+    assert!(!program.content.transit.routes.is_empty());
+    core.report(Some(&program)).await;
+    world.completed(&operation.id).await;
+    let mut nodes = v1::node_service_client::NodeServiceClient::new(world.operator());
+    let nodes = nodes.list_nodes(v1::ListNodesRequest {}).await.unwrap().into_inner().nodes;
+    let managed = nodes.iter().filter(|node| node.realisation.is_some());
+    let managed: Vec<_> = managed.map(|node| node.node.as_ref().unwrap().name.as_str()).collect();
+    assert_eq!(managed, ["edge-a", "edge-b", "edge-c", "core-1"]);
 }

@@ -106,7 +106,8 @@ async fn what_nodes_run_is_compared_with_their_programs_and_what_differs_is_name
     let [well, other, away] = &nodes[..] else { panic!("{nodes:?}") };
     assert_eq!((well.unread.as_str(), well.differences.len(), well.generation, well.target_generation), ("", 0, 1, 1));
     assert_eq!((well.digest.len(), &well.digest), (32, &well.target_digest));
-    assert_eq!((well.paths, well.segments), (2, 2));
+    // A working and a backup path to each of two edges.
+    assert_eq!((well.paths, well.segments), (4, 2));
     assert_eq!((away.unread.as_str(), away.differences.len()), ("it is away", 0));
 
     let differences: Vec<_> = other.differences.iter().map(said).collect();
@@ -146,7 +147,7 @@ async fn a_node_that_is_repaired_is_sent_its_program_again_before_it_is_read() {
     }
     active(&world).await;
     let before = verify(&world, "edge-a").await;
-    assert_eq!(before[0].differences.len(), 2, "{before:?}");
+    assert_eq!(before[0].differences.len(), 4, "{before:?}");
     assert_eq!(programs.load(Ordering::Relaxed), 1);
 
     let answer = client(&world).repair(v1::RepairRequest { node: "edge-a".into() }).await.unwrap().into_inner();
@@ -216,20 +217,27 @@ async fn paths_are_listed_as_planned_and_as_measured() {
         client(&world).list_paths(request).await.map(tonic::Response::into_inner)
     };
     let all = list("", "").await.unwrap();
-    // Two directions between each two of three edges.
-    assert_eq!(all.paths.len(), 6);
+    // Two paths, each in two directions, between each two of three edges.
+    assert_eq!(all.paths.len(), 12);
     assert_eq!(all.unreachable.iter().map(|edge| edge.edge.as_str()).collect::<Vec<_>>(), ["edge-b"]);
-    let path = all.paths.iter().find(|p| p.from == "edge-a" && p.program.as_ref().unwrap().to == "edge-c").unwrap();
+    let of = |id| {
+        move |path: &&v1::PathStatus| {
+            let program = path.program.as_ref().unwrap();
+            path.from == "edge-a" && program.to == "edge-c" && program.id == id
+        }
+    };
+    let path = all.paths.iter().find(of(1)).unwrap();
     // The topology's own figures: 200 us and 400 us.
     assert_eq!(path.links, ["core-1--edge-a", "core-1--edge-c"]);
     assert_eq!(path.delay_nanoseconds, 600_000);
     let uses: Vec<_> = path.uses.iter().map(|used| (used.slice.as_str(), used.backup)).collect();
     assert_eq!(uses, [("iot", false)]);
+    assert!(all.paths.iter().find(of(2)).unwrap().uses[0].backup);
     let reading = path.reading.as_ref().unwrap();
     assert_eq!((reading.edge.as_str(), reading.state()), ("edge-a", v1::PathState::Up));
     assert_eq!(reading.round_trip.unwrap().p99, 1_900_000);
     assert!(all.paths.iter().filter(|path| path.from == "edge-b").all(|path| path.reading.is_none()));
-    assert_eq!(list("iot", "edge-b").await.unwrap().paths.len(), 4);
+    assert_eq!(list("iot", "edge-b").await.unwrap().paths.len(), 8);
     assert_eq!(list("nothing", "").await.unwrap_err().code(), Code::NotFound);
     assert_eq!(list("", "nowhere").await.unwrap_err().code(), Code::NotFound);
 }
@@ -247,8 +255,13 @@ async fn a_slice_says_which_of_its_edges_reach_one_another_no_more() {
     active(&world).await;
     let program = edges[0].runs.clone().unwrap();
     let mut report = realised(Some(&program));
-    let to_c = report.paths.iter_mut().find(|path| path.to == "edge-c").unwrap();
-    to_c.set_state(v1::PathState::Down);
+    let to_c = |id| move |path: &&mut v1::RealisedPath| path.to == "edge-c" && path.id == id;
+    report.paths.iter_mut().find(to_c(1)).unwrap().set_state(v1::PathState::Down);
+    edges[0].send(Report::Realised(report.clone())).await;
+    let iot = world.slice_when("iot", |iot| iot.reason.contains("backup")).await;
+    let detour = "realised on 3 of 3 edges, generation 1; edge-a reaches edge-c by its backup path 2";
+    assert_eq!((iot.state(), iot.reason.as_str()), (v1::SliceState::Active, detour));
+    report.paths.iter_mut().find(to_c(2)).unwrap().set_state(v1::PathState::Down);
     edges[0].send(Report::Realised(report.clone())).await;
     let iot = world.slice_when("iot", |iot| iot.state() == v1::SliceState::Degraded).await;
     assert_eq!(iot.reason, "no path from edge-a to edge-c works");
@@ -283,4 +296,40 @@ async fn numbers_are_listed_with_their_owners_also_those_that_rest() {
     assert_eq!(number.number, held.iter().find(|n| n.segment == "smart-metering").unwrap().number);
     let awaiting: Vec<_> = number.awaiting.iter().map(|a| (a.edge.as_str(), a.generation)).collect();
     assert_eq!(awaiting, [("edge-a", 2), ("edge-c", 2)]);
+}
+
+#[tokio::test]
+async fn when_paths_over_a_link_have_failed_the_slices_are_planned_around_it() {
+    let world = World::with_iot().await;
+    let mut edges = Vec::new();
+    for name in EDGES {
+        let mut edge = world.attach(name).await;
+        edge.report(None).await;
+        edge.realise().await;
+        edges.push(edge);
+    }
+    active(&world).await;
+    // The link between core-1 and edge-a is cut: paths from and to edge-a over core-1 fail, all others work.
+    let by_core_1 = |program: &Program, to: &str, id: u32| {
+        let mut paths = program.content.paths.iter();
+        let path = paths.find(|path| path.to.as_str() == to && u32::from(path.id.get()) == id).unwrap();
+        path.next_hop.to_string().starts_with("fd00:1:")
+    };
+    for edge in &edges {
+        let program = edge.runs.as_ref().unwrap();
+        let mut report = realised(Some(program));
+        for path in &mut report.paths {
+            if (edge.name == "edge-a" || path.to == "edge-a") && by_core_1(program, &path.to, path.id) {
+                path.set_state(v1::PathState::Down);
+            }
+        }
+        edge.send(Report::Realised(report)).await;
+    }
+    let program = edges[0].realise().await;
+    let slices = &program.content.slices;
+    for remote in slices.iter().flat_map(|slice| &slice.segments).flat_map(|segment| &segment.remotes) {
+        assert!(!by_core_1(&program, remote.edge.as_str(), remote.working.get().into()), "{remote:?}");
+        // In reserve, so that it is seen when it is back.
+        assert!(by_core_1(&program, remote.edge.as_str(), remote.backup.unwrap().get().into()), "{remote:?}");
+    }
 }

@@ -111,6 +111,20 @@ pub enum CompileError {
         /// The path.
         id: PathId,
     },
+    /// A segment's backup path ends at another address of the far edge than its working path.
+    #[error("{segment}: path {id} to {to} ends at {address}, and its backup at {other}; expected one address")]
+    BackupElsewhere {
+        /// The segment.
+        segment: SegmentId,
+        /// The other end.
+        to: NodeName,
+        /// The working path.
+        id: PathId,
+        /// Where it ends.
+        address: IpAddr,
+        /// Where the backup ends.
+        other: IpAddr,
+    },
     /// A segment's packets can't take a path: SRv6 over labels, say.
     #[error("{segment}: {tunnel} does not go over path {id} to {to}")]
     TunnelOverPath {

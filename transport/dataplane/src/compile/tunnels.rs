@@ -27,7 +27,7 @@ impl Build<'_> {
     pub(super) fn path(&self, tables: &mut Tables, path: &PathProgram) -> Result<(), CompileError> {
         let (to, id) = (path.to.clone(), path.id);
         let PathProgram { local, remote, .. } = *path;
-        if tables.paths.iter().any(|other| other.program.to == to && other.program.id == id) {
+        if self.paths.get(&(&path.to, id)) != Some(&place(tables.paths.len())) {
             return Err(CompileError::PathTwice { to, id });
         }
         let needs_ipv6 = matches!(path.steering, Steering::Srv6(_));
@@ -85,6 +85,7 @@ impl Build<'_> {
 
     /// The other edges of a segment, and what leads from them into it.
     pub(super) fn remotes(
+        &self,
         tables: &mut Tables,
         slice: &SliceProgram,
         segment: &SegmentProgram,
@@ -100,9 +101,14 @@ impl Build<'_> {
         }
         let mut found: Vec<(&RemoteProgram, Remote)> = Vec::with_capacity(count);
         for remote in &segment.remotes {
-            let working = lane(tables, slice, segment, remote, remote.working)?;
-            let backup = remote.backup.map(|id| lane(tables, slice, segment, remote, id)).transpose()?;
-            let address = tables.paths[working.path.place()].program.remote;
+            let (working, address) = self.lane(tables, slice, segment, remote, remote.working)?;
+            let backup = remote.backup.map(|id| self.lane(tables, slice, segment, remote, id)).transpose()?;
+            // The far end knows us by one address, and we know it by one.
+            if let Some((_, other)) = backup.as_ref().filter(|(_, other)| *other != address) {
+                let (segment, to, id, other) = (segment.id.clone(), remote.edge.clone(), remote.working, *other);
+                return Err(CompileError::BackupElsewhere { segment, to, id, address, other });
+            }
+            let backup = backup.map(|(lane, _)| lane);
             let is_framed = slice.service != Service::L3 || matches!(remote.tunnel, Tunnel::Vxlan(_));
             let carries = if is_framed { Carries::Frames } else { Carries::Packets };
             found.push((remote, Remote { address, carries, working, backup }));
@@ -122,6 +128,59 @@ impl Build<'_> {
         let numbers = edges_of(slice).into_iter();
         let edges = numbers.map(|edge| found.iter().position(|(remote, _)| remote.edge == *edge).map(place)).collect();
         Ok((found.into_iter().map(|(_, remote)| remote).collect(), edges))
+    }
+
+    /// A tunnel to another edge of a segment over one of the paths there, and where that ends.
+    fn lane(
+        &self,
+        tables: &Tables,
+        slice: &SliceProgram,
+        segment: &SegmentProgram,
+        remote: &RemoteProgram,
+        id: PathId,
+    ) -> Result<(Lane, IpAddr), CompileError> {
+        let (to, in_segment) = (&remote.edge, || segment.id.clone());
+        let at = self.paths.get(&(to, id)).copied();
+        let at = at.ok_or_else(|| CompileError::UnknownPath { segment: in_segment(), to: to.clone(), id })?;
+        let path = &tables.paths[usize::from(at)];
+        let (local, far, dscp) = (path.program.local, path.program.remote, slice.dscp);
+        let udp = |shim: Shim, port| Outer::udp(local, far, port, dscp).map(|outer| (Encap { shim, outer }, None));
+        let found = match (remote.tunnel, &path.program.steering) {
+            (Tunnel::Vxlan(vni), Steering::Ip | Steering::Mpls(_)) => udp(Shim::vxlan(vni, remote.group), vxlan::PORT),
+            (Tunnel::Srv6 { unicast, flood }, Steering::Srv6(sids)) => match local {
+                IpAddr::V6(local) => {
+                    let to_sid = |sid: Sid| {
+                        let outer = Outer::srv6(local, sids, sid, remote.group, dscp)?;
+                        Some(Encap { shim: Shim::None, outer })
+                    };
+                    let to_all = (flood != unicast).then(|| to_sid(flood).map(Box::new));
+                    to_sid(unicast).map(|encap| (encap, to_all.flatten()))
+                }
+                IpAddr::V4(_) => None,
+            },
+            (Tunnel::Mpls { to, control_word, flow_label, .. }, steering) => {
+                let traffic_class = slice.traffic_class;
+                let labelled =
+                    Labelled { service: to, group: remote.group, flow: flow_label, control_word, traffic_class };
+                match steering {
+                    Steering::Mpls(_) => Some((Encap { shim: Shim::labels(labelled), outer: Outer::None }, None)),
+                    Steering::Ip => udp(Shim::labels(labelled), mpls::UDP_PORT),
+                    Steering::Srv6(_) => None,
+                }
+            }
+            _ => None,
+        };
+        let (encap, flood) = found.ok_or_else(|| {
+            let tunnel = match remote.tunnel {
+                Tunnel::Vxlan(_) => "VXLAN",
+                Tunnel::Srv6 { .. } => "SRv6",
+                Tunnel::Mpls { .. } => "MPLS",
+            };
+            CompileError::TunnelOverPath { segment: in_segment(), tunnel, to: to.clone(), id }
+        })?;
+        let mtu = tables.ports[path.port.get()].mtu.min(path.program.mtu);
+        let octets_max = mtu.saturating_sub(place(encap.len() + path.link.label_octets()));
+        Ok((Lane { path: PathIndex::new(at), octets_max, encap, flood }, far))
     }
 
     /// The subnets of a layer-3 slice: those of its circuits here, and those behind other edges.
@@ -144,57 +203,6 @@ impl Build<'_> {
 fn edges_of(slice: &SliceProgram) -> Vec<&NodeName> {
     let edges: BTreeSet<_> = slice.routes.iter().map(|route| &route.edge).collect();
     edges.into_iter().collect()
-}
-
-/// A tunnel to another edge of a segment over one of the paths there.
-fn lane(
-    tables: &Tables,
-    slice: &SliceProgram,
-    segment: &SegmentProgram,
-    remote: &RemoteProgram,
-    id: PathId,
-) -> Result<Lane, CompileError> {
-    let (to, in_segment) = (&remote.edge, || segment.id.clone());
-    let at = tables.paths.iter().position(|path| path.program.to == *to && path.program.id == id);
-    let at = at.ok_or_else(|| CompileError::UnknownPath { segment: in_segment(), to: to.clone(), id })?;
-    let path = &tables.paths[at];
-    let (local, far, dscp) = (path.program.local, path.program.remote, slice.dscp);
-    let udp = |shim: Shim, port| Outer::udp(local, far, port, dscp).map(|outer| (Encap { shim, outer }, None));
-    let found = match (remote.tunnel, &path.program.steering) {
-        (Tunnel::Vxlan(vni), Steering::Ip | Steering::Mpls(_)) => udp(Shim::vxlan(vni, remote.group), vxlan::PORT),
-        (Tunnel::Srv6 { unicast, flood }, Steering::Srv6(sids)) => match local {
-            IpAddr::V6(local) => {
-                let to_sid = |sid: Sid| {
-                    let outer = Outer::srv6(local, sids, sid, remote.group, dscp)?;
-                    Some(Encap { shim: Shim::None, outer })
-                };
-                let to_all = (flood != unicast).then(|| to_sid(flood).map(Box::new));
-                to_sid(unicast).map(|encap| (encap, to_all.flatten()))
-            }
-            IpAddr::V4(_) => None,
-        },
-        (Tunnel::Mpls { to, control_word, flow_label, .. }, steering) => {
-            let traffic_class = slice.traffic_class;
-            let labelled = Labelled { service: to, group: remote.group, flow: flow_label, control_word, traffic_class };
-            match steering {
-                Steering::Mpls(_) => Some((Encap { shim: Shim::labels(labelled), outer: Outer::None }, None)),
-                Steering::Ip => udp(Shim::labels(labelled), mpls::UDP_PORT),
-                Steering::Srv6(_) => None,
-            }
-        }
-        _ => None,
-    };
-    let (encap, flood) = found.ok_or_else(|| {
-        let tunnel = match remote.tunnel {
-            Tunnel::Vxlan(_) => "VXLAN",
-            Tunnel::Srv6 { .. } => "SRv6",
-            Tunnel::Mpls { .. } => "MPLS",
-        };
-        CompileError::TunnelOverPath { segment: in_segment(), tunnel, to: to.clone(), id }
-    })?;
-    let mtu = tables.ports[path.port.get()].mtu.min(path.program.mtu);
-    let octets_max = mtu.saturating_sub(place(encap.len() + path.link.label_octets()));
-    Ok(Lane { path: PathIndex::new(place(at)), octets_max, encap, flood })
 }
 
 fn add_sid(tables: &mut Tables, sid: Sid, action: SidAction) -> Result<(), CompileError> {

@@ -103,7 +103,7 @@ pub(crate) fn neighbour(kind: u8, target: Ipv6Addr, mac: Option<Mac>) -> Vec<u8>
 pub(crate) fn srh(next: u8, left: u8, list: &[Ipv6Addr], tlvs: &[u8]) -> Vec<u8> {
     let units = u8::try_from((16 * list.len() + tlvs.len()) / 8).unwrap();
     let mut header = vec![next, units, 4, left, u8::try_from(list.len() - 1).unwrap(), 0, 0, 0];
-    list.iter().for_each(|segment| header.extend(segment.octets()));
+    header.extend(list.iter().flat_map(Ipv6Addr::octets));
     header.extend(tlvs);
     header
 }

@@ -232,7 +232,7 @@ fn answers_to_what_was_never_asked_change_nothing() {
     );
     let forged = answer(&frames::ethernet(ROUTER, CORE_MAC, None, ethertype, &packet));
     for _ in 0..100 {
-        assert_eq!(rig.put(CORE0, &[forged.clone()]), []);
+        assert_eq!(rig.put(CORE0, std::slice::from_ref(&forged)), []);
     }
     assert_eq!(rig.states(), [PathState::Down; 2]);
     let reading = rig.reading();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use model::program::{CorePort, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel};
+use model::program::{CorePort, PathProgram, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel};
 use model::resource::Service;
 use model::{Generation, Label, PathId};
 use transport_dataplane::{CompileError, Compiler, FRAME_OCTETS_MAX, PORTS_MAX, PortSpec, SEGMENTS_MAX};
@@ -130,6 +130,14 @@ fn each_contradiction_is_refused_by_name() {
                 p.content.slices[1].segments[0].remotes[1].working = PathId::new(2).unwrap();
             }),
             "iot/metering: two tunnels lead to 2001:db8::b",
+        ),
+        (
+            Box::new(|p| {
+                let (to, id) = (p.content.paths[0].to.clone(), PathId::new(2).unwrap());
+                p.content.paths.push(PathProgram { to, id, ..p.content.paths[1].clone() });
+                p.content.slices[1].segments[1].remotes[0].backup = Some(id);
+            }),
+            "iot/health: path 1 to edge-b ends at 2001:db8::b, and its backup at 2001:db8::c; expected one address",
         ),
         (
             Box::new(|p| p.content.slices[1].service = Service::L2PointToPoint),

@@ -135,7 +135,7 @@ fn from_edge_b(over: Over, vni: u32, packet: &[u8]) -> Vec<u8> {
             frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &packet)
         }
         Over::Mpls => {
-            let entry = (100_000 + vni) << 12 | 1 << 8 | 60;
+            let entry = (100_000 + vni) << 12 | 0x13c;
             frames::ethernet(CORE_MAC, ROUTER, None, 0x8847, &[&entry.to_be_bytes()[..], packet].concat())
         }
     }
@@ -148,7 +148,7 @@ fn a_packet_is_routed_into_the_tunnel_of_its_segment_and_out_of_it() {
         let far: [IpAddr; 2] = ["10.40.1.1".parse().unwrap(), "2001:db8:40::1".parse().unwrap()];
         for to in far {
             let sent = to_gateway(Some(110), METER, to, b"there");
-            let left = rig.put(ACCESS0, &[sent.clone()]);
+            let left = rig.put(ACCESS0, std::slice::from_ref(&sent));
             let (port, octets) = &left[0];
             assert_eq!((left.len(), *port), (1, CORE0), "{over:?} {:?}", rig.drops(ACCESS0));
             assert_eq!(octets[14 + overhead(over)..], aged(&sent[18..], 1), "{over:?}");

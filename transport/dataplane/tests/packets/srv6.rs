@@ -18,23 +18,22 @@ use transport_dataplane::{DropReason, Traffic};
 use crate::frames;
 use crate::rig::*;
 
-const fn address(last: [u16; 7]) -> Ipv6Addr {
-    let [a, b, c, d, e, f, argument] = last;
-    Ipv6Addr::new(0xfd00, a, b, c, d, e, f, argument)
+const fn address(node: u16, function: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, node, 0, function, 0, 0, 0, 0)
 }
 
 /// SIDs of nodes on the way.
-const WAY: [Ipv6Addr; 2] = [address([1, 0, 0xe, 0, 0, 0, 0]), address([2, 0, 0xe, 0, 0, 0, 0])];
+const WAY: [Ipv6Addr; 2] = [address(1, 0xe), address(2, 0xe)];
 /// SIDs of edge B: for one endpoint, for all, and of the point-to-point slice.
-const B_ONE: Ipv6Addr = address([0xb, 0, 1, 0, 0, 0, 0]);
-const B_ALL: Ipv6Addr = address([0xb, 0, 2, 0, 0, 0, 0]);
-const B_PAIR: Ipv6Addr = address([0xb, 0, 3, 0, 0, 0, 0]);
-const C_ONE: Ipv6Addr = address([0xc, 0, 1, 0, 0, 0, 0]);
-const C_ALL: Ipv6Addr = address([0xc, 0, 2, 0, 0, 0, 0]);
+const B_ONE: Ipv6Addr = address(0xb, 1);
+const B_ALL: Ipv6Addr = address(0xb, 2);
+const B_PAIR: Ipv6Addr = address(0xb, 3);
+const C_ONE: Ipv6Addr = address(0xc, 1);
+const C_ALL: Ipv6Addr = address(0xc, 2);
 /// Ours.
-const ONE: Ipv6Addr = address([0xa, 0, 1, 0, 0, 0, 0]);
-const ALL: Ipv6Addr = address([0xa, 0, 2, 0, 0, 0, 0]);
-const PAIR: Ipv6Addr = address([0xa, 0, 3, 0, 0, 0, 0]);
+const ONE: Ipv6Addr = address(0xa, 1);
+const ALL: Ipv6Addr = address(0xa, 2);
+const PAIR: Ipv6Addr = address(0xa, 3);
 
 /// An inner frame in SRv6 (RFC 8986, section 10.1), IPv4 and IPv6 in it.
 const ETHERNET: u8 = 143;
@@ -318,7 +317,7 @@ fn refused() -> Vec<(DropReason, Vec<u8>)> {
         (UnknownRemote, packet(device(66).ipv6.into(), ONE, 0, ETHERNET, &inner)),
         (UnknownRemote, packet(EDGE_C, PAIR, 0, ETHERNET, &pair)),
         // A SID that nobody has, and an edge passes nothing on.
-        (NotForUs, packet(EDGE_B, address([0xa, 0, 9, 0, 0, 0, 0]), 0, ETHERNET, &inner)),
+        (NotForUs, packet(EDGE_B, address(0xa, 9), 0, ETHERNET, &inner)),
         (NotForUs, packet(EDGE_B, WAY[1], 0, ETHERNET, &inner)),
         (Malformed, packet(EDGE_B, ONE, 0, ETHERNET, &inner[..13])),
         (Malformed, packet(EDGE_B, ONE, 0, ETHERNET, &[])),

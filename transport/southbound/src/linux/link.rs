@@ -115,7 +115,7 @@ pub(super) fn make_vxlan(kernel: &mut Kernel, vxlan: &Vxlan, how: How) -> Result
     } else {
         let data = InfoData::Vxlan(vec![InfoVxlan::Learning(vxlan.learning)]);
         let info = vec![LinkInfo::Kind(InfoKind::Vxlan), LinkInfo::Data(data)];
-        let index = index(kernel, &vxlan.name)?;
+        let index = own(kernel, &vxlan.name)?;
         kernel.change(RouteNetlinkMessage::NewLink(message(index, vec![LinkAttribute::LinkInfo(info)])), 0)?;
     }
     finish(kernel, &vxlan.name, Some(vxlan.mtu), vxlan.up)
@@ -130,13 +130,9 @@ pub(super) fn make_bridge(kernel: &mut Kernel, bridge: &Bridge, how: How) -> Res
 
 /// Puts a link into one of our bridges. In a bridge that isn't ours, it stays there.
 pub(super) fn make_port(kernel: &mut Kernel, port: &BridgePort) -> Result<(), Cause> {
-    let bridge = get(kernel, &port.bridge)?;
+    let bridge = own(kernel, &port.bridge)?;
     let link = get(kernel, &port.link)?;
-    let current = controller(&link);
-    if !is_ours(&port.bridge, &bridge) {
-        return Err(Cause::Occupied(format!("link {} is not ours", port.bridge)));
-    }
-    if let Some(other) = current.filter(|index| *index != bridge.header.index) {
+    if let Some(other) = controller(&link).filter(|index| *index != bridge) {
         let links = Links::read(kernel)?;
         if !links.is_ours(other) {
             let other = links.name(other).map_or_else(|| other.to_string(), ToString::to_string);
@@ -144,7 +140,7 @@ pub(super) fn make_port(kernel: &mut Kernel, port: &BridgePort) -> Result<(), Ca
         }
     }
     let index = link.header.index;
-    let join = LinkAttribute::Controller(bridge.header.index);
+    let join = LinkAttribute::Controller(bridge);
     kernel.change(RouteNetlinkMessage::SetLink(message(index, vec![join])), 0)?;
     let data = InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(port.isolated)]);
     let info = vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(data)];
@@ -196,6 +192,16 @@ fn get(kernel: &mut Kernel, name: &LinkName) -> Result<LinkMessage, Cause> {
     found.ok_or_else(|| Cause::NoLink(name.clone()))
 }
 
+/// The index of a link of ours.
+fn own(kernel: &mut Kernel, name: &LinkName) -> Result<u32, Cause> {
+    let link = get(kernel, name)?;
+    if is_ours(name, &link) {
+        Ok(link.header.index)
+    } else {
+        Err(Cause::Occupied(format!("link {name} has another owner")))
+    }
+}
+
 /// Creates a link that is marked as ours from its first moment on. It is down until it is finished.
 fn create(kernel: &mut Kernel, name: &LinkName, kind: InfoKind, data: Option<InfoData>) -> Result<(), Refusal> {
     let info = std::iter::once(LinkInfo::Kind(kind)).chain(data.map(LinkInfo::Data)).collect();
@@ -205,7 +211,7 @@ fn create(kernel: &mut Kernel, name: &LinkName, kind: InfoKind, data: Option<Inf
 }
 
 fn finish(kernel: &mut Kernel, name: &LinkName, mtu: Option<u32>, up: bool) -> Result<(), Cause> {
-    let index = index(kernel, name)?;
+    let index = own(kernel, name)?;
     // The box itself is no member of the segment: it takes no address there by itself.
     let mode = vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)];
     let quiet = message(index, vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(mode)])]);
@@ -220,13 +226,9 @@ fn finish(kernel: &mut Kernel, name: &LinkName, mtu: Option<u32>, up: bool) -> R
 }
 
 fn peer_entry(kernel: &mut Kernel, link: &LinkName, remote: IpAddr) -> Result<NeighbourMessage, Cause> {
-    let found = get(kernel, link)?;
-    if !is_ours(link, &found) {
-        return Err(Cause::Occupied(format!("link {link} is not ours")));
-    }
     let mut entry = NeighbourMessage::default();
     entry.header.family = AddressFamily::Bridge;
-    entry.header.ifindex = found.header.index;
+    entry.header.ifindex = own(kernel, link)?;
     entry.header.state = NeighbourState::Permanent;
     entry.header.flags = NeighbourFlags::Own;
     entry.attributes =

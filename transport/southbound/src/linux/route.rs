@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::{Prefix, Sid};
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Nla, NlasIterator};
+use netlink_packet_core::{DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Nla, NlasIterator};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteLwEnCapType, RouteLwTunnelEncap, RouteMessage, RouteProtocol,
     RouteScope, RouteSeg6IpTunnel, RouteSeg6LocalTunnel, RouteType, Seg6Header, Seg6LocalAction, Seg6Mode,
@@ -148,8 +148,8 @@ fn flavour_attribute(flavours: Flavours) -> Option<RouteSeg6LocalTunnel> {
 
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let nla = DefaultNla::new(kind, value.to_vec());
-    let mut octets = vec![0; netlink_packet_core::Emitable::buffer_len(&nla)];
-    netlink_packet_core::Emitable::emit(&nla, &mut octets);
+    let mut octets = vec![0; nla.buffer_len()];
+    nla.emit(&mut octets);
     octets
 }
 

@@ -7,7 +7,7 @@
 use std::io;
 
 use model::Vni;
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, NlasIterator};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Nla, NlasIterator};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{
     TcAttribute, TcFilterU32Option, TcHandle, TcMessage, TcOption, TcU32Key, TcU32Selector, TcU32SelectorFlags,
@@ -232,8 +232,8 @@ fn rates(class: &TcMessage) -> Option<(ShapedRate, ShapedRate)> {
         }
         _ => None,
     })?;
-    let mut octets = vec![0; netlink_packet_core::Nla::value_len(options)];
-    netlink_packet_core::Nla::emit_value(options, &mut octets);
+    let mut octets = vec![0; options.value_len()];
+    options.emit_value(&mut octets);
     let (mut rate, mut ceil) = (None, None);
     let (mut rate64, mut ceil64) = (None, None);
     for attribute in NlasIterator::new(octets.as_slice()) {

@@ -15,17 +15,20 @@
 use crate::octets::put;
 use crate::{Layer, WireError};
 
-use super::EXTENSION_UNIT_OCTETS;
+use super::{EXTENSION_UNIT_OCTETS, Extension, PDU_SESSION};
 
 /// A view of a PDU session container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionView<'a>(&'a [u8]);
 
 impl<'a> SessionView<'a> {
-    /// Of an extension header's content that [`SessionView::check`] has accepted.
+    /// Of an extension header of a [`super::Packet`], which has checked it; none if it is another.
     #[inline]
-    pub(super) const fn of(content: &'a [u8]) -> Self {
-        Self(content)
+    pub const fn of(extension: &Extension<'a>) -> Option<Self> {
+        match extension.content {
+            content @ [_, _, ..] if extension.kind == PDU_SESSION => Some(Self(content)),
+            _ => None,
+        }
     }
 
     /// What the flags promise must be there. `place` is where the content begins, from the start of the message.

@@ -174,7 +174,7 @@ proptest! {
         let payload_octets = u16::try_from(payload.len()).unwrap();
         let header = Header { message_type: MessageType(message), teid, sequence, session, payload_octets };
         let mut out = [0xa5; HEADER_OCTETS_MAX];
-        let octets = [&*header.emit(&mut out), &payload].concat();
+        let octets = [header.emit(&mut out), &payload].concat();
         let packet = Packet::new(&octets).unwrap();
         prop_assert_eq!((packet.message_type(), packet.teid(), packet.sequence()), (MessageType(message), teid, sequence));
         prop_assert_eq!(packet.session().and_then(|session| session.session()), session);

@@ -86,7 +86,7 @@ impl<'a> IcmpError<'a> {
 
     /// The message of ICMP for IPv4, with its checksum. With a header of 20 octets before it, it has at most 576 (RFC
     /// 1812, section 4.3.2.3).
-    pub fn emit_ipv4<'o>(&self, out: &'o mut [u8; MESSAGE_OCTETS_MAX_IPV4]) -> &'o mut [u8] {
+    pub fn emit_ipv4<'o>(&self, out: &'o mut [u8; MESSAGE_OCTETS_MAX_IPV4]) -> &'o [u8] {
         let (kind, code, field) = match self.cause {
             Cause::Unreachable { code } => (UNREACHABLE_IPV4, code, [0; 4]),
             Cause::TooBig { mtu } => {
@@ -111,7 +111,7 @@ impl<'a> IcmpError<'a> {
         source: Ipv6Addr,
         destination: Ipv6Addr,
         out: &'o mut [u8; MESSAGE_OCTETS_MAX_IPV6],
-    ) -> &'o mut [u8] {
+    ) -> &'o [u8] {
         let (kind, code, number) = match self.cause {
             Cause::Unreachable { code } => (UNREACHABLE_IPV6, code, 0),
             Cause::TooBig { mtu } => (TOO_BIG_IPV6, 0, mtu),

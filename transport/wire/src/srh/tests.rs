@@ -140,6 +140,13 @@ fn a_header_cut_anywhere_is_refused() {
         }
         assert!(advance(&mut header[..9].to_vec()).is_none());
     }
+    // Of a capture that ends inside the TLVs, those before the end are there.
+    for length in 24..PADDED.len() {
+        let srh = Srh::new_cut(&PADDED[..length]).unwrap();
+        assert_eq!((srh.header_octets(), srh.last_segment().to_string()), (32, "cafe:1::2".to_owned()));
+        assert_eq!(srh.tlvs().filter_map(Result::ok).count(), usize::from(length > 24));
+    }
+    assert!(Srh::new_cut(&PADDED[..23]).is_err());
 }
 
 #[test]

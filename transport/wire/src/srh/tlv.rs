@@ -50,6 +50,13 @@ pub struct Hmac<'a> {
 }
 
 impl Tlv<'_> {
+    /// The type of one octet of padding.
+    pub const PAD_1: u8 = 0;
+    /// The type of more padding.
+    pub const PAD_N: u8 = 4;
+    /// The type of an authenticator.
+    pub const HMAC: u8 = 5;
+
     /// How long it is.
     pub fn octets(&self) -> usize {
         match self {
@@ -84,21 +91,21 @@ impl<'a> Tlvs<'a> {
 
     fn read(&self) -> Result<(Tlv<'a>, usize), WireError> {
         let kind = self.rest[0];
-        if kind == PAD_1 {
+        if kind == Tlv::PAD_1 {
             return Ok((Tlv::Pad1, 1));
         }
         let Some(length) = self.rest.get(1).map(|length| usize::from(*length)) else {
             return Err(Layer::Srh.truncated(self.at + 2, self.at + 1));
         };
         let body = &self.rest[2..];
-        if kind == HMAC {
+        if kind == Tlv::HMAC {
             return self.read_hmac(length, body);
         }
         let Some((value, _)) = body.split_at_checked(length) else {
             return Err(Layer::Srh.length(self.at + 1, length, 0, body.len()));
         };
         let tlv = match kind {
-            PAD_N => Tlv::PadN { octets: self.rest[1] },
+            Tlv::PAD_N => Tlv::PadN { octets: self.rest[1] },
             _ => Tlv::Other { kind, value },
         };
         Ok((tlv, 2 + length))
@@ -147,7 +154,7 @@ pub(super) fn emit(tlvs: &[Tlv<'_>], mut out: &mut [u8]) {
     }
     match out.len() {
         0 => {}
-        1 => out[0] = PAD_1,
+        1 => out[0] = Tlv::PAD_1,
         #[allow(clippy::cast_possible_truncation, reason = "less than eight")]
         octets => emit_one(Tlv::PadN { octets: octets as u8 - 2 }, out),
     }
@@ -158,13 +165,13 @@ fn emit_one(tlv: Tlv<'_>, out: &mut [u8]) {
     #[allow(clippy::cast_possible_truncation, reason = "each kind is cut to what its length can say")]
     let length = out.len().wrapping_sub(2) as u8;
     match tlv {
-        Tlv::Pad1 => put(out, 0, [PAD_1]),
+        Tlv::Pad1 => put(out, 0, [Tlv::PAD_1]),
         Tlv::PadN { .. } => {
-            put(out, 0, [PAD_N, length]);
+            put(out, 0, [Tlv::PAD_N, length]);
             out[2..].fill(0);
         }
         Tlv::Hmac(hmac) => {
-            put(out, 0, [HMAC, length, u8::from(hmac.is_destination_exempt) << 7, 0]);
+            put(out, 0, [Tlv::HMAC, length, u8::from(hmac.is_destination_exempt) << 7, 0]);
             put(out, 4, hmac.key_id.to_be_bytes());
             out[2 + HMAC_FIXED_OCTETS..].copy_from_slice(hmac.written());
         }
@@ -178,8 +185,5 @@ fn emit_one(tlv: Tlv<'_>, out: &mut [u8]) {
 /// The longest HMAC.
 const HMAC_OCTETS_MAX: usize = 32;
 
-const PAD_1: u8 = 0;
-const PAD_N: u8 = 4;
-const HMAC: u8 = 5;
 /// D, reserved bits and key id.
 const HMAC_FIXED_OCTETS: usize = 6;

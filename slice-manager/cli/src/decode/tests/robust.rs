@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::super::*;
+use super::tunnel::{PSEUDOWIRE, SRH_HMAC, USER_PLANE};
 use super::{ARP, ECHO, TUNNEL, hex};
 
-const SAMPLES: [&str; 3] = [ARP, ECHO, TUNNEL];
+const SAMPLES: [&str; 6] = [ARP, ECHO, TUNNEL, SRH_HMAC, PSEUDOWIRE, USER_PLANE];
 
 /// The names of what was understood.
 fn understood(line: &Value) -> Vec<String> {

@@ -165,7 +165,7 @@ impl Model {
             let here = *of == slice && session.segment == segment && self.is_alive(slice, session);
             let circuit = self.circuit_of(slice, session);
             let same_circuit = from.circuit.is_some() && circuit == from.circuit;
-            let are_leaves = circuit.is_some_and(|circuit| self.are_leaves(slice, from, circuit));
+            let are_leaves = here && circuit.is_some_and(|circuit| self.are_leaves(slice, from, circuit));
             if here && *number != from.number && !same_circuit && !are_leaves {
                 copies += 1;
                 self.deliver(slice, *number, from, verdict);
