@@ -75,7 +75,8 @@ fn open_vswitch_is_the_far_end_of_vxlan_and_of_labels() {
         ovs::far_end_vxlan(&world, &switch, group);
         let peer = if group { "far end: Open vSwitch, gbp" } else { "far end: Open vSwitch" };
         for service in [Service::PointToPoint, Service::Multipoint] {
-            let plan = Plan { group, ..Plan::foreign(service, Transport::Vxlan, Way::Routes) };
+            let far = Some(Side::C.link(2).0);
+            let plan = Plan { group, far, ..Plan::foreign(service, Transport::Vxlan, Way::Routes) };
             let cell = Cell { service, transport: Transport::Vxlan, peer };
             world.address_devices(service);
             with_ours(&mut world, &mut matrix, &plan, cell, Families::Both);

@@ -5,6 +5,8 @@
 
 mod capture;
 mod cores;
+mod decoded;
+mod encoders;
 mod far_ends;
 mod kernel;
 mod matrix;

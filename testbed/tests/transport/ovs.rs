@@ -6,7 +6,7 @@ use std::process::Command;
 
 use testbed::netns::Running;
 
-use crate::program::{Service, Side, VNI, Way, core_label, towards};
+use crate::program::{Service, Side, TRAFFIC_CLASS, VNI, Way, core_label, towards};
 use crate::traffic::Families;
 use crate::world::{PATIENCE, World, until};
 
@@ -83,14 +83,17 @@ pub(crate) fn core(world: &mut World, number: u8) -> Ovs {
         let out = hand_over(world, &node, &port);
         let label = core_label(number, side).get();
         let is_last = port != other;
-        let labelled = format!("priority=10,mpls,mpls_label={label}");
-        if is_last {
-            // What is below a label is not in it: labels, or an IPv6 packet for the edge itself.
-            flows.push(format!("{labelled},mpls_bos=0,actions=pop_mpls:0x8847,{out}"));
-            flows.push(format!("{labelled},mpls_bos=1,actions=pop_mpls:0x86dd,{out}"));
-        } else {
-            let next = core_label(3 - number, side).get();
-            flows.push(format!("{labelled},actions=set_field:{next}->mpls_label,dec_mpls_ttl,{out}"));
+        // Where it swaps, Open vSwitch writes the whole entry, without looking at the class and at the end of the stack
+        // of the packets that follow; so there are flows for each.
+        for (class, bottom) in [(TRAFFIC_CLASS, 0), (TRAFFIC_CLASS, 1), (PROBE_CLASS, 0), (PROBE_CLASS, 1)] {
+            let labelled = format!("priority=10,mpls,mpls_label={label},mpls_tc={class},mpls_bos={bottom}");
+            let act = match (is_last, bottom) {
+                (false, _) => format!("set_field:{}->mpls_label,dec_mpls_ttl", core_label(3 - number, side).get()),
+                // What is below a label is not in it: labels, or an IPv6 packet for the edge itself.
+                (true, 0) => "pop_mpls:0x8847".to_owned(),
+                (true, _) => "pop_mpls:0x86dd".to_owned(),
+            };
+            flows.push(format!("{labelled},actions={act},{out}"));
         }
         flows.push(format!("priority=10,ipv6,ipv6_dst={},actions=dec_ttl,{out}", side.loopback()));
     }
@@ -114,7 +117,7 @@ fn mac(world: &World, node: &str, port: &str) -> String {
     world.space(node).run(&["cat", &format!("/sys/class/net/{port}/address")]).unwrap().trim().to_owned()
 }
 
-/// Makes edge-c an Open vSwitch with a VXLAN port.
+/// Makes edge-c an Open vSwitch with a VXLAN port. Its tunnels begin at the address that is next to the next hop.
 pub(crate) fn far_end_vxlan(world: &World, ovs: &Ovs, group: bool) {
     let side = Side::C;
     let (own, core) = side.link(2);
@@ -122,15 +125,13 @@ pub(crate) fn far_end_vxlan(world: &World, ovs: &Ovs, group: bool) {
     ovs.vsctl("set bridge br-core fail-mode=standalone");
     let mac = mac(world, side.edge(), "core1");
     ovs.vsctl(&format!("set bridge br-core other-config:hwaddr={mac}"));
-    let (loopback, near) = (side.loopback(), side.other().loopback());
+    let near = side.other().loopback();
     world
         .space(side.edge())
         .script(&format!(
-            "sysctl -qw net.ipv6.conf.core1.disable_ipv6=1
-             sysctl -qw net.ipv6.conf.br-core.disable_ipv6=0
+            "sysctl -qw net.ipv6.conf.core1.disable_ipv6=1 net.ipv6.conf.br-core.disable_ipv6=0
              ip link set br-core up
              ip -6 addr add {own}/64 dev br-core nodad
-             ip -6 addr add {loopback}/128 dev br-core nodad
              ip -6 route add {near}/128 via {core} dev br-core"
         ))
         .unwrap();
@@ -138,7 +139,7 @@ pub(crate) fn far_end_vxlan(world: &World, ovs: &Ovs, group: bool) {
     ovs.vsctl("set bridge br-slice fail-mode=standalone");
     let extension = if group { "options:exts=gbp" } else { "" };
     ovs.vsctl(&format!(
-        "add-port br-slice vxlan0 -- set interface vxlan0 type=vxlan options:key={VNI} options:local_ip={loopback} \
+        "add-port br-slice vxlan0 -- set interface vxlan0 type=vxlan options:key={VNI} options:local_ip={own} \
          options:remote_ip={near} {extension}"
     ));
 }
@@ -164,11 +165,10 @@ pub(crate) fn far_end_mpls(world: &World, ovs: &Ovs, service: Service, families:
     ovs.bridge("br0", &["core1", "access0"]);
     let out = hand_over(world, side.edge(), "core1");
     let (label, to, way) = (side.label().get(), side.other().label().get(), core_label(2, side.other()).get());
-    let labels = |protocol: &str| {
-        format!(
-            "{protocol}set_field:{to}->mpls_label,set_mpls_ttl:64,push_mpls:0x8847,set_field:{way}->mpls_label,\
-             set_mpls_ttl:64"
-        )
+    // The label that edge-a has given out, and on top of it the one that leads there.
+    let labels = |push: &str| {
+        let one = |label: u32| format!("{push},set_field:{label}->mpls_label,set_mpls_ttl:64");
+        format!("{},{}", one(to), one(way))
     };
     let mut flows = vec!["priority=0,actions=drop".to_owned()];
     let arrived = format!("priority=10,in_port=core1,mpls,mpls_label={label},mpls_bos=1");
@@ -181,7 +181,7 @@ pub(crate) fn far_end_mpls(world: &World, ovs: &Ovs, service: Service, families:
         ));
         flows.push(format!(
             "priority=10,in_port=access0,{kind},eth_dst={gateway},actions=dec_ttl,{},{out}",
-            labels("push_mpls:0x8847,")
+            labels("push_mpls:0x8847")
         ));
         // Nobody answers for the gateway here.
         let (v4, v6) = side.gateways();
@@ -191,7 +191,7 @@ pub(crate) fn far_end_mpls(world: &World, ovs: &Ovs, service: Service, families:
         }
     } else {
         flows.push(format!("{arrived},actions=decap(),decap(packet_type(ns=0,type=0)),output:access0"));
-        flows.push(format!("priority=10,in_port=access0,actions=encap(mpls),{},encap(ethernet),{out}", labels("")));
+        flows.push(format!("priority=10,in_port=access0,actions={},encap(ethernet),{out}", labels("encap(mpls)")));
     }
     ovs.flows("br0", &flows);
 }
@@ -201,5 +201,7 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Of probes.
+const PROBE_CLASS: u64 = 7;
 /// Of every edge of ours towards devices, and so of what stands in for one.
 const GATEWAY_MAC: &str = "02:4d:53:00:00:01";

@@ -60,10 +60,14 @@ pub(crate) struct Plan {
     pub(crate) way: Way,
     /// Is the sender's group sent along?
     pub(crate) group: bool,
-    /// Are frames over labels preceded by a control word, and have they a flow label?
-    pub(crate) pseudowire: bool,
+    /// Does a control word stand between labels and frame?
+    pub(crate) control_word: bool,
+    /// Has a frame a flow label?
+    pub(crate) flow_label: bool,
     pub(crate) probes: Option<ProbeProgram>,
     pub(crate) mtu: u16,
+    /// Where edge-c is reached, if not at its loopback.
+    pub(crate) far: Option<Ipv6Addr>,
 }
 
 impl Service {
@@ -193,13 +197,13 @@ impl Plan {
     /// Between two edges of ours.
     pub(crate) const fn ours(service: Service, transport: Transport, way: Way) -> Self {
         let probes = Some(ProbeProgram { interval_nanos: 100_000_000, losses_max: 3, answers_min: 10 });
-        Self { service, transport, way, group: true, pseudowire: true, probes, mtu: CORE_MTU }
+        Self { service, transport, way, group: true, control_word: true, flow_label: true, probes, mtu: CORE_MTU, far: None }
     }
 
     /// Between an edge of ours and something else, which answers no probes.
     pub(crate) const fn foreign(service: Service, transport: Transport, way: Way) -> Self {
         let ours = Self::ours(service, transport, way);
-        Self { group: false, pseudowire: false, probes: None, ..ours }
+        Self { group: false, control_word: false, flow_label: false, probes: None, ..ours }
     }
 
     /// The program of an edge.
@@ -225,7 +229,7 @@ impl Plan {
             id: PathId::new(id).unwrap(),
             to: side.other().edge().parse().unwrap(),
             local: side.loopback().into(),
-            remote: side.other().loopback().into(),
+            remote: self.far.unwrap_or(side.other().loopback()).into(),
             port: format!("core{}", core - 1).parse().unwrap(),
             next_hop: side.link(core).1.into(),
             mtu: self.mtu,
@@ -348,8 +352,9 @@ impl Plan {
                 Tunnel::Srv6 { unicast: to.sid(unicast), flood: to.sid(flood) }
             }
             Transport::Mpls | Transport::MplsUdp => {
-                let framed = self.pseudowire && self.service != Service::L3;
-                Tunnel::Mpls { to: to.label(), from: side.label(), control_word: framed, flow_label: framed }
+                let is_framed = self.service != Service::L3;
+                let (control_word, flow_label) = (self.control_word && is_framed, self.flow_label && is_framed);
+                Tunnel::Mpls { to: to.label(), from: side.label(), control_word, flow_label }
             }
         }
     }
@@ -382,6 +387,9 @@ pub(crate) fn core(number: u8, way: Way) -> Program {
         let swap = passes_on.then(|| core_label(3 - number, side));
         labels.push(TransitLabel { label: core_label(number, side), swap, out: out.clone() });
         routes.push(route(&format!("{}/128", side.loopback()), out.clone()));
+        routes.push(route(&format!("{}/128", side.link(3 - number).0), out.clone()));
+        let beside = adjacency(&format!("to-{}", side.edge()), side.link(number).0);
+        routes.push(route(&format!("{}/128", side.link(number).0), beside));
         routes.push(route(&format!("fc00:{letter}::/48"), out));
     }
     let content = ProgramContent {

@@ -1,7 +1,7 @@
 //! A core node dies while traffic flows: the edges notice by themselves, and traffic goes on over the other one.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use model::program::ProbeProgram;
@@ -104,7 +104,8 @@ impl Flows {
 
 /// Numbered datagrams, one a millisecond; answers those that arrived, however late.
 fn flow(from: (&Namespace, IpAddr), to: (&Namespace, IpAddr)) -> std::thread::JoinHandle<BTreeSet<u64>> {
-    let (receiver, sender) = (inside(to.0, || socket(to.1)), inside(from.0, || socket(from.1)));
+    let receiver = inside(to.0, || socket(to.1));
+    let sender = inside(from.0, || UdpSocket::bind((from.1, 0)).unwrap());
     sender.connect((to.1, PORT)).unwrap();
     std::thread::spawn(move || {
         let receiving = std::thread::spawn(move || {

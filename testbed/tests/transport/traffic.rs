@@ -63,8 +63,10 @@ pub(crate) fn exchange(world: &World, service: Service, families: Families) -> R
     };
     // A device is found at its circuit only once it has spoken, and next hops are asked for before the first packet.
     for side in Side::BOTH {
+        let from = world.space(side.device());
+        // Each looks for the other by itself, so that questions to all cross the core both ways.
+        from.run(&["ip", "neigh", "flush", "dev", "eth0"]).map_err(|error| error.to_string())?;
         for to in ends(side.other()) {
-            let from = world.space(side.device());
             if !until(PATIENCE, || ping(from, to, 1, 56).is_ok_and(|(_, received)| received == 1)) {
                 return Err(format!("no ping from {} to {to}", side.device()));
             }
