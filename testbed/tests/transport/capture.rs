@@ -11,7 +11,7 @@ use mec_edge::ports::AfPacketPort;
 use testbed::world::capture::Capture as File;
 use transport_dataplane::{Burst, FramePool, Port};
 
-use crate::program::Side;
+use crate::program::{Below, Side};
 use crate::world::{World, inside};
 
 /// A capture that goes on.
@@ -72,16 +72,31 @@ impl Capture {
 }
 
 /// Frames that tshark finds malformed, or whose checksums don't hold.
-pub(crate) fn malformed(file: &Path) -> Vec<String> {
-    // A checksum of ones is one of zeros, and what Linux writes for every protocol; tshark holds it for an error in TCP.
-    let bad = "_ws.malformed || udp.checksum.status == 0 || ip.checksum.status == 0 || tcp.checksum.status == 0 || \
-               icmp.checksum.status == 0 || icmpv6.checksum.status == 0 || \
-               (_ws.expert.severity == error && !(tcp.checksum == 0xffff))";
-    tshark(file, &["-Y", bad]).lines().map(str::to_owned).collect()
+pub(crate) fn malformed(file: &Path, below: Below) -> Vec<String> {
+    // A checksum of ones is as good as one of zeros (RFC 1624), and what Linux writes for every protocol; tshark holds it for
+    // an error in TCP.
+    let bad = "_ws.malformed || udp.checksum.status == 0 || ip.checksum.status == 0 || icmp.checksum.status == 0 || \
+               icmpv6.checksum.status == 0 || \
+               (tcp.checksum.status == 0 || _ws.expert.severity == error) && !(tcp.checksum == 0xffff)";
+    by_label(file, below, bad, &[]).lines().map(str::to_owned).collect()
+}
+
+/// Runs tshark, which is told what the labels of services lead to.
+pub(crate) fn by_label(file: &Path, below: Below, filter: &str, more: &[&str]) -> String {
+    let frames = match below {
+        Below::Packets => return tshark(file, &[&["-Y", filter], more].concat()),
+        Below::Frames => "mpls.label==16-1048575,pwethnocw",
+        Below::WordAndFrames => "mpls.label==16-1048575,pwethcw",
+    };
+    // It is the last label that it goes by, and the probes have one of the way.
+    let [a, c] = Side::BOTH.map(|side| side.label().get());
+    let service = format!("(mpls.label == {a} || mpls.label == {c})");
+    let labelled = tshark(file, &[&["-d", frames, "-Y", &format!("{service} && ({filter})")], more].concat());
+    labelled + &tshark(file, &[&["-Y", &format!("!{service} && ({filter})")], more].concat())
 }
 
 /// Runs tshark, which looks at every checksum.
-pub(crate) fn tshark(file: &Path, arguments: &[&str]) -> String {
+fn tshark(file: &Path, arguments: &[&str]) -> String {
     let options = ["ip.check_checksum", "udp.check_checksum", "tcp.check_checksum"];
     let mut command = Command::new("tshark");
     command.arg("-n").arg("-r").arg(file);

@@ -121,7 +121,7 @@ fn between_ours(world: &mut World, matrix: &mut Matrix, plan: &Plan, cell: Cell<
     for side in Side::BOTH {
         world.start_edge(side, plan.service, &plan.edge(side));
     }
-    matrix.run(world, cell, capture, Families::Both)
+    matrix.run(world, plan, cell, capture, Families::Both)
 }
 
 const OURS: &str = "core: microslice";

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use crate::capture::tshark;
-use crate::program::{DSCP, Plan, Service, Side, TRAFFIC_CLASS, Transport, VNI, core_label, core_sid};
+use crate::capture::by_label;
+use crate::program::{Below, DSCP, Plan, Service, Side, TRAFFIC_CLASS, Transport, VNI, core_label, core_sid};
 
 /// Compares what the two read, and with what the plan asks for on its way over both core nodes.
 pub(crate) fn check(file: &Path, plan: &Plan) -> Result<(), String> {
-    let is_framed = plan.service != Service::L3 && matches!(plan.transport, Transport::Mpls | Transport::MplsUdp);
-    let read = lines(file, is_framed)?;
+    let read = lines(file, plan.below_label())?;
     let mut found: BTreeSet<String> = read.iter().filter_map(|line| without_flow(line)).collect();
     let kinds: BTreeSet<String> = found.iter().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect();
     found.retain(|line| !matches!(line.split('\t').next(), Some("probe" | "reply")));
@@ -26,10 +25,9 @@ pub(crate) fn check(file: &Path, plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// The frames that carry something of a slice: number, kind and fields. Labels of services lead to frames, or to packets.
-/// An error says how the two differ.
-pub(crate) fn lines(file: &Path, is_framed: bool) -> Result<BTreeSet<String>, String> {
-    let [by_tshark, by_scapy] = [by_tshark(file, is_framed), by_scapy(file)];
+/// The frames that carry something of a slice: number, kind and fields. An error says how the two differ.
+pub(crate) fn lines(file: &Path, below: Below) -> Result<BTreeSet<String>, String> {
+    let [by_tshark, by_scapy] = [by_tshark(file, below), by_scapy(file)];
     if by_tshark == by_scapy {
         return Ok(by_tshark);
     }
@@ -52,22 +50,10 @@ pub(crate) fn scapy(script: &str) -> Command {
     command
 }
 
-fn by_tshark(file: &Path, is_framed: bool) -> BTreeSet<String> {
-    if !is_framed {
-        return read(file, "frame", &[]);
-    }
-    // What is below a label is not to be seen from the packet (RFC 4928), so it is told which ones lead to frames.
-    let [a, c] = Side::BOTH.map(|side| side.label().get());
-    let service = format!("(mpls.label == {a} || mpls.label == {c})");
-    let frames = read(file, &service, &["-d", "mpls.label==16-1048575,pwethcw"]);
-    frames.into_iter().chain(read(file, &format!("!{service}"), &[])).collect()
-}
-
-fn read(file: &Path, filter: &str, more: &[&str]) -> BTreeSet<String> {
+fn by_tshark(file: &Path, below: Below) -> BTreeSet<String> {
     let mut arguments = vec!["-c", FRAMES, "-d", "udp.port==862,twamp.test", "-T", "fields", "-E", "occurrence=a"];
-    arguments.extend(["-Y", filter].iter().chain(more));
     arguments.extend(FIELDS.iter().flat_map(|field| ["-e", field]));
-    let said = tshark(file, &arguments);
+    let said = by_label(file, below, "frame", &arguments);
     let line = |line: &str| {
         let values: Vec<&str> = line.split('\t').collect();
         let frame = Frame(&values);
@@ -113,7 +99,10 @@ impl Frame<'_> {
             if first("udp.srcport") != "862" {
                 return kind("probe", vec![sequence]);
             }
-            return kind("reply", vec![sequence, first("twamp.test.sender_seq_number"), first("twamp.test.sender_ttl")]);
+            return kind(
+                "reply",
+                vec![sequence, first("twamp.test.sender_seq_number"), first("twamp.test.sender_ttl")],
+            );
         }
         if has("ipv6.routing.segleft") {
             let header = ["ipv6.routing.nxt", "ipv6.routing.segleft", "ipv6.routing.srh.last_entry"].map(first);
@@ -192,9 +181,8 @@ fn srv6(plan: &Plan, from: Side) -> Vec<String> {
     for function in functions {
         let sid = from.other().sid(function).get();
         let service = std::net::Ipv6Addr::from_bits(sid.to_bits() | u128::from(group(from)));
-        let outer = |to: &dyn std::fmt::Display, hops: u8| {
-            format!("{}\t{to}\t{}\tflow\t{hops}", from.loopback(), DSCP << 2)
-        };
+        let outer =
+            |to: &dyn std::fmt::Display, hops: u8| format!("{}\t{to}\t{}\tflow\t{hops}", from.loopback(), DSCP << 2);
         let way = match from {
             Side::A => [core_sid(1, "c"), core_sid(2, "2")],
             Side::C => [core_sid(2, "1"), core_sid(1, "a")],

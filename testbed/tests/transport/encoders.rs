@@ -15,7 +15,7 @@ use transport_wire::gtpu::{self, HEADER_OCTETS_MAX, Header, MessageType, Session
 
 use crate::capture::{Capture, malformed};
 use crate::decoded::{lines, scapy};
-use crate::program::{Plan, Service, Side, Transport, Way, core};
+use crate::program::{Below, Plan, Service, Side, Transport, Way, core};
 use crate::traffic::{ping, socket};
 use crate::world::{CORES, PATIENCE, World, inside, until};
 
@@ -80,7 +80,9 @@ fn deliver(world: &World, service: Service, transport: Transport, destination: I
         assert_eq!(arrived, wanted, "{service} over {transport} to {destination}: {}", row[2]);
     }
     let (replies, _) = replies.finish();
-    let answered = lines(&replies, false).unwrap().iter().any(|line| line.contains("\treply\t") && line.contains("\t4242\t"));
+    let below = Plan::ours(service, transport, Way::Both).below_label();
+    let answered =
+        lines(&replies, below).unwrap().iter().any(|line| line.contains("\treply\t") && line.contains("\t4242\t"));
     assert!(answered, "{service} over {transport}: Scapy's probe was not answered");
 }
 
@@ -117,8 +119,9 @@ fn gateways_say_what_is_too_big_and_what_has_come_too_far() {
         assert!(route.contains(&format!("mtu {FITS}")), "{route}");
     }
     let (told, _) = told.finish();
-    assert_eq!(malformed(&told), [""; 0]);
-    let kinds: Vec<String> = lines(&told, false).unwrap().iter().map(|line| line.split('\t').skip(1).collect()).collect();
+    assert_eq!(malformed(&told, Below::Packets), [""; 0]);
+    let kinds: Vec<String> =
+        lines(&told, Below::Packets).unwrap().iter().map(|line| line.split('\t').skip(1).collect()).collect();
     for expected in [format!("too-big{FITS}"), "time-exceeded0".to_owned()] {
         assert_eq!(kinds.iter().filter(|kind| **kind == expected).count(), 2, "{expected} of {kinds:?}");
     }
@@ -131,7 +134,7 @@ fn tshark_and_scapy_read_gtp_u_as_it_was_meant() {
     let file = folder.path().join("gtpu.pcap");
     let mut capture = File::create(&file).unwrap();
     let (gnb, upf) = (Ipv4Addr::new(192, 0, 2, 10), Ipv4Addr::new(192, 0, 2, 20));
-    let inner = bytes::udp4((Ipv4Addr::new(10, 45, 0, 2), 4_000), (Ipv4Addr::new(10, 45, 0, 1), 53), b"a question");
+    let inner = bytes::udp4((Ipv4Addr::new(10, 45, 0, 2), 4_000), (Ipv4Addr::new(10, 45, 0, 1), 9), b"a question");
     let sessions = [
         (Session::Uplink { qfi: 9 }, "1\t9"),
         (Session::Uplink { qfi: 63 }, "1\t63"),
@@ -155,8 +158,8 @@ fn tshark_and_scapy_read_gtp_u_as_it_was_meant() {
         expected.insert(format!("{number}\tgtpu\t{}\t255\t{length}\t{told}", header.teid));
     }
     capture.finish().unwrap();
-    assert_eq!(malformed(&file), [""; 0]);
-    assert_eq!(lines(&file, false).unwrap(), expected);
+    assert_eq!(malformed(&file, Below::Packets), [""; 0]);
+    assert_eq!(lines(&file, Below::Packets).unwrap(), expected);
 }
 
 /// Of an MTU of 1,500 less VXLAN over IPv6 (40, 8 and 8 octets) and the frame's own header.

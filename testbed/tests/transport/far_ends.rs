@@ -7,8 +7,8 @@ use crate::kernel::FarEnd;
 use crate::matrix::{Cell, Matrix};
 use crate::ovs::Ovs;
 use crate::program::{Plan, Service, Side, Transport, Way, core};
-use crate::traffic::Families;
-use crate::world::{CORES, World};
+use crate::traffic::{Families, ping};
+use crate::world::{CORES, PATIENCE, World, until};
 use crate::{kernel, ovs};
 
 #[test]
@@ -30,6 +30,10 @@ fn a_kernel_is_the_far_end_of_srv6() {
         let cell = Cell { service, transport, peer };
         world.address_devices(service);
         with_ours(&mut world, &mut matrix, &Plan::foreign(service, transport, way), cell, families);
+    }
+    for service in Service::ALL {
+        let cell = Cell { service, transport: Transport::Mpls, peer: "far end: Linux" };
+        Matrix::cannot(cell, "as a core node: this kernel has no labels");
     }
     for service in [Service::PointToPoint, Service::Multipoint] {
         let cell = Cell { service, transport, peer: "far end: Linux" };
@@ -70,18 +74,38 @@ fn open_vswitch_is_the_far_end_of_vxlan_and_of_labels() {
         world.start(node, &core(number, Way::Both));
     }
     world.space("edge-c").run(&["sysctl", "-qw", "net.ipv6.conf.core0.disable_ipv6=1"]).unwrap();
+    let vxlan = |service, group| {
+        let far = Some(Side::C.link(2).0);
+        Plan { group, far, ..Plan::foreign(service, Transport::Vxlan, Way::Routes) }
+    };
     let switch = Ovs::start(&mut world, "edge-c");
-    for group in [false, true] {
-        ovs::far_end_vxlan(&world, &switch, group);
-        let peer = if group { "far end: Open vSwitch, gbp" } else { "far end: Open vSwitch" };
-        for service in [Service::PointToPoint, Service::Multipoint] {
-            let far = Some(Side::C.link(2).0);
-            let plan = Plan { group, far, ..Plan::foreign(service, Transport::Vxlan, Way::Routes) };
-            let cell = Cell { service, transport: Transport::Vxlan, peer };
-            world.address_devices(service);
-            with_ours(&mut world, &mut matrix, &plan, cell, Families::Both);
-        }
-        ovs::clear(&switch, &["br-slice", "br-core"]);
+    ovs::far_end_vxlan(&world, &switch, false);
+    for service in [Service::PointToPoint, Service::Multipoint] {
+        let cell = Cell { service, transport: Transport::Vxlan, peer: "far end: Open vSwitch" };
+        world.address_devices(service);
+        with_ours(&mut world, &mut matrix, &vxlan(service, false), cell, Families::Both);
+    }
+    // It keeps one kind of VXLAN for a UDP port as long as it lives.
+    let switch = Ovs::start(&mut world, "edge-c");
+    ovs::far_end_vxlan(&world, &switch, true);
+    world.start_edge(Side::A, Service::Multipoint, &vxlan(Service::Multipoint, true).edge(Side::A));
+    let address = Side::C.device_addresses(Service::Multipoint).0.into();
+    let refused = until(PATIENCE, || {
+        let _ = ping(world.space("dev-a"), address, 1, 56);
+        switch.said("invalid vxlan flags=0x88000001")
+    });
+    if !refused {
+        matrix.fail("Open vSwitch takes a group, which it did not".to_owned());
+    }
+    for service in [Service::PointToPoint, Service::Multipoint] {
+        let cell = Cell { service, transport: Transport::Vxlan, peer: "far end: Open vSwitch, gbp" };
+        Matrix::cannot(cell, "its userspace datapath drops the extension (invalid vxlan flags=0x88000001)");
+    }
+    let cell = Cell { service: Service::L3, transport: Transport::Vxlan, peer: "far end: Open vSwitch" };
+    Matrix::cannot(cell, "it routes for no MAC address of ours; between two of them it is a far end of layer 2");
+    for service in Service::ALL {
+        let cell = Cell { service, transport: Transport::Srv6, peer: "far end: Open vSwitch" };
+        Matrix::cannot(cell, "it knows no segment routing header");
     }
     for (service, families, peer) in [
         (Service::L3, Families::Ipv4, "far end: Open vSwitch, pop and push, IPv4"),
@@ -92,9 +116,9 @@ fn open_vswitch_is_the_far_end_of_vxlan_and_of_labels() {
         let plan = Plan::foreign(service, Transport::Mpls, Way::Both);
         let cell = Cell { service, transport: Transport::Mpls, peer };
         world.address_devices(service);
+        let switch = Ovs::start(&mut world, "edge-c");
         ovs::far_end_mpls(&world, &switch, service, families);
         with_ours(&mut world, &mut matrix, &plan, cell, families);
-        ovs::clear(&switch, &["br0"]);
     }
     matrix.finish();
 }
@@ -104,5 +128,5 @@ fn with_ours(world: &mut World, matrix: &mut Matrix, plan: &Plan, cell: Cell<'_>
     world.stop(Side::A.edge());
     let capture = Capture::start(world, &format!("{}-{}.pcap", plan.service, plan.transport).replace(' ', "-"));
     world.start_edge(Side::A, plan.service, &plan.edge(Side::A));
-    matrix.run(world, cell, capture, families);
+    matrix.run(world, plan, cell, capture, families);
 }

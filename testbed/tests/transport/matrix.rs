@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::capture::{Capture, malformed};
-use crate::program::{Service, Transport};
+use crate::program::{Plan, Service, Transport};
 use crate::traffic::{Families, Tally, exchange};
 use crate::world::World;
 
@@ -28,10 +28,17 @@ pub(crate) struct Cell<'a> {
 impl Matrix {
     /// Runs the traffic of a combination whose nodes have been started, and notes what came of it. Answers the capture
     /// of the core.
-    pub(crate) fn run(&mut self, world: &World, cell: Cell<'_>, capture: Capture, families: Families) -> PathBuf {
+    pub(crate) fn run(
+        &mut self,
+        world: &World,
+        plan: &Plan,
+        cell: Cell<'_>,
+        capture: Capture,
+        families: Families,
+    ) -> PathBuf {
         let result = exchange(world, cell.service, families);
         let (file, frames) = capture.finish();
-        let bad = malformed(&file);
+        let bad = malformed(&file, plan.below_label());
         let tally = result.as_ref().cloned().unwrap_or_default();
         let verdict = match &result {
             Err(error) => error.clone(),

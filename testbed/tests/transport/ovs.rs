@@ -16,9 +16,11 @@ pub(crate) struct Ovs {
 }
 
 impl Ovs {
-    /// Starts it; ends with the world.
+    /// Starts it anew; it ends with the world.
     pub(crate) fn start(world: &mut World, node: &str) -> Self {
+        ["ovs", "ovsdb"].iter().for_each(|part| world.stop(&format!("{part}-{node}")));
         let folder = world.file(&format!("ovs-{node}"));
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let ovs = Self { folder };
         let database = ovs.folder.join("conf.db");
@@ -38,6 +40,11 @@ impl Ovs {
         let log = ovs.folder.join("switch.log");
         world.keep(format!("ovs-{node}"), Running::start(switch, &log).unwrap());
         ovs
+    }
+
+    /// Did it say so in its log?
+    pub(crate) fn said(&self, what: &str) -> bool {
+        fs::read_to_string(self.folder.join("switch.log")).is_ok_and(|log| log.contains(what))
     }
 
     fn socket(&self) -> PathBuf {
@@ -142,11 +149,6 @@ pub(crate) fn far_end_vxlan(world: &World, ovs: &Ovs, group: bool) {
         "add-port br-slice vxlan0 -- set interface vxlan0 type=vxlan options:key={VNI} options:local_ip={own} \
          options:remote_ip={near} {extension}"
     ));
-}
-
-/// Takes the bridges away again.
-pub(crate) fn clear(ovs: &Ovs, bridges: &[&str]) {
-    bridges.iter().for_each(|bridge| ovs.vsctl(&format!("--if-exists del-br {bridge}")));
 }
 
 /// Makes edge-c an Open vSwitch that ends labels of a service: what is below ours goes to the device, and what the device

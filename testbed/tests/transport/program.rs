@@ -45,6 +45,17 @@ pub(crate) enum Way {
     Either,
 }
 
+/// What is below the labels of a service, which is not to be seen from the packet (RFC 4928, section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Below {
+    /// IP packets; or nothing is labelled.
+    Packets,
+    /// Frames.
+    Frames,
+    /// Frames behind a control word.
+    WordAndFrames,
+}
+
 /// One of the two edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -197,13 +208,33 @@ impl Plan {
     /// Between two edges of ours.
     pub(crate) const fn ours(service: Service, transport: Transport, way: Way) -> Self {
         let probes = Some(ProbeProgram { interval_nanos: 100_000_000, losses_max: 3, answers_min: 10 });
-        Self { service, transport, way, group: true, control_word: true, flow_label: true, probes, mtu: CORE_MTU, far: None }
+        Self {
+            service,
+            transport,
+            way,
+            group: true,
+            control_word: true,
+            flow_label: true,
+            probes,
+            mtu: CORE_MTU,
+            far: None,
+        }
     }
 
     /// Between an edge of ours and something else, which answers no probes.
     pub(crate) const fn foreign(service: Service, transport: Transport, way: Way) -> Self {
         let ours = Self::ours(service, transport, way);
         Self { group: false, control_word: false, flow_label: false, probes: None, ..ours }
+    }
+
+    /// What its labels lead to.
+    pub(crate) fn below_label(&self) -> Below {
+        let is_labelled = matches!(self.transport, Transport::Mpls | Transport::MplsUdp);
+        match self.service {
+            Service::PointToPoint | Service::Multipoint if is_labelled && self.control_word => Below::WordAndFrames,
+            Service::PointToPoint | Service::Multipoint if is_labelled => Below::Frames,
+            _ => Below::Packets,
+        }
     }
 
     /// The program of an edge.
