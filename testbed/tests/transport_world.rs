@@ -21,6 +21,8 @@ fn the_death_of_a_core_node_costs_less_than_fifty_milliseconds_of_traffic() {
     for seed in 0..20 {
         let mut scene = Scene::raise(seed).unwrap();
         let carried = scene.traffic(SECOND, Scene::kill_core).unwrap();
+        let lost = carried.iter().map(|carried| carried.counts.lost());
+        println!("seed {seed}: {} to {} ms lost", lost.clone().min().unwrap(), lost.max().unwrap());
         for Carried { flow, counts } in carried {
             // A datagram each millisecond.
             assert!(counts.lost() > 0, "seed {seed}, {flow}: nothing was lost, so nothing died");

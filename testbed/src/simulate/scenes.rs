@@ -189,7 +189,6 @@ fn segment(slice: &str) -> Result<SegmentId, SceneError> {
 fn topology() -> String {
     let text = include_str!("../../../profiles/reference/topology.yaml");
     text.replace("role: core\n", "role: core\n      control: agent\n")
-        .replace("  nodes:\n", "  probes: { interval: 10 ms, losses: 3, answers: 10 }\n  nodes:\n")
 }
 
 /// With what the specification of each says beside.
@@ -239,7 +238,7 @@ const SERVICES: [&str; 3] = ["l2-point-to-point", "l2-multipoint", "l3"];
 const FIRST_VLAN: u16 = 201;
 /// One datagram each millisecond, so that a lost one is a millisecond's worth.
 const EVERY: Nanos = Nanos(1_000_000);
-/// A path is up after ten answers, ten milliseconds apart; next hops are asked for within a second.
+/// A path is up after sixteen answers, ten milliseconds apart; next hops are asked for within a second.
 const SETTLE: Nanos = Nanos(600_000_000);
 /// For what is still on the way.
 const DRAIN: Nanos = Nanos(50_000_000);
