@@ -115,7 +115,9 @@ fn frr_can_t_be_told_to_take_part() {
 
 /// Runs a plan on both edges.
 fn between_ours(world: &mut World, matrix: &mut Matrix, plan: &Plan, cell: Cell<'_>) -> std::path::PathBuf {
-    Side::BOTH.into_iter().for_each(|side| world.stop(side.edge()));
+    for side in Side::BOTH {
+        world.stop(side.edge());
+    }
     world.address_devices(plan.service);
     let capture = Capture::start(world, &format!("{}-{}.pcap", plan.service, plan.transport).replace(' ', "-"));
     for side in Side::BOTH {

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use model::Label;
+
 use crate::capture::by_label;
 use crate::program::{Below, DSCP, Plan, Service, Side, TRAFFIC_CLASS, Transport, VNI, core_label, core_sid};
 
 /// Compares what the two read, and with what the plan asks for on its way over both core nodes.
 pub(crate) fn check(file: &Path, plan: &Plan) -> Result<(), String> {
     let read = lines(file, plan.below_label())?;
-    let mut found: BTreeSet<String> = read.iter().filter_map(|line| without_flow(line)).collect();
+    let mut found: BTreeSet<String> = read.iter().map(|line| without_flow(line)).collect();
     let kinds: BTreeSet<String> = found.iter().filter_map(|line| line.split('\t').next()).map(str::to_owned).collect();
     found.retain(|line| !matches!(line.split('\t').next(), Some("probe" | "reply")));
     let expected = expected(plan);
@@ -132,10 +134,10 @@ impl Frame<'_> {
     }
 }
 
-/// A line without its number and without what follows from the flow. None: it says nothing of the programs.
-fn without_flow(line: &str) -> Option<String> {
+/// A line without its number and without what follows from the flow.
+fn without_flow(line: &str) -> String {
     let mut fields: Vec<String> = line.split('\t').skip(1).map(str::to_owned).collect();
-    let flow = |field: &mut String| *field = "flow".to_owned();
+    let flow = |field: &mut String| "flow".clone_into(field);
     match fields[0].as_str() {
         "srv6" | "srv6-one" => flow(&mut fields[4]),
         "vxlan" => [4, 6].into_iter().for_each(|at| flow(&mut fields[at])),
@@ -145,13 +147,13 @@ fn without_flow(line: &str) -> Option<String> {
         }
         _ => {}
     }
-    Some(fields.join("\t"))
+    fields.join("\t")
 }
 
 /// None of the labels that the programs name.
 fn is_flow_label(label: &str) -> bool {
     let known = Side::BOTH.into_iter().flat_map(|side| [side.label(), core_label(1, side), core_label(2, side)]);
-    let mut known = known.map(|label| label.get()).chain([GROUPS, GROUPS + 1]);
+    let mut known = known.map(Label::get).chain([GROUPS, GROUPS + 1]);
     !known.any(|known| label == known.to_string())
 }
 
@@ -162,7 +164,7 @@ fn expected(plan: &Plan) -> BTreeSet<String> {
         Transport::Srv6 => sides.flat_map(|from| srv6(plan, from)).collect(),
         Transport::Mpls => sides.flat_map(|from| mpls(plan, from)).collect(),
         Transport::MplsUdp => sides.map(|from| stack("mpls-udp", plan, from, None)).collect(),
-        Transport::Vxlan => sides.flat_map(|from| vxlan(from)).collect(),
+        Transport::Vxlan => sides.flat_map(vxlan).collect(),
     }
 }
 

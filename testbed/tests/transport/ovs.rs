@@ -18,7 +18,9 @@ pub(crate) struct Ovs {
 impl Ovs {
     /// Starts it anew; it ends with the world.
     pub(crate) fn start(world: &mut World, node: &str) -> Self {
-        ["ovs", "ovsdb"].iter().for_each(|part| world.stop(&format!("{part}-{node}")));
+        for part in ["ovs", "ovsdb"] {
+            world.stop(&format!("{part}-{node}"));
+        }
         let folder = world.file(&format!("ovs-{node}"));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
@@ -61,7 +63,9 @@ impl Ovs {
     /// A bridge that does what its flows say and nothing else.
     pub(crate) fn bridge(&self, name: &str, ports: &[&str]) {
         self.vsctl(&format!("add-br {name} -- set bridge {name} datapath_type=netdev fail-mode=secure"));
-        ports.iter().for_each(|port| self.vsctl(&format!("add-port {name} {port}")));
+        for port in ports {
+            self.vsctl(&format!("add-port {name} {port}"));
+        }
     }
 
     /// Replaces the flows of a bridge.

@@ -38,8 +38,9 @@ fn every_service_survives_a_kernel_that_loses_its_links() {
         (1..=2).for_each(|number| kernel::core(&world, number, Way::Either));
         start(&mut world, service, transport);
         let links = |to: &str| {
-            let ports = ["to-edge-a", "to-edge-c", "to-core-2"];
-            ports.iter().for_each(|port| world.space("core-1").script(&format!("ip link set {port} {to}")).unwrap());
+            for port in ["to-edge-a", "to-edge-c", "to-core-2"] {
+                world.space("core-1").script(&format!("ip link set {port} {to}")).unwrap();
+            }
         };
         let flows = begin(&world, service);
         links("down");
@@ -52,9 +53,13 @@ fn every_service_survives_a_kernel_that_loses_its_links() {
 fn start(world: &mut World, service: Service, transport: Transport) {
     let probes = Some(ProbeProgram { interval_nanos: 10_000_000, losses_max: 3, answers_min: 10 });
     let plan = Plan { probes, ..Plan::ours(service, transport, Way::Either) };
-    Side::BOTH.into_iter().for_each(|side| world.stop(side.edge()));
+    for side in Side::BOTH {
+        world.stop(side.edge());
+    }
     world.address_devices(service);
-    Side::BOTH.into_iter().for_each(|side| world.start_edge(side, service, &plan.edge(side)));
+    for side in Side::BOTH {
+        world.start_edge(side, service, &plan.edge(side));
+    }
     for side in Side::BOTH {
         let (from, to) = (world.space(side.device()), address(side.other(), service));
         let reached = || ping(from, to, 1, 56).is_ok_and(|(_, received)| received == 1);
@@ -135,6 +140,6 @@ fn address(side: Side, service: Service) -> IpAddr {
 
 /// When the core node dies, and how long the flows are: a datagram each millisecond.
 const DEATH: Duration = Duration::from_millis(500);
-const LENGTH: Duration = Duration::from_millis(3_000);
+const LENGTH: Duration = Duration::from_secs(3);
 const HEADER: &str = "\
 service           transport   death                           a to c ms c to a ms  (lost, at a datagram each millisecond)";

@@ -155,7 +155,7 @@ pub(crate) fn socket(address: IpAddr) -> UdpSocket {
 
 /// Sends octets over TCP; answers how many arrived as they were sent.
 fn transfer(from: &Namespace, (to, address): (&Namespace, IpAddr)) -> std::io::Result<u64> {
-    let octets: Vec<u8> = (0..TRANSFER_OCTETS as u64).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect();
+    let octets: Vec<u8> = (0..TRANSFER_OCTETS as u64).map(|at| at.wrapping_mul(0x9e37_79b9).to_be_bytes()[5]).collect();
     let listener = inside(to, || TcpListener::bind((address, PORT)))?;
     let (told, tell) = mpsc::channel();
     std::thread::scope(|scope| {
