@@ -138,7 +138,7 @@ async fn a_node_that_is_repaired_is_sent_its_program_again_before_it_is_read() {
     // Its tables lose a path, until it is sent a program for the second time.
     let lost = |programs, reading: &mut v1::Reading| {
         if programs < 2 {
-            reading.paths.clear()
+            reading.paths.clear();
         }
     };
     let (_, programs) = edge(&world, "edge-a", lost).await;
