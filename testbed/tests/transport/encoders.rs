@@ -151,7 +151,7 @@ fn tshark_and_scapy_read_gtp_u_as_it_was_meant() {
             payload_octets: u16::try_from(inner.len()).unwrap(),
         };
         let mut octets = [0xaa; HEADER_OCTETS_MAX];
-        let tunnelled = [&*header.emit(&mut octets), &inner].concat();
+        let tunnelled = [header.emit(&mut octets), &inner].concat();
         let packet = bytes::udp4((gnb, gtpu::PORT), (upf, gtpu::PORT), &tunnelled);
         capture.add(&bytes::ethernet([2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 1], None, 0x0800, &packet)).unwrap();
         let length = tunnelled.len() - 8;
