@@ -7,6 +7,7 @@ use model::Mac;
 use model::resource::Service;
 use transport_wire::ethernet::{self, Tci};
 use transport_wire::flow::{Flow, Network};
+use transport_wire::icmp::error::Cause;
 use transport_wire::nd::Kind;
 
 use crate::drops::DropReason;
@@ -117,13 +118,16 @@ impl Pipeline {
             pull_tag(&mut frame);
             flow.take_tag();
         }
-        let octets = frame.len();
-        if octets - ethernet::HEADER_OCTETS
-            > usize::from(self.tables.circuits[usize::from(circuit.0)].packet_octets_max)
-        {
+        let packet_octets_max = self.tables.circuits[usize::from(circuit.0)].packet_octets_max;
+        let longest = ethernet::HEADER_OCTETS + usize::from(packet_octets_max);
+        let is_routed = self.tables.segments[segment].service == Service::L3;
+        let is_too_big = frame.len() > longest;
+        if is_too_big && !is_routed {
             return self.drop(way, Some(segment), DropReason::TooBig, frame);
         }
-        let destination = if self.tables.segments[segment].service == Service::L3 {
+        // One that is too long for a layer-3 slice is answered, and what it costs is that.
+        let octets = frame.len().min(longest);
+        let destination = if is_routed {
             // A router knows its hosts by their addresses.
             let is_open = self.sessions.at(from).is_open();
             let routed =
@@ -156,6 +160,10 @@ impl Pipeline {
                 self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
             Destination::Flood => self.flood(way, segment, circuit, flow, group, frame),
+            Destination::Routed(_) if is_too_big => {
+                let mtu = packet_octets_max.into();
+                self.complain(way, segment, flow, sender, Cause::TooBig { mtu }, (DropReason::TooBig, frame));
+            }
             Destination::Routed(routed) => self.forward_routed(way, segment, routed, flow, sender, frame),
         }
     }

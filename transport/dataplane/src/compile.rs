@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::program::{Adjacency, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel};
-use model::resource::SegmentId;
+use model::resource::{SegmentId, Service};
 use model::{NodeName, PathId, PortName, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;
 
@@ -26,6 +26,7 @@ use crate::table::Table;
 use crate::tables::{
     Circuit, CircuitIndex, Hop, MeteredTraffic, PortRole, SdpUid, Segment, SegmentUid, Slice, SliceSlot, Tables,
 };
+use crate::underlay::{REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};
 
 pub use error::CompileError;
 
@@ -203,6 +204,9 @@ impl Build<'_> {
             self.slice(&mut tables, slice)?;
         }
         tables.by_uid.sort_unstable();
+        let learning = tables.segments.iter().filter(|segment| segment.service == Service::L2Multipoint).count();
+        let share = REMOTE_MACS_MAX / 2 / learning.max(1);
+        tables.remote_macs_share = u32::try_from(share).unwrap_or(u32::MAX).min(REMOTE_MACS_PER_SEGMENT_MAX);
         tables.by_sdp.sort_unstable();
         Ok(Box::new(tables))
     }

@@ -165,13 +165,13 @@ impl Pipeline {
         (frame.len() - frame_header > packet_max).then(|| u32::try_from(packet_max).unwrap_or(u32::MAX))
     }
 
-    /// A packet out of a tunnel: to the session that has the address, if that is on a subnet here. It never leads into
-    /// another tunnel.
+    /// A packet out of a tunnel: to the session that has the address that is sought, if that is on a subnet here. It never
+    /// leads into another tunnel.
     pub(crate) fn arrive_routed(
         &mut self,
         way: &mut Way<'_>,
         segment: usize,
-        to: Option<Slot>,
+        (seeks, to): (IpAddr, Option<Slot>),
         group: Group,
         mut frame: Frame,
     ) {
@@ -179,8 +179,7 @@ impl Pipeline {
         let Ok(flow) = Flow::parse(frame.octets()) else {
             return self.drop(way, of_here, DropReason::Malformed, frame);
         };
-        let via = flow.addresses().and_then(|(_, to)| self.via(self.tables.segments[segment].slice, to));
-        let Some(Via::Circuit(at)) = via else {
+        let Some(Via::Circuit(at)) = self.via(self.tables.segments[segment].slice, seeks) else {
             return self.drop(way, of_here, DropReason::NoRoute, frame);
         };
         let Some(to) = to else {
@@ -236,7 +235,7 @@ impl Pipeline {
     }
 
     /// Tells a sender why its packet goes no further, and drops that.
-    fn complain(
+    pub(crate) fn complain(
         &mut self,
         way: &mut Way<'_>,
         segment: usize,
@@ -311,11 +310,7 @@ fn may_answer(flow: &Flow, frame: &Frame, cause: Cause) -> bool {
     let is_group_frame = !flow.destination.is_unicast();
     match flow.network {
         Network::Ipv4 { .. } => {
-            ipv4::Packet::new(packet).is_ok_and(|packet| {
-                // One that may be cut into pieces is not answered with its length: its sender does not ask for that.
-                let asks = !matches!(cause, Cause::TooBig { .. }) || packet.dont_fragment();
-                asks && error::may_answer_ipv4(&packet, is_group_frame)
-            })
+            ipv4::Packet::new(packet).is_ok_and(|packet| error::may_answer_ipv4(&packet, is_group_frame))
         }
         Network::Ipv6 { .. } => {
             ipv6::Packet::new(packet).is_ok_and(|packet| error::may_answer_ipv6(&packet, is_group_frame, cause))

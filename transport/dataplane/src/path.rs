@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::program::PathProgram;
 
-use crate::encap::{Encap, Link, Outer};
+use crate::encap::{Encap, Group, Link, Outer};
 use crate::port::PortIndex;
 use crate::probe::{PathIndex, Paths};
 
@@ -39,6 +39,8 @@ pub(crate) struct Remote {
     /// The source of its packets, where they have one.
     pub(crate) address: IpAddr,
     pub(crate) carries: Carries,
+    /// Does the sender's group travel with a packet, in both directions?
+    pub(crate) has_groups: bool,
     pub(crate) working: Lane,
     pub(crate) backup: Option<Lane>,
 }
@@ -53,6 +55,17 @@ pub(crate) enum Carries {
 }
 
 impl Remote {
+    /// The group of a sender behind that edge, by the number in its packet. `None`: one that nobody has. Where groups don't
+    /// travel, all are roots.
+    #[inline]
+    pub(crate) fn group(&self, said: u16) -> Option<Group> {
+        match Group(said) {
+            _ if !self.has_groups => Some(Group::ROOT),
+            group @ (Group::ROOT | Group::LEAF) => Some(group),
+            _ => None,
+        }
+    }
+
     /// The tunnel that packets take now.
     #[inline]
     pub(crate) fn lane<'a>(&'a self, probes: &Paths) -> &'a Lane {

@@ -13,7 +13,7 @@ use transport_wire::{EtherType, Protocol, checksum, ipv4, ipv6, udp};
 use crate::drops::DropReason;
 use crate::encap::{Group, Inner, Payload};
 use crate::forward::Way;
-use crate::frame::{Frame, FramePool};
+use crate::frame::{BURST_FRAMES_MAX, Frame, FramePool};
 use crate::meter::Nanos;
 use crate::path::Path;
 use crate::pipeline::Pipeline;
@@ -41,9 +41,10 @@ impl Pipeline {
         self.tables.probes.next_due()
     }
 
-    /// Sends the probes that are due.
+    /// Sends probes that are due, so many at most that they fit the queue of a port; others stay due.
     pub fn probe(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
-        while let Some((path, probe)) = self.tables.probes.due(now, &self.clock) {
+        for _ in 0..BURST_FRAMES_MAX {
+            let Some((path, probe)) = self.tables.probes.due(now, &self.clock) else { break };
             let mut octets = [0; stamp::PACKET_OCTETS];
             probe.emit(&mut octets);
             self.send_along(path, &Packet { ports: (SOURCE_PORT, stamp::PORT), octets }, now, pool, out);
@@ -54,7 +55,8 @@ impl Pipeline {
     pub(crate) fn stamp(&mut self, way: &mut Way<'_>, flow: &Flow, frame: Frame) -> Option<Frame> {
         let Some(arrived) = read(flow, &frame) else { return Some(frame) };
         let found = match arrived.packet.ports {
-            (_, stamp::PORT) => self.answer_probe(way, &arrived),
+            // A sender on a port of the system would make two reflectors answer one another for ever.
+            (SENDER_PORT_MIN.., stamp::PORT) => self.answer_probe(way, &arrived),
             (stamp::PORT, SOURCE_PORT) => self.hear(way, &arrived),
             _ => return Some(frame),
         };
@@ -155,6 +157,8 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
     Some(())
 }
 
+/// The lowest port of a sender that is answered (RFC 6335, section 6: those below are the system's).
+const SENDER_PORT_MIN: u16 = 1_024;
 /// Where answers to our probes are sent.
 const SOURCE_PORT: u16 = 49_862;
 /// Network control: probes are not to be lost among what they measure.

@@ -64,6 +64,8 @@ pub struct Tables {
     pub(crate) probes: Paths,
     /// To loopbacks and locators, for the packets of others.
     pub(crate) routes: Option<Routes<Hop>>,
+    /// How many devices behind other edges each segment may always remember.
+    pub(crate) remote_macs_share: u32,
     /// Places in `segments` by uid, sorted.
     pub(crate) by_uid: Vec<(SegmentUid, u16)>,
     /// Places in `circuits` by uid, sorted.
@@ -214,6 +216,7 @@ impl Tables {
             paths: Vec::new(),
             probes: Paths::default(),
             routes: None,
+            remote_macs_share: 0,
             by_uid: Vec::new(),
             by_sdp: Vec::new(),
             loopbacks: ArrayVec::new(),

@@ -101,13 +101,16 @@ pub(crate) fn routed(tables: &Tables, frame: &mut Frame, flow: &Flow) -> Result<
 /// at most (RFC 4291, sections 2.5.2, 2.5.3 and 2.5.6)?
 #[inline]
 fn is_of_link(flow: &Flow) -> bool {
-    let is_near =
-        |address: Ipv6Addr| address.is_unicast_link_local() || address.is_unspecified() || address.is_loopback();
     let is_near = match flow.network {
         Network::Ipv6 { source, destination, .. } => is_near(source) || is_near(destination),
         _ => false,
     };
     is_near || !flow.destination.is_unicast()
+}
+
+/// Is it good for a link at most?
+const fn is_near(address: Ipv6Addr) -> bool {
+    address.is_unicast_link_local() || address.is_unspecified() || address.is_loopback()
 }
 
 /// How many segments are left of a packet whose segment routing header begins there, from its IPv6 header on; none
@@ -189,7 +192,11 @@ impl End<'_> {
         let inner = &mut frame.octets_mut()[ethernet::HEADER_OCTETS..];
         let (to, ethertype) = match protocol {
             Protocol::IPV6 => {
-                let to = ipv6::Packet::new(inner).map_err(|_| DropReason::Malformed)?.destination();
+                let packet = ipv6::Packet::new(inner).map_err(|_| DropReason::Malformed)?;
+                let to = packet.destination();
+                if [packet.source(), to].into_iter().any(is_near) {
+                    return Err(DropReason::NotForUs);
+                }
                 age_ipv6(inner)?;
                 (self.routes.lookup_ipv6(to), EtherType::IPV6)
             }

@@ -38,6 +38,8 @@ pub(crate) struct Opened {
     remote: u16,
     /// Of its sender.
     group: Group,
+    /// May it be remembered behind which edge the sender is?
+    is_learned: bool,
     /// The address that it is sent from, or that it answers for.
     claims: Option<IpAddr>,
     /// The session here that has the source address, or the claimed one, which none should.
@@ -69,6 +71,8 @@ struct Inside {
     payload: Payload,
     /// For this endpoint, whatever the packet says (End.DX4, End.DX6).
     endpoint: Option<IpAddr>,
+    /// May it be remembered behind which edge the sender is?
+    is_learned: bool,
 }
 
 /// Why a packet of a tunnel goes no further, and the place of its segment if that is known.
@@ -86,7 +90,7 @@ impl Pipeline {
     ) -> Result<Opened, Refused> {
         let at = usize::from(upper.at);
         let octets = frame.octets().get(at..).unwrap_or_default();
-        let payload_octets = udp_holds(octets, ends).map_err(|reason| (None, reason))?;
+        let payload_octets = udp_holds(octets, ends, upper.ports.1).map_err(|reason| (None, reason))?;
         let payload_at = at + udp::HEADER_OCTETS;
         let payload = octets.get(udp::HEADER_OCTETS..udp::HEADER_OCTETS + payload_octets).unwrap_or_default();
         let inside = if upper.ports.1 == vxlan::PORT {
@@ -146,13 +150,15 @@ impl Pipeline {
         let remote = remote.ok_or(refused(DropReason::UnknownRemote))?;
         let at = usize::from(upper.at);
         let octets_max = (usize::from(outer.network_at) + usize::from(octets)).saturating_sub(at);
-        let group = Group(sids::argument(destination));
+        let argument = sids::argument(destination);
+        let group = self.tables.segments[segment].remotes[usize::from(remote)].group(argument);
+        let group = group.ok_or(refused(DropReason::UnknownGroup))?;
         let endpoint = match behaviour {
             ServiceBehaviour::Dx4(endpoint) => Some(endpoint.into()),
             ServiceBehaviour::Dx6(endpoint) => Some(endpoint.into()),
             _ => None,
         };
-        let inside = Inside { segment, remote, group, at, octets_max, payload, endpoint };
+        let inside = Inside { segment, remote, group, at, octets_max, payload, endpoint, is_learned: true };
         self.inspect(frame, inside, outer.traffic_class().unwrap_or(0) & 3)
     }
 
@@ -162,9 +168,13 @@ impl Pipeline {
         let segment = self.tables.segment_of_vni(packet.vni()).ok_or((None, DropReason::UnknownVni))?;
         let here = &self.tables.segments[segment];
         let remote = here.remote_at(from).ok_or((Some(segment), DropReason::UnknownRemote))?;
-        let group = packet.group().map_or(Group::ROOT, |group| Group(group.id));
+        let said = packet.group();
+        // Linux says nothing of group 0.
+        let group = here.remotes[usize::from(remote)].group(said.map_or(0, |group| group.id));
+        let group = group.ok_or((Some(segment), DropReason::UnknownGroup))?;
+        let is_learned = !said.is_some_and(|group| group.is_not_learned);
         let (at, octets_max) = (at + vxlan::HEADER_OCTETS, octets.len() - vxlan::HEADER_OCTETS);
-        Ok(Inside { segment, remote, group, at, octets_max, payload: Payload::Ethernet, endpoint: None })
+        Ok(Inside { segment, remote, group, at, octets_max, payload: Payload::Ethernet, endpoint: None, is_learned })
     }
 
     /// A stack of labels that ends in a segment: the service's, and below it the group's and the flow's.
@@ -179,10 +189,12 @@ impl Pipeline {
         let segment = usize::from(wire.segment);
         let refused = |reason| (Some(segment), reason);
         let group = group_of(&stack, *wire).ok_or(refused(DropReason::Malformed))?;
+        let here = &self.tables.segments[segment];
+        let group = here.remotes[usize::from(wire.remote)].group(group).ok_or(refused(DropReason::UnknownGroup))?;
         let (at, payload) = (at + stack.stack_octets(), stack.payload());
         // What a datagram ends with is the end of the frame; without one, that is the end of all.
         let octets_max = payload.len();
-        let is_layer_3 = self.tables.segments[segment].service == Service::L3;
+        let is_layer_3 = here.service == Service::L3;
         let (payload, skip) = match (is_layer_3, payload.first().map_or(0, |octet| octet >> 4)) {
             (true, 4) => (Payload::Ipv4, 0),
             (true, 6) => (Payload::Ipv6, 0),
@@ -194,13 +206,14 @@ impl Pipeline {
             (false, _) => (Payload::Ethernet, 0),
         };
         let octets_max = octets_max - skip;
-        Ok(Inside { segment, remote: wire.remote, group, at: at + skip, octets_max, payload, endpoint: None })
+        let (remote, at) = (wire.remote, at + skip);
+        Ok(Inside { segment, remote, group, at, octets_max, payload, endpoint: None, is_learned: true })
     }
 
     /// Takes everything off that is in front of the inner packet, and looks at that.
     #[inline]
     fn inspect(&mut self, frame: &mut Frame, inside: Inside, outer_ecn: u8) -> Result<Opened, Refused> {
-        let Inside { segment, remote, group, at, octets_max, payload, endpoint } = inside;
+        let Inside { segment, remote, group, at, octets_max, payload, endpoint, is_learned } = inside;
         let here = &mut self.tables.segments[segment];
         let refused = |reason| (Some(segment), reason);
         frame.pull_front(at);
@@ -228,14 +241,17 @@ impl Pipeline {
         };
         let claims = match discovery(&flow, frame) {
             Discovery::Neighbour(Neighbour { kind: Kind::Advertisement { .. }, target, .. }) => Some(target.into()),
-            _ => claimed(&flow),
+            // As for devices here: nobody in a segment is a router.
+            Discovery::Router => return Err(refused(DropReason::RouterMessage)),
+            Discovery::Unreadable => return Err(refused(DropReason::Malformed)),
+            Discovery::Neighbour(_) | Discovery::Silent => claimed(&flow),
         };
         if !encap::propagate_congestion(frame, &flow, outer_ecn) {
             return Err(refused(DropReason::Congestion));
         }
         #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
         let segment = segment as u16;
-        Ok(Opened { source, slice, seeks, segment, remote, group, claims, from: None, to: None })
+        Ok(Opened { source, slice, seeks, segment, remote, group, is_learned, claims, from: None, to: None })
     }
 
     /// Reads where [`Pipeline::find_ends`] and what comes after it will look, so that it is in the cache by then.
@@ -278,9 +294,9 @@ impl Pipeline {
         }
         let to_mac = match opened.seeks {
             Seeks::Mac(to) => to,
-            Seeks::Address(_) => return self.arrive_routed(way, segment, opened.to, opened.group, frame),
+            Seeks::Address(to) => return self.arrive_routed(way, segment, (to, opened.to), opened.group, frame),
         };
-        if self.tables.segments[segment].service == Service::L2Multipoint {
+        if opened.is_learned && self.tables.segments[segment].service == Service::L2Multipoint {
             self.learn(way.now, segment, opened.source, opened.remote);
         }
         match opened.to {
@@ -301,24 +317,25 @@ impl Pipeline {
     }
 }
 
-/// Does the UDP checksum hold? None is none over IPv4, and over IPv6 for VXLAN (RFC 6935, RFC 6936). Answers the octets
-/// of the payload.
+/// Does the UDP checksum hold? None is none over IPv4, and over IPv6 for VXLAN (RFC 6935, RFC 6936), but not for labels
+/// (RFC 7510, section 3.1). Answers the octets of the payload.
 #[inline]
-fn udp_holds(octets: &[u8], ends: (IpAddr, IpAddr)) -> Result<usize, DropReason> {
+fn udp_holds(octets: &[u8], ends: (IpAddr, IpAddr), port: u16) -> Result<usize, DropReason> {
     let datagram = udp::Datagram::new(octets).map_err(|_| DropReason::Malformed)?;
-    if datagram.checksum() != 0 && !datagram.checksum_holds(ends.0, ends.1) {
+    let may_lack = ends.0.is_ipv4() || port == vxlan::PORT;
+    if !(may_lack && datagram.checksum() == 0) && !datagram.checksum_holds(ends.0, ends.1) {
         return Err(DropReason::Checksum);
     }
     Ok(datagram.payload().len())
 }
 
-/// The group that a label below the service's stands for. `None`: the stack is not as it was agreed.
+/// The group that a label below the service's stands for; 0 if none was agreed. `None`: the stack is not as it was agreed.
 #[inline]
-fn group_of(stack: &mpls::Packet<'_>, wire: Wire) -> Option<Group> {
+fn group_of(stack: &mpls::Packet<'_>, wire: Wire) -> Option<u16> {
     let mut below = stack.entries().skip(1);
     let group = match wire.group.then(|| below.next()) {
-        None => Group::ROOT,
-        Some(entry) => Group(u16::try_from(entry?.label().checked_sub(GROUP_LABELS)?).ok()?),
+        None => 0,
+        Some(entry) => u16::try_from(entry?.label().checked_sub(GROUP_LABELS)?).ok()?,
     };
     let flows = below.count();
     (flows == usize::from(wire.flow)).then_some(group)

@@ -259,21 +259,28 @@ impl Pipeline {
         self.send(way, port, None, frame);
     }
 
-    /// Learns behind which edge a device is. Beyond the limits of the segment and of the edge nothing new is learned; the
-    /// device is then reached by flooding.
+    /// Learns behind which edge a device is. Beyond the limits nothing new is learned; the device is then reached by
+    /// flooding. Half of the table is shared out evenly among the segments, so that none can take the room of others;
+    /// from the other half each may take more, up to its limit.
     #[inline]
     pub(crate) fn learn(&mut self, now: Nanos, segment: usize, mac: Mac, remote: u16) {
-        let here = &mut self.tables.segments[segment];
+        let Self { tables, remote_macs, .. } = self;
+        let here = &mut tables.segments[segment];
         let entry = RemoteMac { segment: here.uid, epoch: here.epoch, remote, seen: now };
         let key = remote_key(here.uid, mac);
-        let learned = if here.learned < REMOTE_MACS_PER_SEGMENT_MAX {
-            self.remote_macs.insert(key, entry)
-        } else {
-            self.remote_macs.replace(key, entry)
-        };
+        let has_room = here.learned < tables.remote_macs_share
+            || here.learned < REMOTE_MACS_PER_SEGMENT_MAX && remote_macs.len() < REMOTE_MACS_MAX / 2;
+        let learned = if has_room { remote_macs.insert(key, entry) } else { remote_macs.replace(key, entry) };
         match learned {
             Ok(Some(before)) if before.segment == here.uid => {}
-            Ok(_) => here.learned += 1,
+            Ok(before) => {
+                here.learned += 1;
+                // Of another segment whose key is the same: that one has one less.
+                if let Some(other) = before.and_then(|before| tables.segment_of_uid(before.segment)) {
+                    let learned = &mut tables.segments[other].learned;
+                    *learned = learned.saturating_sub(1);
+                }
+            }
             Err(_) => self.unlearned += 1,
         }
     }

@@ -111,7 +111,7 @@ impl Build<'_> {
             let backup = backup.map(|(lane, _)| lane);
             let is_framed = slice.service != Service::L3 || matches!(remote.tunnel, Tunnel::Vxlan(_));
             let carries = if is_framed { Carries::Frames } else { Carries::Packets };
-            found.push((remote, Remote { address, carries, working, backup }));
+            found.push((remote, Remote { address, carries, has_groups: remote.group, working, backup }));
         }
         found.sort_by_key(|(_, remote)| remote.address);
         let mut addresses = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! A tunnel that brings a million senders: what is remembered of them is bounded, and others do not suffer.
 
 use std::net::Ipv6Addr;
+use std::ops::Range;
 
 use model::program::{Program, Remote, ServiceBehaviour, ServiceSid, Steering, Tunnel};
 use model::{Mac, Sid};
@@ -46,6 +47,22 @@ fn from_b(sid: Ipv6Addr, from: Device) -> Vec<u8> {
     frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &frames::ipv6(edge, sid, 0, 143, 64, &inner))
 }
 
+/// Many strangers behind edge B speak at once, so that none grows old meanwhile.
+fn attack(rig: &mut Rig, sid: Ipv6Addr, numbers: Range<u32>) {
+    let mut template = from_b(sid, stranger(0));
+    let source_at = 14 + 40 + 6;
+    let mut burst = Vec::with_capacity(BURST_FRAMES_MAX);
+    for number in numbers {
+        template[source_at..source_at + 6].copy_from_slice(&stranger(number).mac.0);
+        burst.push(template.clone());
+        if burst.len() == BURST_FRAMES_MAX {
+            rig.now.0 -= 1_000_000;
+            assert_eq!(rig.put(CORE0, &burst), []);
+            burst.clear();
+        }
+    }
+}
+
 /// To how many edges a device's frame to a stranger goes: to one if the stranger was learned, else to both.
 fn asked(rig: &mut Rig, vlan: u16, from: u8, to: Device) -> usize {
     rig.put(ACCESS0, &[frame(Some(vlan), device(from), to, b"x")]).len()
@@ -60,19 +77,7 @@ fn a_million_senders_take_the_room_of_one_segment() {
     rig.admit("embb", "office", device(3));
     let others = |rig: &Rig| (rig.counted("embb"), format!("{:?}", rig.segment("health")));
     let before = others(&rig);
-    let mut template = from_b(ATTACKED, stranger(0));
-    let source_at = 14 + 40 + 6;
-    let mut burst = Vec::with_capacity(BURST_FRAMES_MAX);
-    for number in 0..MILLION {
-        template[source_at..source_at + 6].copy_from_slice(&stranger(number).mac.0);
-        burst.push(template.clone());
-        if burst.len() == BURST_FRAMES_MAX {
-            // All at once, so that none grows old meanwhile.
-            rig.now.0 -= 1_000_000;
-            assert_eq!(rig.put(CORE0, &burst), []);
-            burst.clear();
-        }
-    }
+    attack(&mut rig, ATTACKED, 0..MILLION);
     assert_eq!(rig.reading().unlearned, u64::from(MILLION - REMOTE_MACS_PER_SEGMENT_MAX));
     assert_eq!(others(&rig), before);
     // The first ones are known, the later ones are looked for everywhere.
@@ -92,15 +97,31 @@ fn a_million_senders_take_the_room_of_one_segment() {
     rig.now.0 += REMOTE_MAC_AGE.0;
     (0..256).for_each(|_| drop(rig.tick()));
     rig.introduce_router();
-    for number in 0..REMOTE_MACS_PER_SEGMENT_MAX {
-        burst.push(from_b(ATTACKED, stranger(2 * MILLION + number)));
-        if burst.len() == BURST_FRAMES_MAX {
-            rig.now.0 -= 1_000_000;
-            assert_eq!(rig.put(CORE0, &burst), []);
-            burst.clear();
-        }
-    }
+    attack(&mut rig, ATTACKED, 2 * MILLION..2 * MILLION + REMOTE_MACS_PER_SEGMENT_MAX);
     assert_eq!(rig.reading().unlearned, u64::from(MILLION - REMOTE_MACS_PER_SEGMENT_MAX));
     assert_eq!(asked(&mut rig, 110, 1, stranger(2 * MILLION + REMOTE_MACS_PER_SEGMENT_MAX - 1)), 1);
     assert_eq!(asked(&mut rig, 110, 1, stranger(0)), 2);
+}
+
+#[test]
+fn segments_that_are_attacked_together_leave_room_for_the_others() {
+    let mut program = program();
+    let numbers = 10..16;
+    let sid = |number: u16| Ipv6Addr::new(0xfd00, 0xa, 0, number, 0, 0, 0, 0);
+    let iot = &mut program.content.slices[1];
+    for number in numbers.clone() {
+        let mut more = segment("iot", &format!("more-{number}"), 8_000 + u64::from(number), vec![]);
+        more.remotes = iot.segments[0].remotes.clone();
+        more.sids = vec![ServiceSid { sid: Sid::new(sid(number)).unwrap(), behaviour: ServiceBehaviour::Dt2u }];
+        iot.segments.push(more);
+    }
+    let mut rig = Rig::with(program);
+    rig.introduce_router();
+    rig.admit("embb", "office", device(3));
+    for number in numbers {
+        attack(&mut rig, sid(number), 0..REMOTE_MACS_PER_SEGMENT_MAX);
+    }
+    assert_eq!(asked(&mut rig, 120, 3, stranger(1)), 2);
+    rig.put(CORE0, &[from_b(OTHER_SLICE, stranger(1))]);
+    assert_eq!(asked(&mut rig, 120, 3, stranger(1)), 1);
 }

@@ -95,6 +95,9 @@ fn cases() -> Vec<Case> {
     };
     let on_the_way =
         frames::ipv6(ROUTER_V6, LOOPBACK_V6, 0, 43, 64, &frames::srh(59, 1, &[device(7).ipv6, LOOPBACK_V6], &[]));
+    let advertisement = [&[134, 0, 0, 0, 64, 0, 7, 8][..], &[0; 8]].concat();
+    let advertisement = frames::icmpv6(device(9).ipv6, ALL_NODES, 255, advertisement);
+    let advertised = frames::ethernet(Mac([0x33, 0x33, 0, 0, 0, 1]), device(9).mac, None, 0x86dd, &advertisement);
     let mut mangled = in_tunnel(EDGE_B, 5_001, &inner());
     *mangled.last_mut().unwrap() ^= 1;
     vec![
@@ -194,6 +197,8 @@ fn cases() -> Vec<Case> {
             ),
         ),
         Case(SourceIsLocal, CORE0, in_tunnel(EDGE_B, 5_001, &advertisement_of(6, device(9), device(3)))),
+        // Nobody in a segment is a router, wherever it is.
+        Case(RouterMessage, CORE0, in_tunnel(EDGE_B, 5_001, &advertised)),
         // CE outside, Not-ECT inside.
         Case(Congestion, CORE0, ecn(3, &inner())),
     ]
@@ -219,10 +224,11 @@ fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
     assert_eq!(provoked, BTreeSet::from(DropReason::ALL));
 }
 
-const APART: [DropReason; 14] = [
+const APART: [DropReason; 15] = [
     // By `routed::nobody_but_the_gateway_is_reached_by_its_frame`.
     DropReason::NotGateway,
     DropReason::LeafToLeaf,
+    DropReason::UnknownGroup,
     DropReason::InnerProtocol,
     DropReason::HopLimit,
     DropReason::NoRoute,

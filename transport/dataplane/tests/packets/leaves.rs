@@ -123,10 +123,16 @@ fn where_groups_travel_a_leaf_behind_another_edge_is_one() {
     assert_eq!(rig.drops(CORE0), [(DropReason::LeafToLeaf, 1)]);
     assert_eq!(heard(&rig.put(CORE0, &[in_group(1, &inner(device(1)))])), [1].into());
     assert_eq!(heard(&rig.put(CORE0, &[in_group(1, &inner(ALL))])), [1].into());
-    for group in [0, 2, 0xffff] {
-        assert_eq!(heard(&rig.put(CORE0, &[in_group(group, &inner(device(2)))])), [2].into());
-        assert_eq!(heard(&rig.put(CORE0, &[in_group(group, &inner(ALL))])), [1, 2, 3].into());
+    assert_eq!(heard(&rig.put(CORE0, &[in_group(0, &inner(device(2)))])), [2].into());
+    assert_eq!(heard(&rig.put(CORE0, &[in_group(0, &inner(ALL))])), [1, 2, 3].into());
+    // Linux sets no flag for group 0.
+    assert_eq!(heard(&rig.put(CORE0, &[in_tunnel(EDGE_B, 5_001, &inner(device(2)))])), [2].into());
+    // A group that nobody has might stand for leaves of another kind.
+    let before = rig.drops(CORE0);
+    for packet in [in_group(2, &inner(device(2))), in_group(0xffff, &inner(ALL))] {
+        assert_eq!(rig.put(CORE0, &[packet]), []);
     }
+    assert_eq!((before.len(), rig.drops(CORE0).contains(&(DropReason::UnknownGroup, 2))), (1, true));
     // And what leaves says so, to edge B alone.
     let group =
         |left: &[Left]| left.iter().map(|(_, octets)| (octets[53], octets[62], octets[65])).collect::<BTreeSet<_>>();

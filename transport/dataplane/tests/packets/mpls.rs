@@ -218,7 +218,6 @@ fn what_comes_with_our_labels_is_delivered() {
     let cases = [
         (110, 1, from_b(ROOT, &inner(1))),
         (110, 1, from_b(LEAF, &inner(1))),
-        (110, 1, from_b(ROOT + 0xffff, &inner(1))),
         (110, 1, labelled(&[FROM_B, ROOT, FLOW], &counted)),
         (110, 1, labelled(&[FROM_C], &inner(1))),
         (110, 4, in_udp(EDGE_B, &[FROM_B_HEALTH, ROOT], &with_word(&inner(4)))),
@@ -259,6 +258,8 @@ fn refused() -> Vec<(DropReason, Vec<u8>)> {
     let spoof = |claimed: u8| frame(None, Device { ipv4: device(claimed).ipv4, ..device(9) }, device(1), b"x");
     let mut mangled = in_udp(EDGE_B, &[FROM_B_HEALTH, ROOT], &word);
     *mangled.last_mut().unwrap() ^= 1;
+    let mut unsummed = in_udp(EDGE_B, &[FROM_B_HEALTH, ROOT], &word);
+    unsummed[60..62].fill(0);
     let deep: Vec<_> = [&[FROM_B][..], &[FLOW; 16]].concat();
     let reserved = (0..16).flat_map(|label| {
         let udp = in_udp(EDGE_B, &[label, FROM_B], &inner);
@@ -283,6 +284,8 @@ fn refused() -> Vec<(DropReason, Vec<u8>)> {
         (Malformed, labelled(&[FROM_B, ROOT, FLOW, FLOW], &word)),
         (Malformed, labelled(&[FROM_B, ROOT - 1, FLOW], &word)),
         (Malformed, labelled(&[FROM_B, ROOT + 0x1_0000, FLOW], &word)),
+        (UnknownGroup, labelled(&[FROM_B, ROOT + 2, FLOW], &word)),
+        (UnknownGroup, labelled(&[FROM_B, ROOT + 0xffff, FLOW], &word)),
         (Malformed, labelled(&[FROM_C, FLOW], &inner)),
         (Malformed, labelled(&[FROM_C], &inner[..13])),
         (Malformed, labelled(&[FROM_C], &[])),
@@ -296,6 +299,8 @@ fn refused() -> Vec<(DropReason, Vec<u8>)> {
         (UnknownRemote, in_udp(device(66).ipv6.into(), &[FROM_B_HEALTH, ROOT], &word)),
         (UnknownRemote, in_udp(EDGE_D, &[FROM_B_HEALTH, ROOT], &word)),
         (Checksum, mangled),
+        // Over IPv6 labels are never without one (RFC 7510, section 3.1).
+        (Checksum, unsummed),
         (InnerTag, labelled(&[FROM_C], &frame(Some(7), device(9), device(1), b"x"))),
         (SourceIsLocal, labelled(&[FROM_C], &frame(None, device(2), device(1), b"x"))),
         (SourceIsLocal, labelled(&[FROM_C], &spoof(1))),

@@ -94,6 +94,20 @@ impl Rig {
 }
 
 #[test]
+fn two_reflectors_never_answer_one_another() {
+    let mut rig = world(Steering::Ip, Steering::Ip);
+    let mut stamp = [0; 44];
+    // Scale 0 and multiplier 1 of the error estimate; the session of path 1.
+    (stamp[13], stamp[15]) = (1, 1);
+    for (port, is_answered) in [(862, false), (53, false), (1_023, false), (1_024, true), (55_555, true)] {
+        let (ethertype, packet) = frames::datagram((EDGE_B, port), (LOOPBACK_V6.into(), 862), 0, &stamp);
+        let left = rig.put(CORE0, &[frames::ethernet(CORE_MAC, ROUTER, None, ethertype, &packet)]);
+        assert_eq!(left.len(), usize::from(is_answered), "{port}");
+    }
+    assert_eq!(rig.drops(CORE0), [(DropReason::NotServed, 3)]);
+}
+
+#[test]
 fn a_probe_takes_the_way_of_its_path() {
     let sid = "fd00:1:0:1::";
     let mut rig = world(Steering::Ip, Steering::Ip);

@@ -293,6 +293,36 @@ fn a_packet_that_does_not_fit_the_tunnel_is_answered_with_what_fits() {
 }
 
 #[test]
+fn a_packet_that_is_too_long_for_the_slice_is_answered_with_what_is_not() {
+    let mut program = program(Over::Srv6);
+    program.content.slices[0].packet_octets_max = 1_300;
+    let mut rig = Rig::with(program);
+    rig.introduce_router();
+    bind(&mut rig, "fwa", "metering", METER);
+    let longest = to_gateway(Some(110), METER, "10.40.0.1".parse().unwrap(), &[7; 1_300 - 28]);
+    assert_eq!(rig.put(ACCESS0, &[longest])[0].0, CORE0);
+    // However much longer, and whether it may be cut into pieces or not (RFC 792: type 3, code 4; RFC 1191, section 4).
+    for octets in [1_301, 9_000] {
+        for flags in [0x00, 0x40] {
+            let mut sent = to_gateway(Some(110), METER, "10.40.0.1".parse().unwrap(), &vec![7; octets - 28]);
+            sent[18 + 6] = flags;
+            sent[18 + 10..18 + 12].fill(0);
+            let sum = frames::checksum(&sent[18..38]);
+            sent[18 + 10..18 + 12].copy_from_slice(&sum.to_be_bytes());
+            rig.now.0 += 1_000_000_000;
+            let left = rig.put(ACCESS0, &[sent]);
+            assert_eq!((left.len(), left[0].0), (1, ACCESS0), "{octets}");
+            let answer = &left[0].1;
+            assert_eq!((&answer[38..40], &answer[44..46]), (&[3, 4][..], &1_300_u16.to_be_bytes()[..]), "{octets}");
+        }
+    }
+    let sent = to_gateway(Some(110), METER, "2001:db8:40::1".parse().unwrap(), &[7; 1_301 - 48]);
+    let left = rig.put(ACCESS0, &[sent]);
+    assert_eq!((&left[0].1[58..60], &left[0].1[62..66]), (&[2, 0][..], &1_300_u32.to_be_bytes()[..]));
+    assert_eq!(rig.drops(ACCESS0), [(DropReason::TooBig, 5)]);
+}
+
+#[test]
 fn what_a_sid_or_a_label_does_not_say_is_refused() {
     let mut rig = world(Over::Srv6);
     let IpAddr::V6(edge_b) = EDGE_B else { panic!() };
@@ -335,8 +365,16 @@ fn a_sid_may_stand_for_one_endpoint() {
     rig.introduce_router();
     bind(&mut rig, "fwa", "metering", METER);
     let IpAddr::V6(edge_b) = EDGE_B else { panic!() };
-    // To another address of the meter's subnets: End.DX4 and End.DX6 do not look (RFC 8986, sections 4.4 and 4.5).
-    for (sid, next, from, to) in [(dx4, 4, "10.40.0.1", "10.20.0.77"), (dx6, 41, "2001:db8:40::1", "2001:db8:20::77")] {
+    // To another address of the meter's subnets, to one behind another edge, and to one that no route leads to: End.DX4 and
+    // End.DX6 do not look (RFC 8986, sections 4.4 and 4.5).
+    let cases = [
+        (dx4, 4, "10.40.0.1", "10.20.0.77"),
+        (dx4, 4, "10.40.0.1", "10.40.0.2"),
+        (dx4, 4, "10.40.0.1", "8.8.8.8"),
+        (dx6, 41, "2001:db8:40::1", "2001:db8:20::77"),
+        (dx6, 41, "2001:db8:40::1", "2001:db8:ffff::1"),
+    ];
+    for (sid, next, from, to) in cases {
         let (ethertype, packet) = frames::datagram((from.parse().unwrap(), 7), (to.parse().unwrap(), 7), 0, b"x");
         let outer = frames::ipv6(edge_b, sid, 0, next, 60, &packet);
         let expected = frames::ethernet(METER.mac, GATEWAY_MAC, Some(110), ethertype, &aged(&packet, 1));

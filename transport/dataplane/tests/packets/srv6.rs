@@ -225,8 +225,8 @@ fn what_comes_to_our_sids_is_delivered_with_and_without_a_header() {
         behind.extend([0xee; 30]);
         let ways = [
             packet(EDGE_B, sid, 0, ETHERNET, inner),
-            // Whatever group the argument says.
-            packet(EDGE_B, with_argument(sid, 0x1234), 0, ETHERNET, inner),
+            // From a leaf.
+            packet(EDGE_B, with_argument(sid, 1), 0, ETHERNET, inner),
             routed(sid, 0, &[], inner),
             routed(sid, 0, &padded, inner),
             routed(sid, 0, &hmac, inner),
@@ -316,6 +316,7 @@ fn refused() -> Vec<(DropReason, Vec<u8>)> {
         // Edge D is none of the segment's; edge C is none of the other segment's.
         (UnknownRemote, packet(device(66).ipv6.into(), ONE, 0, ETHERNET, &inner)),
         (UnknownRemote, packet(EDGE_C, PAIR, 0, ETHERNET, &pair)),
+        (UnknownGroup, packet(EDGE_B, with_argument(ONE, 2), 0, ETHERNET, &inner)),
         // A SID that nobody has, and an edge passes nothing on.
         (NotForUs, packet(EDGE_B, address(0xa, 9), 0, ETHERNET, &inner)),
         (NotForUs, packet(EDGE_B, WAY[1], 0, ETHERNET, &inner)),

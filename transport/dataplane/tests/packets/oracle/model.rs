@@ -242,6 +242,10 @@ impl Model {
             let none = if over == Over::Labels { DropReason::UnknownLabel } else { DropReason::UnknownRemote };
             return verdict.dropped(none);
         }
+        // Roots and leaves are all the groups that there are.
+        if group > 1 {
+            return verdict.dropped(DropReason::UnknownGroup);
+        }
         if self.sessions.contains_key(&(slice, from)) {
             return verdict.dropped(DropReason::SourceIsLocal);
         }
