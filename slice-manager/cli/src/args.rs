@@ -326,14 +326,21 @@ pub(crate) enum TransportCommand {
     #[command(subcommand)]
     RouteTarget(NumberCommand),
     /// Read back what nodes run, now, and compare it with what they should run; fails if anything differs.
+    ///
+    /// Compared are paths, SIDs, labels, segments and their tunnels (whether they are there), and the generation and
+    /// digest of the program.
     Verify {
         /// This node only.
         #[arg(long)]
         node: Option<NodeName>,
     },
     /// What last reports say that differs from what nodes should run, and since when; fails if anything does.
+    ///
+    /// It tells from what nodes reported last and reads nobody; `verify` does.
     Drift,
     /// Have nodes run anew what they should, and read it back; fails if anything still differs.
+    ///
+    /// A node that has not said what it runs, or runs what was never decided here, is not repaired, and named.
     Repair {
         /// This node only.
         #[arg(long)]

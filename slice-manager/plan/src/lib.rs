@@ -113,11 +113,9 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
         is_same_transit: is_same_topology && decided.nodes == parent.nodes,
     }
     .programs(parent, generation, confirmed);
-    let changed = programs.iter().filter(|(_, program)| program.generation == generation);
-    let changed = changed.map(|(edge, _)| (edge.clone(), generation)).collect();
     let mut nodes = decided.nodes;
     if !is_same_topology {
-        numbers::gone(&underlay, &changed, &mut nodes);
+        numbers::gone(&underlay, &programs, confirmed, &mut nodes);
     }
     let mut slices = decided.slices;
     for (name, found) in ways.taken {

@@ -53,7 +53,7 @@ pub struct Effort {
 }
 
 /// Finds paths for every slice, and books them. Slices that keep what they have come first, then those that need no
-/// more than they had, then the rest: a newcomer is refused and not one that was there before. What is refused books
+/// more than they had (what of it takes over from paths that seem to be down is kept for them), then the rest: a newcomer is refused and not one that was there before. What is refused books
 /// nothing.
 pub(crate) fn ways(
     chooser: &Chooser<'_, '_, '_>,
@@ -90,7 +90,24 @@ pub(crate) fn ways(
             None => moved.push(wanted),
         }
     }
-    for wanted in moved.into_iter().chain(new) {
+    // Before any is looked for anew: a backup that takes over is there already, and nobody else may have it.
+    let has_suspects = graph.links().iter().any(|line| line.is_suspect);
+    let (mut searched, mut swapped) = (Vec::new(), Vec::new());
+    for wanted in moved {
+        let hold = || chooser.hold(&wanted.request, &wanted.pairs, parent, &books.ledger, retry);
+        match has_suspects.then(hold).flatten() {
+            Some((hose, is_whole)) => {
+                books.hold(wanted, &hose);
+                if is_whole { &mut swapped } else { &mut searched }.push((wanted, Some(hose)));
+            }
+            None => searched.push((wanted, None)),
+        }
+    }
+    let new = new.into_iter().map(|wanted| (wanted, None));
+    for (wanted, held) in searched.into_iter().chain(swapped).chain(new) {
+        if let Some(hose) = held {
+            books.release(wanted, &hose);
+        }
         let mut found = books.ports.check(wanted.slice);
         match chooser.choose(&wanted.request, &wanted.pairs, parent, &books.ledger, retry) {
             Ok((chosen, hose)) if found.is_empty() => books.book(graph, wanted, chosen, &hose),
@@ -138,6 +155,19 @@ struct Books<'b, 'a> {
 }
 
 impl<'b, 'a: 'b> Books<'b, 'a> {
+    /// Keeps room for a slice until it is booked.
+    fn hold(&mut self, wanted: &Wanted<'b, 'a>, hose: &Hose) {
+        for (direction, _, total) in hose.needs(wanted.request.guaranteed) {
+            self.ledger.book(direction, wanted.request.class, total);
+        }
+    }
+
+    fn release(&mut self, wanted: &Wanted<'b, 'a>, hose: &Hose) {
+        for (direction, _, total) in hose.needs(wanted.request.guaranteed) {
+            self.ledger.release(direction, wanted.request.class, total);
+        }
+    }
+
     fn book(&mut self, graph: &Graph<'_>, wanted: &Wanted<'b, 'a>, chosen: Vec<Chosen>, hose: &Hose) {
         let (name, request) = (wanted.slice.name, &wanted.request);
         self.ports.book(wanted.slice);

@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 
 use crate::auth;
 use crate::decided::ChangeError;
-use crate::edges::ReadError;
+use crate::edges::NotRepaired;
 
 /// Who calls, and from where.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Caller {
     }
 
     /// Records that a node was to run its program anew.
-    pub(crate) fn repaired(&self, node: &NodeName, error: Option<&ReadError>) {
+    pub(crate) fn repaired(&self, node: &NodeName, error: Option<&NotRepaired>) {
         let node = format!("node/{node}");
         match error {
             None => self.event("repair", &node, "accepted", ""),

@@ -25,7 +25,7 @@ pub(crate) struct Decided {
     pub(crate) plan: Arc<Plan>,
     pub(crate) operations: Arc<BTreeMap<OperationId, Arc<Operation>>>,
     pub(crate) issued: Arc<Issued>,
-    /// Links that edges have found to lead nowhere.
+    /// The links that the plan was made around, for edges have found that they lead nowhere.
     pub(crate) suspects: Arc<Suspects>,
 }
 
@@ -68,6 +68,8 @@ pub(crate) enum Wish {
 pub(crate) struct Decision {
     pub(crate) intents: Intents,
     pub(crate) plan: Plan,
+    /// The links that the plan was made around.
+    pub(crate) suspects: Arc<Suspects>,
     /// The resources that are now other than they were.
     pub(crate) changes: Vec<ResourceChange>,
 }
@@ -138,8 +140,8 @@ pub(crate) fn decide(
     if changes.is_empty() {
         return Ok(None);
     }
-    let plan = next_plan(&intents, &decided.plan, catalog, confirmed, &decided.suspects)?;
-    Ok(Some(Decision { intents, plan, changes }))
+    let (plan, suspects) = sound_plan(&intents, decided, catalog, confirmed)?;
+    Ok(Some(Decision { intents, plan, suspects, changes }))
 }
 
 fn apply(intents: &mut Intents, resources: Vec<Resource>) -> Vec<ResourceChange> {
@@ -178,6 +180,23 @@ fn user_of(intents: &Intents, id: &ResourceId) -> Option<InUse> {
     by.map(|by| InUse { resource: id.clone(), by })
 }
 
+/// The plan for what is declared around the links that are suspected; if there is none, around nothing: a fault in the
+/// network is no reason to refuse a change. With it the links that it was made around.
+pub(crate) fn sound_plan(
+    intents: &Intents,
+    decided: &Decided,
+    catalog: &Catalog,
+    confirmed: &BTreeMap<NodeName, Generation>,
+) -> Result<(Plan, Arc<Suspects>), ChangeError> {
+    let plan = |suspects: Arc<Suspects>| {
+        next_plan(intents, &decided.plan, catalog, confirmed, &suspects).map(|plan| (plan, suspects))
+    };
+    match plan(decided.suspects.clone()) {
+        Err(_) if !decided.suspects.is_empty() => plan(Arc::default()),
+        planned => planned,
+    }
+}
+
 /// The plan for what is declared, passed by the auditor.
 pub(crate) fn next_plan(
     intents: &Intents,
@@ -186,7 +205,6 @@ pub(crate) fn next_plan(
     confirmed: &BTreeMap<NodeName, Generation>,
     suspects: &Suspects,
 ) -> Result<Plan, ChangeError> {
-    let suspects = &suspects.keys().cloned().collect();
     let plan = plan::plan(&Input { catalog, intents, parent, confirmed, suspects }).map_err(ChangeError::Refused)?;
     let errors = faults(&plan, intents, catalog);
     if errors.is_empty() { Ok(plan) } else { Err(ChangeError::Unsound(errors)) }
@@ -202,7 +220,8 @@ pub(crate) fn faults(plan: &Plan, intents: &Intents, catalog: &Catalog) -> Vec<N
     faults
 }
 
-/// Would planning again let go of something: of numbers that every edge has confirmed to be without, or of the empty
+/// Would planning again let go of something: of numbers that every edge has confirmed to be without, be they of a
+/// segment or of a node or link that has left, or of the empty
 /// program of an edge that has left the topology?
 pub(crate) fn may_release(decided: &Decided, confirmed: &BTreeMap<NodeName, Generation>) -> bool {
     let has = |edge: &NodeName, since: Generation| confirmed.get(edge).is_some_and(|running| *running >= since);
@@ -214,7 +233,9 @@ pub(crate) fn may_release(decided: &Decided, confirmed: &BTreeMap<NodeName, Gene
         .flat_map(|(_, topology)| topology.nodes.iter())
         .map(|n| &n.name)
         .collect();
-    plan.quarantine.iter().any(|entry| entry.awaiting.iter().all(|(edge, since)| has(edge, *since)))
+    let have = |awaiting: &BTreeMap<NodeName, Generation>| awaiting.iter().all(|(edge, since)| has(edge, *since));
+    plan.quarantine.iter().any(|entry| have(&entry.awaiting))
+        || plan.nodes.values().any(|numbers| !numbers.awaiting.is_empty() && have(&numbers.awaiting))
         || plan.programs.iter().any(|(edge, program)| {
             !nodes.contains(edge) && program.content.slices.is_empty() && has(edge, program.generation)
         })

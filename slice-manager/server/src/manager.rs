@@ -1,7 +1,7 @@
 //! A running manager: store, writer, services and the port that they listen on. A process hosts one by
 //! [`daemon`](crate::daemon), a test or the demo by [`Manager::start`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -142,7 +142,7 @@ fn sound(store: &EmbeddedStore, records: Records, catalog: &Catalog) -> Result<R
     if records.profiles == Some(profiles) {
         return if faults.is_empty() { Ok(records) } else { Err(StartError::Inconsistent(faults)) };
     }
-    let plan = decided::next_plan(&records.intents, &records.plan, catalog, &BTreeMap::new(), &BTreeMap::new());
+    let plan = decided::next_plan(&records.intents, &records.plan, catalog, &BTreeMap::new(), &BTreeSet::new());
     let plan = plan.map_err(|error| match error {
         ChangeError::Unsound(faults) => StartError::Inconsistent(faults),
         error => StartError::Misfit(error.to_string()),

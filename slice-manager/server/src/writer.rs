@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use model::operation::{Operation, OperationId, OperationKind, OperationState};
+use model::operation::{Operation, OperationId, OperationKind, OperationState, Timestamp};
 use model::plan::Plan;
 use model::profile::Catalog;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +19,7 @@ use crate::observed::{Observed, Standing, confirmed, now, standing};
 use crate::operations;
 use crate::records::{self, RecordError, Records};
 use crate::store::{Revision, Store, StoreError, Transaction};
-use crate::transport::{self, Suspects};
+use crate::transport::{Lookout, Suspects};
 
 /// How the rest of the manager speaks to the writer.
 #[derive(Debug, Clone)]
@@ -74,7 +74,18 @@ pub(crate) fn start(
     let reported = Arc::new(AtomicBool::new(false));
     let (target, decided) = taken_over(records, &Issued::default(), Arc::default());
     let (published, decided) = watch::channel(Arc::new(decided));
-    let writer = Writer { store, catalog, observed, target, blind: false, published, reported: reported.clone() };
+    let writer = Writer {
+        store,
+        catalog,
+        observed,
+        target,
+        blind: false,
+        lookout: Lookout::default(),
+        avoided: Timestamp::default(),
+        unavoidable: Arc::default(),
+        published,
+        reported: reported.clone(),
+    };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(inbox))?;
     Ok((WriterHandle { messages, reported }, decided, thread))
 }
@@ -98,6 +109,11 @@ struct Writer {
     target: Option<Revision>,
     /// A commit has failed, and the store could not be read since: what is in it is not known.
     blind: bool,
+    lookout: Lookout,
+    /// When links that lead nowhere last were a reason to plan.
+    avoided: Timestamp,
+    /// The last links that could not be planned around; it is told once and tried again.
+    unavoidable: Arc<Suspects>,
     published: watch::Sender<Arc<Decided>>,
     reported: Arc<AtomicBool>,
 }
@@ -160,7 +176,7 @@ impl Writer {
         operations.retain(|id, _| !forgotten.contains(id));
         operations.extend(given_up.map(|old| (old.id, Arc::new(old))));
         operations.insert(operation.id, operation.clone());
-        self.publish(&decided, Some(decision.intents), decision.plan, operations);
+        self.publish(&decided, Some(decision.intents), (decision.plan, decision.suspects), operations);
         tracing::info!(operation = %operation.id, generation = %operation.generation, "decided");
         Ok(Some(operation))
     }
@@ -202,6 +218,7 @@ impl Writer {
         }
         let Some(plan) = plan else { return Ok(()) };
         self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
+        let plan = (plan, decided.suspects.clone());
         self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
         Ok(())
     }
@@ -233,49 +250,53 @@ impl Writer {
         if !decided::may_release(&decided, &confirmed) {
             return Ok(());
         }
-        let plan =
-            match decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed, &decided.suspects) {
-                Ok(plan) if plan == *decided.plan => return Ok(()),
-                Ok(plan) => plan,
-                Err(error) => {
-                    tracing::error!(%error, "what is declared can't be planned again; numbers stay in quarantine");
-                    return Ok(());
-                }
-            };
-        self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
-        tracing::info!(generation = %plan.generation, quarantine = plan.quarantine.len(), "edges have let go");
-        self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
-        Ok(())
-    }
-
-    /// Plans again if other links are found to lead nowhere than before.
-    fn suspect(&mut self) -> Result<(), StoreError> {
-        let decided = self.decided();
-        let observations = self.observed.snapshot();
-        let suspects = transport::suspects(&decided, &observations, now());
-        if suspects == *decided.suspects {
-            return Ok(());
-        }
-        let is_same = suspects.keys().eq(decided.suspects.keys());
-        let decided = Arc::new(Decided { suspects: Arc::new(suspects), ..Decided::clone(&decided) });
-        self.published.send_replace(decided.clone());
-        if is_same {
-            return Ok(());
-        }
-        let links = decided.suspects.keys().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        let confirmed = confirmed(&decided, &observations);
-        let plan = decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed, &decided.suspects);
-        let plan = match plan {
-            Ok(plan) if plan == *decided.plan => return Ok(()),
-            Ok(plan) => plan,
+        let (plan, suspects) = match decided::sound_plan(&decided.intents, &decided, &self.catalog, &confirmed) {
+            Ok((plan, _)) if plan == *decided.plan => return Ok(()),
+            Ok(planned) => planned,
             Err(error) => {
-                tracing::error!(%error, links, "what is declared can't be planned around links that lead nowhere");
+                tracing::error!(%error, "what is declared can't be planned again; numbers stay in quarantine");
                 return Ok(());
             }
         };
         self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
-        tracing::warn!(generation = %plan.generation, links, "planned again, for these links lead nowhere");
-        self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
+        tracing::info!(generation = %plan.generation, quarantine = plan.quarantine.len(), "edges have let go");
+        self.publish(&decided, None, (plan, suspects), BTreeMap::clone(&decided.operations));
+        Ok(())
+    }
+
+    /// Plans again if other links are found to lead nowhere than those that the plan was made around. Suspects count only
+    /// together with a plan that was made around them; until there is one, all stays as it was.
+    fn suspect(&mut self) -> Result<(), StoreError> {
+        let decided = self.decided();
+        let (observations, at) = (self.observed.snapshot(), now());
+        let suspects = Arc::new(self.lookout.look(&decided, &observations, at));
+        if suspects == decided.suspects {
+            self.unavoidable = Arc::default();
+            return Ok(());
+        }
+        if at.0.abs_diff(self.avoided.0) < AVOID_INTERVAL_MILLIS {
+            return Ok(());
+        }
+        self.avoided = at;
+        let links = suspects.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let confirmed = confirmed(&decided, &observations);
+        let plan = decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed, &suspects);
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(error) => {
+                if suspects != self.unavoidable {
+                    tracing::error!(%error, links, "what is declared can't be planned around links that lead nowhere");
+                    self.unavoidable = suspects;
+                }
+                return Ok(());
+            }
+        };
+        self.unavoidable = Arc::default();
+        if plan != *decided.plan {
+            self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
+            tracing::warn!(generation = %plan.generation, links, "planned again, for these links lead nowhere");
+        }
+        self.publish(&decided, None, (plan, suspects), BTreeMap::clone(&decided.operations));
         Ok(())
     }
 
@@ -283,7 +304,7 @@ impl Writer {
         &self,
         before: &Decided,
         intents: Option<plan::Intents>,
-        plan: Plan,
+        (plan, suspects): (Plan, Arc<Suspects>),
         operations: BTreeMap<OperationId, Arc<Operation>>,
     ) {
         self.published.send_replace(Arc::new(Decided {
@@ -291,7 +312,7 @@ impl Writer {
             issued: Arc::new(before.issued.with(&plan)),
             plan: Arc::new(plan),
             operations: Arc::new(operations),
-            suspects: before.suspects.clone(),
+            suspects,
         }));
     }
 
@@ -350,6 +371,9 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// How many changes may wait for their turn.
 pub(crate) const CHANGES_WAITING_MAX: usize = 256;
+/// How long links that lead nowhere are no reason to plan again after they were one, in milliseconds: a path that comes and
+/// goes changes programs no more often than edges can follow. Tests do not wait so long.
+const AVOID_INTERVAL_MILLIS: u64 = if cfg!(test) { 50 } else { 5_000 };
 /// How many operations are remembered; the oldest finished ones are forgotten first.
 const OPERATIONS_KEPT_MAX: usize = 2_000;
 

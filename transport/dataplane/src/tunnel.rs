@@ -322,8 +322,8 @@ impl Pipeline {
 #[inline]
 fn udp_holds(octets: &[u8], ends: (IpAddr, IpAddr), port: u16) -> Result<usize, DropReason> {
     let datagram = udp::Datagram::new(octets).map_err(|_| DropReason::Malformed)?;
-    let may_lack = ends.0.is_ipv4() || port == vxlan::PORT;
-    if !(may_lack && datagram.checksum() == 0) && !datagram.checksum_holds(ends.0, ends.1) {
+    let is_absent = datagram.checksum() == 0 && (ends.0.is_ipv4() || port == vxlan::PORT);
+    if !is_absent && !datagram.checksum_holds(ends.0, ends.1) {
         return Err(DropReason::Checksum);
     }
     Ok(datagram.payload().len())

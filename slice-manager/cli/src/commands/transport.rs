@@ -220,16 +220,18 @@ fn explained(name: &SliceName, explanation: &v1::SliceExplanation) -> String {
         [
             format!("{} to {}, path {}", path.from, program.to, program.id),
             if is_backup { "backup" } else { "working" }.to_owned(),
-            state,
+            state.clone(),
             table::latency(path.delay_nanoseconds),
             delay.map(table::measured).unwrap_or_default(),
             jitter,
             path.reading.as_ref().map(loss).unwrap_or_default(),
-            match (delay, bound) {
-                (Some(delay), Some(bound)) if delay <= bound => "met",
-                (Some(_), Some(_)) => "missed",
-                (None, Some(_)) => "not measured",
-                (_, None) => "",
+            match (path.reading.as_ref(), delay, bound) {
+                (_, _, None) => "",
+                // What was measured before it went down keeps no promise.
+                (Some(reading), ..) if reading.state() != v1::PathState::Up => &state,
+                (_, Some(delay), Some(bound)) if delay <= bound => "met",
+                (_, Some(_), Some(_)) => "missed",
+                (_, None, Some(_)) => "not measured",
             }
             .to_owned(),
         ]

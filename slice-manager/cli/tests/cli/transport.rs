@@ -195,13 +195,16 @@ fn a_slice_is_explained_by_what_its_paths_are_measured_to_keep() {
     late.uses[0].backup = false;
     // One way was measured, so that counts.
     late.reading.as_mut().unwrap().forward = Some(v1::Delays { count: 5, p99: 11_000_000, ..v1::Delays::default() });
+    // What was measured before it went down keeps no promise.
+    let mut down = path();
+    down.reading.as_mut().unwrap().set_state(v1::PathState::Down);
     let status = v1::SliceStatus {
         name: text("iot"),
         state: v1::SliceState::Active.into(),
         reason: text("realised on 3 of 3 edges, generation 7"),
         ..v1::SliceStatus::default()
     };
-    let paths = v1::ListPathsResponse { paths: vec![path(), late, silent()], unreachable: vec![] };
+    let paths = v1::ListPathsResponse { paths: vec![path(), late, down, silent()], unreachable: vec![] };
     let manager = Manager::start(Answers { paths, slice: status, ..Answers::default() });
     assert_eq!(
         manager.slicectl(&["slice", "explain", "iot"]).quietly(),
@@ -215,6 +218,7 @@ paths
 PATH                      IS ITS   STATE     PLANNED  99TH DELAY  JITTER   LOSS     BOUND
 edge-a to edge-c, path 2  backup   up        1200 us  1.50 ms     12.0 us  0.100 %  met
 edge-a to edge-c, path 2  working  up        1200 us  11.00 ms    12.0 us  0.100 %  missed
+edge-a to edge-c, path 2  backup   down      1200 us  1.50 ms     12.0 us  0.100 %  down
 edge-b to edge-c, path 2  backup   not read  1200 us                                not measured
 "
     );

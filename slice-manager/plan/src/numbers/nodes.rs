@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{LinkNumbers, NodeNumbers, Plan, Quarantined};
+use model::program::Program;
 use model::resource::{LabelBlock, ResourceId, SidFunctionPool};
 use model::{Generation, Label, LinkName, NodeName, TopologyName};
 
@@ -186,20 +187,24 @@ fn gone_links(underlay: &Underlay<'_>, node: &NodeName, numbers: &NodeNumbers) -
     numbers.links.keys().filter(|link| !here.contains(link)).cloned().collect()
 }
 
-/// Nodes and links that are gone since the parent plan are awaited by the edges that are told something else since:
-/// whoever sent by their SIDs and labels is among them. Without any, nobody did.
+/// Nodes and links that are gone await every edge that is not known to run its program of now: whoever may send by their
+/// SIDs and labels is among them, be it that it is told otherwise by this plan or by one before. Without any, nobody does.
 pub(crate) fn gone(
     underlay: &Underlay<'_>,
-    changed: &BTreeMap<NodeName, Generation>,
+    programs: &BTreeMap<NodeName, Program>,
+    confirmed: &BTreeMap<NodeName, Generation>,
     nodes: &mut BTreeMap<NodeName, NodeNumbers>,
 ) {
+    let is_behind =
+        |edge: &NodeName, program: &Program| confirmed.get(edge).is_none_or(|running| *running < program.generation);
     for (name, numbers) in nodes.iter_mut() {
         let gone = gone_links(underlay, name, numbers);
         let is_gone = underlay.node(name).is_none();
         if gone.is_empty() && !is_gone {
             continue;
         }
-        numbers.awaiting.extend(changed.iter().map(|(edge, generation)| (edge.clone(), *generation)));
+        let behind = programs.iter().filter(|(edge, program)| is_behind(edge, program));
+        numbers.awaiting.extend(behind.map(|(edge, program)| (edge.clone(), program.generation)));
         if numbers.awaiting.is_empty() {
             numbers.links.retain(|link, _| !gone.contains(link));
             if is_gone {

@@ -52,6 +52,14 @@ pub(crate) struct Failed<'s, 'a> {
     pub(crate) hose: Hose,
 }
 
+/// What the pairs of a slice go on to have of the parent's paths.
+struct Stay {
+    all: Vec<Option<Chosen>>,
+    /// The places of those whose paths are swapped.
+    swapped: Vec<usize>,
+    hose: Hose,
+}
+
 impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
     pub(crate) fn new(pin: Pin<'c, 'g, 'a>, kind: UnderlayKind, is_same_topology: bool) -> Self {
         Self { pin, kind, is_same_topology, pins: RefCell::default() }
@@ -85,7 +93,41 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
         Some((all, hose))
     }
 
-    /// Paths for every pair: those that the parent has and that still do, then the best for the rest.
+    /// What the slice goes on to have of the parent's paths when those that seem to be down are swapped with their
+    /// backups, and whether that is all that it needs; none if nothing is swapped.
+    pub(crate) fn hold(
+        &self,
+        request: &Request<'_>,
+        pairs: &[Pair<'_>],
+        parent: &Plan,
+        ledger: &Ledger,
+        retry: bool,
+    ) -> Option<(Hose, bool)> {
+        let stay = self.stay(request, pairs, parent, ledger, retry);
+        let is_whole = stay.all.iter().all(Option::is_some);
+        (!stay.swapped.is_empty()).then_some((stay.hose, is_whole))
+    }
+
+    fn stay(&self, request: &Request<'_>, pairs: &[Pair<'_>], parent: &Plan, ledger: &Ledger, retry: bool) -> Stay {
+        let hose = Hose::new(request.sdps.clone());
+        let mut stay = Stay { all: Vec::with_capacity(pairs.len()), swapped: Vec::new(), hose };
+        for (place, pair) in pairs.iter().enumerate() {
+            let scope = Scope { request, pair, hose: &stay.hose, ledger };
+            let mut chosen = self.kept(&scope, parent, retry);
+            if chosen.is_none() {
+                chosen = self.swapped(&scope, parent);
+                stay.swapped.extend(chosen.as_ref().map(|_| place));
+            }
+            if let Some(chosen) = &chosen {
+                self.lay(&mut stay.hose, chosen);
+            }
+            stay.all.push(chosen);
+        }
+        stay
+    }
+
+    /// Paths for every pair: those that the parent has and that still do, then the best for the rest, then sound backups
+    /// instead of those that seem to be down.
     pub(crate) fn choose<'s, 'w>(
         &self,
         request: &Request<'w>,
@@ -94,15 +136,7 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
         ledger: &Ledger,
         retry: bool,
     ) -> Result<(Vec<Chosen>, Hose), Failed<'s, 'w>> {
-        let mut hose = Hose::new(request.sdps.clone());
-        let mut all: Vec<Option<Chosen>> = Vec::with_capacity(pairs.len());
-        for pair in pairs {
-            let kept = self.kept(&Scope { request, pair, hose: &hose, ledger }, parent, retry);
-            if let Some(kept) = &kept {
-                self.lay(&mut hose, kept);
-            }
-            all.push(kept);
-        }
+        let Stay { mut all, swapped, mut hose } = self.stay(request, pairs, parent, ledger, retry);
         let mut failed = Vec::new();
         for (pair, chosen) in pairs.iter().zip(&mut all).filter(|(_, chosen)| chosen.is_none()) {
             match self.search(&Scope { request, pair, hose: &hose, ledger }, parent) {
@@ -113,11 +147,27 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
                 None => failed.push(pair),
             }
         }
-        if failed.is_empty() {
-            Ok((all.into_iter().flatten().collect(), hose))
-        } else {
-            Err(Failed { pairs: failed, all: pairs, hose })
+        if !failed.is_empty() {
+            return Err(Failed { pairs: failed, all: pairs, hose });
         }
+        let mut all: Vec<Chosen> = all.into_iter().flatten().collect();
+        if swapped.is_empty() {
+            return Ok((all, hose));
+        }
+        for place in swapped {
+            let (scope, chosen) = (Scope { request, pair: &pairs[place], hose: &hose, ledger }, &mut all[place]);
+            let backup = self.backup(&scope, &chosen.working).flatten();
+            if let Some(backup) = backup.filter(|backup| self.is_sound(&backup.route)) {
+                hose.lay(self.graph(), &backup.route, false);
+                chosen.backup = Some(backup);
+            }
+        }
+        // Without the backups that were left.
+        let mut hose = Hose::new(request.sdps.clone());
+        for chosen in &all {
+            self.lay(&mut hose, chosen);
+        }
+        Ok((all, hose))
     }
 
     fn lay(&self, hose: &mut Hose, chosen: &Chosen) {
@@ -138,21 +188,42 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
             (None, _) => None,
             (Some(id), _) => {
                 let backup = self.known(scope, parent, id)?;
-                let shares = Shares::of(self.graph(), &working.route, mode.unwrap_or(BackupMode::Srlg));
-                let is_apart = backup.route.hops().all(|(_, arc)| !shares.includes(self.graph(), arc, scope.pair.b));
-                is_apart.then_some(Chosen { working, backup: Some(backup) })
+                self.is_apart(scope, &working, &backup).then_some(Chosen { working, backup: Some(backup) })
             }
         }
     }
 
+    /// The pair's paths in the parent plan the other way round, if the working one seems to be down and the backup does
+    /// not. They need no more than is booked for them.
+    fn swapped(&self, scope: &Scope<'_, '_>, parent: &Plan) -> Option<Chosen> {
+        let way = way(scope, parent)?;
+        let (down, sound) = (self.known(scope, parent, way.working)?, self.known(scope, parent, way.backup?)?);
+        if self.is_sound(&down.route) || !self.is_sound(&sound.route) {
+            return None;
+        }
+        if scope.request.backup == Some(BackupMode::None) {
+            return Some(Chosen { working: sound, backup: None });
+        }
+        self.is_apart(scope, &sound, &down).then_some(Chosen { working: sound, backup: Some(down) })
+    }
+
+    /// Does the backup share nothing with the working path that it may not share?
+    fn is_apart(&self, scope: &Scope<'_, '_>, working: &Found, backup: &Found) -> bool {
+        let mode = scope.request.backup.unwrap_or(BackupMode::Srlg);
+        let shares = Shares::of(self.graph(), &working.route, mode);
+        backup.route.hops().all(|(_, arc)| !shares.includes(self.graph(), arc, scope.pair.b))
+    }
+
+    /// Does it seem to lead where it should?
+    fn is_sound(&self, route: &Route) -> bool {
+        route.links.iter().all(|link| !self.graph().link(*link as usize).is_suspect)
+    }
+
     fn kept_working(&self, scope: &Scope<'_, '_>, parent: &Plan) -> Option<(Found, Way)> {
-        let ways = &parent.slices.get(&scope.pair.segment.slice)?.ways;
-        let way = *ways.get(&(scope.pair.from.clone(), scope.pair.to.clone()))?;
+        let way = way(scope, parent)?;
         let found = self.known(scope, parent, way.working)?;
         // One that seems to be down is left, if there is another.
-        let graph = self.graph();
-        let is_sound = found.route.links.iter().all(|link| !graph.link(*link as usize).is_suspect);
-        is_sound.then_some((found, way))
+        self.is_sound(&found.route).then_some((found, way))
     }
 
     /// A path of the parent, if it still does.
@@ -354,6 +425,12 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
         }
         true
     }
+}
+
+/// Which paths the parent has for the pair.
+fn way(scope: &Scope<'_, '_>, parent: &Plan) -> Option<Way> {
+    let ways = &parent.slices.get(&scope.pair.segment.slice)?.ways;
+    ways.get(&(scope.pair.from.clone(), scope.pair.to.clone())).copied()
 }
 
 /// Why a path does not do although every link of it would.

@@ -64,6 +64,15 @@ impl Ledger {
             *booked = booked.saturating_add(rate);
         }
     }
+
+    /// Takes back what was booked.
+    pub(crate) fn release(&mut self, direction: usize, class: QueueClass, rate: u64) {
+        if let Some(at) = self.directions.get_mut(direction) {
+            at.booked = at.booked.saturating_sub(rate);
+            let booked = &mut at.classes_booked[class as usize];
+            *booked = booked.saturating_sub(rate);
+        }
+    }
 }
 
 /// Who sends over which links, in one slice.

@@ -13,6 +13,7 @@ mod reference;
 mod refusals;
 mod script;
 mod services;
+mod suspects;
 mod transports;
 mod walks;
 mod world;

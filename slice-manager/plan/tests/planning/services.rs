@@ -128,6 +128,33 @@ fn sids_and_labels_stay_and_run_out_by_name() {
 }
 
 #[test]
+fn numbers_of_a_link_that_leaves_await_edges_that_were_told_otherwise_before() {
+    let net = |text: &str| declared(topology(&lines(text), |_| {}));
+    let mut manager = Manager::new(
+        read("slice.yaml", &slice(&["e1", "e2"], "transport: srv6"))
+            .into_iter()
+            .chain([net("e1 c1 10, c1 c3 30, c3 e2 10, c1 v2 10, v2 c3 10")])
+            .collect(),
+    );
+    let mut step = |text: &str, confirmed: &[&str]| {
+        for edge in confirmed {
+            manager.confirm(edge);
+        }
+        manager.intents.apply(net(text));
+        manager.replan().unwrap();
+        let numbers = manager.plan.nodes.get("v2").cloned().unwrap_or_default();
+        let awaiting = numbers.awaiting.iter().map(|(edge, since)| format!("{edge} {}", since.get()));
+        (numbers.links.len(), awaiting.collect::<Vec<_>>())
+    };
+    // The way over it is left first; the programs that say so are of generation 2.
+    assert_eq!(step("e1 c1 10, c1 c3 30, c3 e2 10, c1 v2 90 x, v2 c3 90 x", &["e1", "e2"]), (2, vec![]));
+    // Then it leaves, which tells edges nothing more; one of them has not confirmed yet.
+    let (links, awaiting) = step("e1 c1 10, c1 c3 30, c3 e2 10", &["e1"]);
+    assert_eq!((links, awaiting), (2, vec!["e2 2".to_owned()]));
+    assert_eq!(step("e1 c1 10, c1 c3 30, c3 e2 10", &["e2"]), (0, vec![]));
+}
+
+#[test]
 fn a_change_to_one_slice_looks_for_paths_of_that_slice_only() {
     let mut manager = Manager::new(reference());
     let more = REFERENCE[2].1.to_owned()

@@ -50,6 +50,23 @@ pub(crate) struct Entry {
     pub(crate) replaced: oneshot::Receiver<()>,
 }
 
+/// Why a node is not sent its program anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotRepaired {
+    /// It can't be asked.
+    #[error(transparent)]
+    Unasked(#[from] ReadError),
+    /// What it runs is not known.
+    #[error("it has not said yet what it runs; it is sent its program when it has")]
+    Unknown,
+    /// It would refuse the program.
+    #[error("it runs what was never decided here; it is sent nothing until it runs an older program or is told anew")]
+    Foreign,
+    /// It is told nothing.
+    #[error("there is no program for it")]
+    NoProgram,
+}
+
 /// No more edges may attach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{EDGES_ATTACHED_MAX} edges are attached, the most that may be")]

@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
                 }
                 Some(request) = entry.requests.recv() => match request {
                     EdgeRequest::Read(request) => self.ask(request),
-                    EdgeRequest::Repair => self.repair = true,
+                    EdgeRequest::Repair => self.repair = self.takes_programs(),
                 },
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     self.retry = None;
@@ -155,6 +155,13 @@ impl<'a> Session<'a> {
             }
         };
         (ended, self.id)
+    }
+
+    /// Would the edge run a program that it is sent, if there is one?
+    fn takes_programs(&self) -> bool {
+        let decided = self.decided.borrow();
+        decided.plan.programs.contains_key(&self.edge)
+            && matches!(standing(&decided, &self.edge, self.report.as_ref()), Standing::InStep | Standing::Behind)
     }
 
     /// The generation of the program that the edge should be sent now.
@@ -213,6 +220,7 @@ impl<'a> Session<'a> {
         }
         let refuses = standing == Standing::Behind && report.refusal.is_some();
         self.retry = refuses.then(|| Instant::now() + Duration::from_secs(REFUSED_RETRY_SECONDS));
+        self.repair &= standing != Standing::Foreign;
         self.report = Some(report.clone());
         if self.core.observed.reported(&self.edge, self.id, report) {
             look(self.core, &self.edge);

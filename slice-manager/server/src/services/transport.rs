@@ -9,8 +9,8 @@ use tonic::{Request, Response, Status};
 use super::{Services, narrowing};
 use crate::audit::Caller;
 use crate::decided::Decided;
-use crate::edges::{Gathered, ReadError, read_each};
-use crate::observed::now;
+use crate::edges::{Gathered, NotRepaired, ReadError, read_each};
+use crate::observed::{Standing, now, standing};
 use crate::status::View;
 use crate::transport;
 
@@ -76,12 +76,31 @@ impl v1::transport_service_server::TransportService for Services {
         let caller = Caller::of(&request)?;
         let node = caller.checked("repair", narrowing::<NodeName, _>("node", &request.into_inner().node))?;
         let nodes = caller.checked("repair", self.managed(node.as_ref()))?;
-        for node in &nodes {
+        let mut refused = BTreeMap::new();
+        for name in &nodes {
+            let told = self.tell_anew(name);
+            caller.repaired(name, told.as_ref().err());
             // Whoever is away is named by what is read back.
-            let told = self.0.sessions.repair(node);
-            caller.repaired(node, told.as_ref().err());
+            match told {
+                Err(why @ (NotRepaired::Unknown | NotRepaired::Foreign)) => drop(refused.insert(name.clone(), why)),
+                Err(NotRepaired::Unasked(_) | NotRepaired::NoProgram) | Ok(()) => {}
+            }
         }
-        Ok(Response::new(self.verdicts(nodes).await))
+        if let Some((node, why)) = refused.first_key_value().filter(|_| node.is_some()) {
+            return Err(Status::failed_precondition(format!("`{node}` can't be repaired: {why}")));
+        }
+        let mut answer = self.verdicts(nodes).await;
+        for verdict in &mut answer.nodes {
+            if let Some(why) = refused.get(verdict.node.as_str()) {
+                *verdict = v1::NodeVerdict {
+                    node: verdict.node.clone(),
+                    unread: format!("it is not repaired, for {why}"),
+                    target_generation: verdict.target_generation,
+                    ..v1::NodeVerdict::default()
+                };
+            }
+        }
+        Ok(Response::new(answer))
     }
 }
 
@@ -94,8 +113,14 @@ impl Services {
         list: fn(&Decided, Option<&NodeName>) -> Vec<v1::Number>,
     ) -> Numbers {
         let node: Option<NodeName> = narrowing("node", &request.get_ref().node)?;
-        self.managed(node.as_ref())?;
-        let numbers = list(&self.0.decided(), node.as_ref());
+        let decided = self.0.decided();
+        // Nodes without an agent have numbers, too.
+        let topology = decided.intents.topology().map(|(_, topology)| topology);
+        let is_there = |node: &NodeName| topology.is_some_and(|topology| topology.nodes.get(node.as_str()).is_some());
+        if !node.as_ref().is_some_and(is_there) {
+            self.managed(node.as_ref())?;
+        }
+        let numbers = list(&decided, node.as_ref());
         Ok(Response::new(v1::ListNumbersResponse { numbers }))
     }
 
@@ -110,6 +135,18 @@ impl Services {
             }
         }
         Ok(nodes)
+    }
+
+    /// Has a node run its program anew, if it would.
+    fn tell_anew(&self, node: &NodeName) -> Result<(), NotRepaired> {
+        let (decided, observed) = (self.0.decided(), self.0.observed.of(node));
+        let observed = observed.filter(|observed| observed.session.is_some()).ok_or(ReadError::Away)?;
+        match standing(&decided, node, observed.report.as_ref()) {
+            Standing::Unknown => Err(NotRepaired::Unknown),
+            Standing::Foreign => Err(NotRepaired::Foreign),
+            _ if !decided.plan.programs.contains_key(node) => Err(NotRepaired::NoProgram),
+            Standing::InStep | Standing::Behind => Ok(self.0.sessions.repair(node)?),
+        }
     }
 
     async fn verdicts(&self, nodes: Vec<NodeName>) -> v1::VerifyResponse {

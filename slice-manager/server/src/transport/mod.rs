@@ -10,5 +10,5 @@ mod verify;
 
 pub(crate) use numbers::{labels, route_targets, sids, vnis};
 pub(crate) use paths::paths;
-pub(crate) use suspects::{Suspects, suspects};
+pub(crate) use suspects::{Lookout, Suspects};
 pub(crate) use verify::verdict;

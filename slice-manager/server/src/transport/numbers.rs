@@ -1,14 +1,15 @@
 //! SIDs, labels, VNIs and route targets: which are in use, what they stand for, and which nobody may have yet.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use api::v1;
-use model::plan::{Plan, Quarantined, SlicePlan};
+use model::plan::{LinkNumbers, NodeNumbers, Plan, Quarantined, SlicePlan};
 use model::program::{
     Adjacency, Flavours, Program, SegmentProgram, ServiceBehaviour, ServiceSid, TransitBehaviour, TransitLabel,
-    TransitSid, Tunnel,
+    TransitProgram, TransitSid, Tunnel,
 };
-use model::{NodeName, SliceName};
+use model::{Generation, LinkName, NodeName, SliceName};
 
 use crate::decided::Decided;
 
@@ -21,6 +22,15 @@ pub(crate) fn sids(decided: &Decided, node: Option<&NodeName>) -> Vec<v1::Number
         numbers.extend(segments.flat_map(|segment| {
             segment.sids.iter().map(|sid| of_segment(name, segment, &sid.sid, service_sid(sid).to_owned()))
         }));
+    }
+    untold(decided, node, |name, transit| {
+        numbers.extend(transit.sids.iter().map(|sid| on_the_way(name, &sid.sid, transit_sid(sid))));
+    });
+    for (name, link, entry) in resting_links(decided, node) {
+        // Behind the locator that the node has or had.
+        let function = link.1.function;
+        numbers
+            .extend(function.map(|number| rests_there(entry, &format!("function {number:x}"), name, &of_link(link.0))));
     }
     for entry in resting(plan, node) {
         // Two functions in a row, behind the locator of each node that may still have them.
@@ -42,6 +52,17 @@ pub(crate) fn labels(decided: &Decided, node: Option<&NodeName>) -> Vec<v1::Numb
                 _ => None,
             })
         }));
+    }
+    untold(decided, node, |name, transit| {
+        numbers.extend(transit.labels.iter().map(|label| on_the_way(name, &label.label, transit_label(label))));
+    });
+    for (name, link, entry) in resting_links(decided, node) {
+        numbers.extend(link.1.label.map(|label| rests_there(entry, &label, name, &of_link(link.0))));
+    }
+    for (name, entry) in resting_nodes(plan, node).filter(|(name, _)| !is_there(decided, name)) {
+        // In the label block of every node.
+        let index = entry.index.map(|index| rests_there(entry, &format!("index {index}"), name, "node that has left"));
+        numbers.extend(index);
     }
     for entry in resting(plan, node) {
         let labels = entry.allocation.labels.iter();
@@ -153,8 +174,65 @@ fn resting<'a>(plan: &'a Plan, node: Option<&'a NodeName>) -> impl Iterator<Item
     plan.quarantine.iter().filter(move |entry| node.is_none_or(|node| entry.awaiting.contains_key(node)))
 }
 
+/// What core nodes without an agent do for the packets of others. No program tells them, and edges send by it all the same.
+fn untold(decided: &Decided, node: Option<&NodeName>, mut give: impl FnMut(&NodeName, TransitProgram)) {
+    let Some((_, topology)) = decided.intents.topology() else { return };
+    let plan = &decided.plan;
+    match node {
+        Some(node) if plan.programs.contains_key(node) => {}
+        Some(node) => give(node, plan::transit_of(plan, topology, node)),
+        None => plan::transit(plan, topology, |name, transit| {
+            if !plan.programs.contains_key(name) {
+                give(name, transit);
+            }
+        }),
+    }
+}
+
+/// Nodes of which something rests: all that somebody may still send by, or what one node may.
+fn resting_nodes<'a>(
+    plan: &'a Plan,
+    node: Option<&'a NodeName>,
+) -> impl Iterator<Item = (&'a NodeName, &'a NodeNumbers)> {
+    let resting = plan.nodes.iter().filter(|(_, numbers)| !numbers.awaiting.is_empty());
+    resting.filter(move |(name, numbers)| node.is_none_or(|node| node == *name || numbers.awaiting.contains_key(node)))
+}
+
+/// Their links that are gone.
+fn resting_links<'a>(
+    decided: &'a Decided,
+    node: Option<&'a NodeName>,
+) -> impl Iterator<Item = (&'a NodeName, (&'a LinkName, &'a LinkNumbers), &'a NodeNumbers)> {
+    let links = decided.intents.topology().into_iter().flat_map(|(_, topology)| topology.links.iter());
+    let here: BTreeSet<&LinkName> = links.map(|link| &link.name).collect();
+    resting_nodes(&decided.plan, node).flat_map(move |(name, numbers)| {
+        let gone = numbers.links.iter().filter(|(link, _)| !here.contains(link));
+        gone.map(move |link| (name, link, numbers)).collect::<Vec<_>>()
+    })
+}
+
+fn is_there(decided: &Decided, node: &NodeName) -> bool {
+    decided.intents.topology().is_some_and(|(_, topology)| topology.nodes.get(node.as_str()).is_some())
+}
+
+fn of_link(link: &LinkName) -> String {
+    format!("link {link} that has left")
+}
+
+fn rests_there(numbers: &NodeNumbers, number: &dyn Display, node: &NodeName, stands_for: &str) -> v1::Number {
+    v1::Number {
+        quarantined: true,
+        awaiting: awaited(&numbers.awaiting),
+        ..on_the_way(node, number, stands_for.to_owned())
+    }
+}
+
+fn awaited(awaiting: &BTreeMap<NodeName, Generation>) -> Vec<v1::Awaiting> {
+    let awaiting = awaiting.iter();
+    awaiting.map(|(edge, since)| v1::Awaiting { edge: edge.to_string(), generation: since.get() }).collect()
+}
+
 fn rests(entry: &Quarantined, number: &dyn Display, node: &str) -> v1::Number {
-    let awaiting = entry.awaiting.iter();
     v1::Number {
         number: number.to_string(),
         node: node.to_owned(),
@@ -162,8 +240,9 @@ fn rests(entry: &Quarantined, number: &dyn Display, node: &str) -> v1::Number {
         slice: entry.segment.slice.to_string(),
         segment: entry.segment.segment.to_string(),
         quarantined: true,
-        awaiting: awaiting
-            .map(|(edge, since)| v1::Awaiting { edge: edge.to_string(), generation: since.get() })
-            .collect(),
+        awaiting: awaited(&entry.awaiting),
     }
 }
+
+#[cfg(test)]
+mod tests;

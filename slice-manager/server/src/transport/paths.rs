@@ -53,7 +53,9 @@ pub(crate) fn paths(
                 links,
                 delay_nanoseconds: delay,
                 uses: uses.collect(),
-                reading: readings.remove(&(edge.to_string(), path.to.to_string(), path.id.get().into())),
+                reading: readings
+                    .remove(&(edge.to_string(), path.to.to_string(), path.id.get().into()))
+                    .filter(|reading| is_of(reading, path)),
             });
         }
     }
@@ -73,6 +75,12 @@ fn uses(program: &model::program::Program) -> Uses<'_> {
         }
     }
     uses
+}
+
+/// Is it a reading of the path as it is now? An edge that is behind may have another one under its number.
+fn is_of(reading: &v1::PathReading, path: &PathProgram) -> bool {
+    let program = reading.program.clone().and_then(|program| PathProgram::try_from(program).ok());
+    program.as_ref() == Some(path)
 }
 
 /// By what the plan knows a path.

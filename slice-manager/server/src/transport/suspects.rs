@@ -1,57 +1,104 @@
 //! Links that edges have found to lead nowhere. A link is suspected when a path over it has failed and no path over it
 //! works; it is trusted again when one has worked for a while. The planner leaves suspects if there is another way.
+//!
+//! Time is the manager's own: the clock of an edge says when a state is another one, and nothing more.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::v1;
 use model::operation::Timestamp;
-use model::{LinkName, PathId};
+use model::plan::PathKey;
+use model::{LinkName, NodeName, PathId};
 
 use super::paths::path_key;
 use crate::decided::Decided;
 use crate::observed::{Observations, Standing, standing};
 
-/// Links, each with when it was last found to lead nowhere.
-pub(crate) type Suspects = BTreeMap<LinkName, Timestamp>;
+/// Links that lead nowhere, as far as is known.
+pub(crate) type Suspects = BTreeSet<LinkName>;
 
-/// Which links are suspected now, given which were. An edge is believed only about paths that it has by its target.
-pub(crate) fn suspects(decided: &Decided, observations: &Observations, now: Timestamp) -> Suspects {
-    let (mut failed, mut works, mut proven) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for (edge, observed) in observations {
-        let Some(report) = observed.report.as_ref().filter(|_| observed.session.is_some()) else { continue };
-        if standing(decided, edge, Some(report)) != Standing::InStep {
-            continue;
+/// What is remembered from one look to the next. In memory only: after a restart edges say it again.
+#[derive(Debug, Default)]
+pub(crate) struct Lookout {
+    /// Each with when it was last found to lead nowhere.
+    suspects: BTreeMap<LinkName, Timestamp>,
+    /// What each edge says of its paths.
+    heard: BTreeMap<(NodeName, PathKey), Heard>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Heard {
+    state: v1::PathState,
+    /// Since when, by the clock of the edge.
+    since: Option<prost_types::Timestamp>,
+    /// When this was first heard.
+    at: Timestamp,
+}
+
+/// What the two ends of a path say of it together.
+#[derive(Debug, Default)]
+struct Said {
+    is_down: bool,
+    up_since: Option<Timestamp>,
+}
+
+impl Lookout {
+    /// Which links are suspected now.
+    pub(crate) fn look(&mut self, decided: &Decided, observations: &Observations, now: Timestamp) -> Suspects {
+        self.hear(decided, observations, now);
+        let mut said: BTreeMap<&PathKey, Said> = BTreeMap::new();
+        for ((_, path), heard) in &self.heard {
+            let said = said.entry(path).or_default();
+            match heard.state {
+                v1::PathState::Up => said.up_since = Some(said.up_since.map_or(heard.at, |at| at.min(heard.at))),
+                _ => said.is_down = true,
+            }
         }
-        for path in &report.paths {
-            let ends = path.to.parse().ok().zip(PathId::try_from(path.id).ok());
-            let planned = ends.and_then(|(to, id)| decided.plan.paths.get(&path_key(edge, &to, id)));
-            let Some(planned) = planned else { continue };
-            match path.state() {
-                v1::PathState::Down if path.proven => failed.extend(&planned.links),
-                v1::PathState::Up => {
+        let (mut failed, mut works, mut proven) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for (path, said) in said {
+            let Some(planned) = decided.plan.paths.get(path) else { continue };
+            match said.up_since {
+                // A path leads there and back: one end alone can't vouch for links on which the other gets nothing.
+                _ if said.is_down => failed.extend(&planned.links),
+                Some(since) => {
                     works.extend(&planned.links);
-                    if age(path.since.as_ref(), now) >= TRUST_MILLIS {
+                    if now.0.saturating_sub(since.0) >= TRUST_MILLIS {
                         proven.extend(&planned.links);
                     }
                 }
-                _ => {}
+                None => {}
             }
         }
+        // One that no path leads over any more can't be found to work again; it gets another chance after a time.
+        self.suspects.retain(|link, since| !proven.contains(link) && now.0.saturating_sub(since.0) < FORGET_MILLIS);
+        self.suspects.extend(failed.difference(&works).map(|link| ((*link).clone(), now)));
+        self.suspects.keys().cloned().collect()
     }
-    let mut suspects = Suspects::clone(&decided.suspects);
-    // One that no path leads over any more can't be found to work again; it gets another chance after a time.
-    suspects.retain(|link, since| !proven.contains(link) && now.0.saturating_sub(since.0) < FORGET_MILLIS);
-    suspects.extend(failed.difference(&works).map(|link| ((*link).clone(), now)));
-    suspects
-}
 
-/// How long ago, in milliseconds.
-fn age(since: Option<&prost_types::Timestamp>, now: Timestamp) -> u64 {
-    let since = since.map_or(u64::MAX, |since| {
-        let seconds = u64::try_from(since.seconds).unwrap_or(0);
-        seconds.saturating_mul(1_000).saturating_add(u64::try_from(since.nanos / 1_000_000).unwrap_or(0))
-    });
-    now.0.saturating_sub(since)
+    /// Takes in what edges say. An edge is believed only while it is there, and about paths that it has by its target.
+    fn hear(&mut self, decided: &Decided, observations: &Observations, now: Timestamp) {
+        let mut heard = BTreeMap::new();
+        for (edge, observed) in observations {
+            let Some(report) = observed.report.as_ref().filter(|_| observed.session.is_some()) else { continue };
+            if standing(decided, edge, Some(report)) != Standing::InStep {
+                continue;
+            }
+            for path in &report.paths {
+                let ends = path.to.parse().ok().zip(PathId::try_from(path.id).ok());
+                let Some(key) = ends.map(|(to, id)| path_key(edge, &to, id)) else { continue };
+                let state = path.state();
+                let counts = state == v1::PathState::Up || state == v1::PathState::Down && path.proven;
+                if !counts || !decided.plan.paths.contains_key(&key) {
+                    continue;
+                }
+                let teller = (edge.clone(), key);
+                let known = self.heard.get(&teller).filter(|known| known.state == state && known.since == path.since);
+                let said = known.cloned().unwrap_or(Heard { state, since: path.since, at: now });
+                heard.insert(teller, said);
+            }
+        }
+        self.heard = heard;
+    }
 }
 
 /// How long a path must have worked before its links are trusted again.

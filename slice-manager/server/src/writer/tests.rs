@@ -99,12 +99,17 @@ impl World {
 
     /// The edge says that it runs what it should.
     fn realise(&self, edge: &NodeName) {
+        self.realise_with(edge, Vec::new());
+    }
+
+    /// And how its paths are.
+    fn realise_with(&self, edge: &NodeName, paths: Vec<api::v1::RealisedPath>) {
         let decided = self.decided.borrow().clone();
         let program = &decided.plan.programs[edge];
         self.observed.attached(edge, SessionId(1), String::new(), Vec::new());
         let digest = Some(program.digest());
         let (at, segments, refusal) = (now(), Vec::new(), None);
-        let report = Report { at, generation: program.generation, digest, segments, paths: Vec::new(), refusal };
+        let report = Report { at, generation: program.generation, digest, segments, paths, refusal };
         self.observed.reported(edge, SessionId(1), report);
         self.writer.reported();
     }
@@ -288,4 +293,85 @@ async fn when_too_many_operations_are_unfinished_the_oldest_is_given_up_by_name(
     let others = decided.operations.values().filter(|o| !o.state.is_final()).count();
     // The topology concerns no edge, so its own operation is finished.
     assert_eq!(others, OPERATIONS_UNFINISHED_MAX - 1);
+}
+
+/// A slice of so many Mbit/s without a backup, from `edge-a` to another edge.
+fn slice(number: u32, to: &str, mbit: u32, path: &str) -> Wish {
+    let sdp = |edge: &str| format!("{{ name: {edge}, edge: {edge}, port: access0, vlan: {number} }}");
+    let text = format!(
+        "apiVersion: microslice/v1\nkind: Slice\nmetadata: {{ name: s{number} }}\nspec: {{ template: miot, snssai: {{ sst: 3, sd: \
+         \"{number:06X}\" }}, transport: srv6, rate: {{ guaranteed: {mbit} Mbit/s, ceiling: {mbit} Mbit/s }}, paths: {{ backup: none, \
+         {path} }}, sdps: [{}, {}] }}\n---\napiVersion: microslice/v1\nkind: MicroSegment\nmetadata: {{ name: m, slice: s{number} \
+         }}\nspec: {{ profile: personal-health, at: [edge-a, {to}] }}\n---\napiVersion: microslice/v1\nkind: Realm\nmetadata: {{ \
+         name: m, slice: s{number} }}\nspec: {{ clients: [] }}\n",
+        sdp("edge-a"),
+        sdp(to)
+    );
+    Wish::Apply(model::resource::read("slice.yaml", &text).unwrap().into_iter().map(|d| d.resource).collect())
+}
+
+fn narrow_topology() -> Wish {
+    let Wish::Apply(mut resources) = reference("topology") else { panic!() };
+    for resource in &mut resources {
+        if let Resource::Topology(topology) = resource {
+            let links = topology.spec.links.iter().cloned().map(|mut link| {
+                link.capacity = model::Rate::from_bits_per_second(100_000_000);
+                link
+            });
+            topology.spec.links = model::UniqueList::new(links.collect()).unwrap();
+        }
+    }
+    Wish::Apply(resources)
+}
+
+#[tokio::test]
+async fn links_that_can_not_be_planned_around_stand_in_nobodys_way_and_are_tried_again() {
+    let mut world = world();
+    world.change(narrow_topology()).await.unwrap();
+    // The first leads over core-1, so that there is no room there for the second.
+    world.change(slice(2, "edge-c", 60, "excludeNodes: [core-2]")).await.unwrap();
+    world.change(slice(1, "edge-b", 60, "")).await.unwrap();
+    let before = world.decided.borrow().clone();
+    let edge: NodeName = "edge-a".parse().unwrap();
+    let paths = before.plan.paths.keys().map(|key| api::v1::RealisedPath {
+        to: key.b.to_string(),
+        id: key.id.get().into(),
+        state: api::v1::PathState::Down.into(),
+        since: None,
+        proven: true,
+    });
+    // Both ways fail. Around both, s1 would take from s2 what it stands on.
+    let down: Vec<_> = paths.collect();
+    world.realise_with(&edge, down.clone());
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    world.writer.reported();
+    world.change(slice(3, "edge-b", 1, "")).await.unwrap().unwrap();
+    let decided = world.decided.borrow().clone();
+    assert_eq!(*decided.suspects, Suspects::new(), "no plan was made around them");
+    for slice in ["s1", "s2"] {
+        assert_eq!(decided.plan.slices[slice].ways, before.plan.slices[slice].ways);
+    }
+    // Were they published, changes would be planned without them all the same.
+    let links = ["core-1--edge-a", "core-1--edge-c", "core-2--edge-a", "core-2--edge-b"];
+    let suspects: Suspects = links.iter().map(|link| link.parse().unwrap()).collect();
+    let catalog = Catalog::builtin().unwrap();
+    let around = decided::next_plan(&decided.intents, &decided.plan, &catalog, &BTreeMap::new(), &suspects);
+    assert!(matches!(around, Err(ChangeError::Refused(_))), "{around:?}");
+    let published = Decided { suspects: Arc::new(suspects.clone()), ..Decided::clone(&decided) };
+    let (_, made_around) = decided::sound_plan(&decided.intents, &published, &catalog, &BTreeMap::new()).unwrap();
+    assert_eq!(*made_around, Suspects::new());
+    // When s2 leaves, there is room.
+    let gone = ["realm/s2/m", "microsegment/s2/m", "slice/s2"].map(|id| id.parse().unwrap());
+    world.change(Wish::Delete(gone.into())).await.unwrap();
+    world.realise_with(&edge, down);
+    let avoided = tokio::time::timeout(std::time::Duration::from_secs(5), async {
+        while world.decided.borrow().suspects.is_empty() {
+            world.writer.reported();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    avoided.await.unwrap();
+    let after = world.decided.borrow_and_update().clone();
+    assert_ne!(after.plan.slices["s1"].ways, before.plan.slices["s1"].ways);
+    world.agrees_with_its_store();
 }

@@ -162,6 +162,35 @@ async fn a_node_that_is_repaired_is_sent_its_program_again_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn a_node_of_which_is_not_known_what_it_runs_is_not_repaired_and_the_operator_is_told() {
+    let world = World::with_iot().await;
+    let mut edge = world.attach("edge-a").await;
+    let repair = async |node: &str| client(&world).repair(v1::RepairRequest { node: node.to_owned() }).await;
+    let silent = repair("edge-a").await.unwrap_err();
+    assert_eq!(silent.code(), Code::FailedPrecondition);
+    assert!(silent.message().starts_with("`edge-a` can't be repaired: it has not said yet"), "{}", silent.message());
+
+    edge.report(None).await;
+    let program = edge.program().await;
+    let mut foreign = program.clone();
+    foreign.generation = model::Generation::new(u64::MAX - 1);
+    edge.report(Some(&foreign)).await;
+    world.slice_when("iot", |iot| iot.edges[0].realised_generation == Some(u64::MAX - 1)).await;
+    let refused = repair("edge-a").await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("edge-a` can't be repaired: it runs what was never"), "{}", refused.message());
+    // Among others it is named as well.
+    let all = repair("").await.unwrap().into_inner().nodes;
+    let why: Vec<_> = all.iter().map(|node| node.unread.split("; ").next().unwrap()).collect();
+    assert_eq!(why, ["it is not repaired, for it runs what was never decided here", "it is away", "it is away"]);
+    // It is not sent its program later on account of that.
+    edge.report(Some(&program)).await;
+    world.slice_when("iot", |iot| iot.edges[0].realised_generation == Some(1)).await;
+    let sent = async { while !matches!(edge.command().await, Ok(Command::Program(_)) | Err(_)) {} };
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(200), sent).await.is_err());
+}
+
+#[tokio::test]
 async fn drift_is_what_reports_say_otherwise_and_since_when() {
     let world = World::with_iot().await;
     let mut edge = world.attach("edge-a").await;
@@ -270,6 +299,20 @@ async fn a_slice_says_which_of_its_edges_reach_one_another_no_more() {
     edges[0].send(Report::Realised(report)).await;
     let iot = world.slice_when("iot", |iot| iot.state() == v1::SliceState::Provisioning).await;
     assert_eq!(iot.reason, "edge-a has had no answer from edge-c yet");
+}
+
+#[tokio::test]
+async fn what_was_measured_of_another_path_of_the_same_number_is_not_shown() {
+    let world = World::with_iot().await;
+    edge(&world, "edge-a", |_, reading| {
+        reading.paths[0].program.as_mut().unwrap().next_hop = "fd00:9:a::1".to_owned();
+    })
+    .await;
+    world.slice_when("iot", |iot| iot.edges[0].realised_generation == Some(1)).await;
+    let request = v1::ListPathsRequest { slice: String::new(), node: "edge-a".to_owned() };
+    let paths = client(&world).list_paths(request).await.unwrap().into_inner().paths;
+    let read = paths.iter().filter(|path| path.from == "edge-a").map(|path| path.reading.is_some()).collect::<Vec<_>>();
+    assert_eq!(read, [false, true, true, true]);
 }
 
 #[tokio::test]

@@ -9,29 +9,24 @@ use crate::decided::Issued;
 use crate::observed::{EdgeObserved, Report, SessionId};
 
 /// Edge `a` reaches `c` by links `near` and `far`, or by `other`; and `b` by `near` and `third`.
-fn decided(suspects: Suspects) -> Decided {
+fn decided() -> Decided {
     let path = |to: &str, id: u64, links: &[&str]| {
         let key = path_key(&name("a"), &name(to), PathId::new(id).unwrap());
         let links = links.iter().map(|link| link.parse().unwrap()).collect();
         (key, Path { links, delay: model::Latency::from_nanos(1), form: PathForm::Ip })
     };
     let paths = [path("c", 1, &["near", "far"]), path("c", 2, &["other"]), path("b", 1, &["near", "third"])];
-    let programs = [(name("a"), program())].into();
+    let programs = ["a", "c"].map(|edge| (name(edge), program(edge))).into();
     let plan = Plan { generation: Generation::new(1), paths: paths.into(), programs, ..Plan::default() };
-    Decided {
-        issued: Arc::new(Issued::default().with(&plan)),
-        plan: Arc::new(plan),
-        suspects: Arc::new(suspects),
-        ..Decided::default()
-    }
+    Decided { issued: Arc::new(Issued::default().with(&plan)), plan: Arc::new(plan), ..Decided::default() }
 }
 
 fn name(text: &str) -> NodeName {
     text.parse().unwrap()
 }
 
-fn program() -> Program {
-    Program { generation: Generation::new(1), content: ProgramContent::empty(name("a")) }
+fn program(edge: &str) -> Program {
+    Program { generation: Generation::new(1), content: ProgramContent::empty(name(edge)) }
 }
 
 fn says(to: &str, id: u32, state: v1::PathState, since_seconds: i64) -> v1::RealisedPath {
@@ -40,20 +35,24 @@ fn says(to: &str, id: u32, state: v1::PathState, since_seconds: i64) -> v1::Real
 }
 
 fn observations(paths: Vec<v1::RealisedPath>) -> Observations {
+    [says_all("a", paths)].into()
+}
+
+fn says_all(edge: &str, paths: Vec<v1::RealisedPath>) -> (NodeName, Arc<EdgeObserved>) {
     let report = Report {
         at: Timestamp(1),
         generation: Generation::new(1),
-        digest: Some(program().digest()),
+        digest: Some(program(edge).digest()),
         segments: Vec::new(),
         paths,
         refusal: None,
     };
     let observed = EdgeObserved { session: Some(SessionId(1)), report: Some(report), ..EdgeObserved::default() };
-    [(name("a"), Arc::new(observed))].into()
+    (name(edge), Arc::new(observed))
 }
 
 fn named(suspects: &Suspects) -> Vec<&str> {
-    suspects.keys().map(LinkName::as_str).collect()
+    suspects.iter().map(LinkName::as_str).collect()
 }
 
 const DOWN: v1::PathState = v1::PathState::Down;
@@ -61,9 +60,8 @@ const UP: v1::PathState = v1::PathState::Up;
 
 #[test]
 fn a_link_is_suspected_if_paths_over_it_fail_and_none_works() {
-    let decided = decided(Suspects::new());
-    let at = Timestamp(100_000);
-    let found = |paths| suspects(&decided, &observations(paths), at);
+    let decided = decided();
+    let found = |paths| Lookout::default().look(&decided, &observations(paths), Timestamp(100_000));
     assert_eq!(named(&found(vec![says("c", 1, DOWN, 99)])), ["far", "near"]);
     // The way to b leads over one of them, and works.
     assert_eq!(named(&found(vec![says("c", 1, DOWN, 99), says("b", 1, UP, 99)])), ["far"]);
@@ -74,27 +72,41 @@ fn a_link_is_suspected_if_paths_over_it_fail_and_none_works() {
 }
 
 #[test]
-fn an_edge_that_is_away_or_runs_another_program_is_not_asked() {
-    let decided = decided(Suspects::new());
-    let mut away = observations(vec![says("c", 1, DOWN, 99)]);
-    Arc::make_mut(away.get_mut(&name("a")).unwrap()).session = None;
-    assert_eq!(suspects(&decided, &away, Timestamp(100_000)), Suspects::new());
-    let mut behind = observations(vec![says("c", 1, DOWN, 99)]);
-    let report = Arc::make_mut(behind.get_mut(&name("a")).unwrap()).report.as_mut().unwrap();
-    report.digest = Some(model::Digest::from_bytes([7; 32]));
-    assert_eq!(suspects(&decided, &behind, Timestamp(100_000)), Suspects::new());
+fn one_end_that_says_up_does_not_vouch_for_what_the_other_says_is_down() {
+    let decided = decided();
+    let both = |a, c| [says_all("a", vec![says("c", 1, a, 99)]), says_all("c", vec![says("a", 1, c, 99)])].into();
+    for (a, c, suspected) in [(UP, DOWN, 2), (DOWN, UP, 2), (DOWN, DOWN, 2), (UP, UP, 0)] {
+        let found = Lookout::default().look(&decided, &both(a, c), Timestamp(100_000));
+        assert_eq!(found.len(), suspected, "{a:?} {c:?}");
+    }
 }
 
 #[test]
-fn a_suspect_is_trusted_after_a_path_over_it_has_worked_for_ten_seconds_and_not_before() {
-    let decided =
-        decided([("far".parse().unwrap(), Timestamp(90_000)), ("gone".parse().unwrap(), Timestamp(0))].into());
-    let after = |now, paths| suspects(&decided, &observations(paths), Timestamp(now));
-    assert_eq!(named(&after(109_999, vec![says("c", 1, UP, 100)])), ["far", "gone"]);
-    assert_eq!(named(&after(110_000, vec![says("c", 1, UP, 100)])), ["gone"]);
-    // One that nothing is heard of gets another chance after five minutes.
-    assert_eq!(named(&after(300_000, vec![])), ["far"]);
-    // It fails again.
-    let again = after(300_000, vec![says("c", 1, DOWN, 299)]);
-    assert_eq!(again.get(&"far".parse::<LinkName>().unwrap()), Some(&Timestamp(300_000)));
+fn an_edge_that_is_away_or_runs_another_program_is_not_asked() {
+    let decided = decided();
+    let found = |observations: &Observations| Lookout::default().look(&decided, observations, Timestamp(100_000));
+    let mut away = observations(vec![says("c", 1, DOWN, 99)]);
+    Arc::make_mut(away.get_mut(&name("a")).unwrap()).session = None;
+    assert_eq!(found(&away), Suspects::new());
+    let mut behind = observations(vec![says("c", 1, DOWN, 99)]);
+    let report = Arc::make_mut(behind.get_mut(&name("a")).unwrap()).report.as_mut().unwrap();
+    report.digest = Some(model::Digest::from_bytes([7; 32]));
+    assert_eq!(found(&behind), Suspects::new());
+}
+
+#[test]
+fn a_suspect_is_trusted_after_a_path_over_it_has_worked_for_ten_seconds_by_the_managers_clock() {
+    let decided = decided();
+    let mut lookout = Lookout::default();
+    let mut after = |now, paths| lookout.look(&decided, &observations(paths), Timestamp(now));
+    assert_eq!(named(&after(90_000, vec![says("c", 1, DOWN, 90)])), ["far", "near"]);
+    // Whatever the edge's clock says of it: here, that it was decades ago, or is yet to be.
+    assert_eq!(named(&after(100_000, vec![says("c", 1, UP, 0)])), ["far", "near"]);
+    assert_eq!(named(&after(105_000, vec![says("c", 1, UP, 9_999_999)])), ["far", "near"], "it has failed between");
+    assert_eq!(named(&after(114_999, vec![says("c", 1, UP, 9_999_999)])), ["far", "near"]);
+    assert_eq!(named(&after(115_000, vec![says("c", 1, UP, 9_999_999)])), [""; 0]);
+    // It fails again; when nothing more is heard of it, it gets another chance after five minutes.
+    assert_eq!(named(&after(116_000, vec![says("c", 1, DOWN, 116)])), ["far", "near"]);
+    assert_eq!(named(&after(415_999, vec![])), ["far", "near"]);
+    assert_eq!(named(&after(416_000, vec![])), [""; 0]);
 }
