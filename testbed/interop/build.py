@@ -66,7 +66,7 @@ class Frames:
         sid = lambda group: service_sid if group == 0 else service_sid + format(group, "x")
         header = lambda group, **more: IPv6(src=EDGE_C, dst=sid(group), hlim=62, tc=0x28, fl=0x12345, **more)
         self.add(True, header(0, nh=self.next_header()) / self.inner(), "one segment, no SRH")
-        self.add(True, header(7, nh=self.next_header()) / self.inner(), "one segment, a group that is not a leaf")
+        self.add(False, header(7, nh=self.next_header()) / self.inner(), "one segment, a group that nobody has")
         self.add(False, header(1, nh=self.next_header()) / self.inner(), "one segment, from a leaf to a leaf")
         full = [sid(0), "fc00:1:0:a::", "fc00:2:0:1::"]
         for addresses, last, what in ((full, 2, "full list"), (full[:2], 1, "reduced list")):
@@ -97,7 +97,7 @@ class Frames:
 
     def mpls(self, wrap):
         self.add(True, wrap(self.stack(0)), "labels")
-        self.add(True, wrap(self.stack(9)), "a group that is not a leaf")
+        self.add(False, wrap(self.stack(9)), "a group that nobody has")
         self.add(False, wrap(self.stack(1)), "from a leaf to a leaf")
         self.add(False, wrap(MPLS(label=LABEL, s=1, ttl=62) / self.inner()), "no group")
         self.add(False, wrap(MPLS(label=299999, s=1, ttl=62) / self.inner()), "a label of nobody")
@@ -109,7 +109,7 @@ class Frames:
 
         policy = lambda group: VXLAN(flags=0x88, gpid=group, vni=VNI) / self.framed()
         self.add(True, wrap(policy(0)), "group policy")
-        self.add(True, wrap(policy(9)), "a group that is not a leaf")
+        self.add(False, wrap(policy(9)), "a group that nobody has")
         self.add(False, wrap(policy(1)), "from a leaf to a leaf")
         self.add(True, wrap(VXLAN(flags=0x08, vni=VNI) / self.framed()), "no group policy")
         self.add(True, wrap(policy(0), chksum=0), "no UDP checksum")
