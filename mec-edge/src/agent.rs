@@ -167,7 +167,10 @@ async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read:
             parts.extend(all.paths.chunks(ROWS_MAX).map(|rows| v1::Reading { paths: rows.to_vec(), ..part() }));
             parts.extend(all.sids.chunks(ROWS_MAX).map(|rows| v1::Reading { sids: rows.to_vec(), ..part() }));
             parts.extend(all.labels.chunks(ROWS_MAX).map(|rows| v1::Reading { labels: rows.to_vec(), ..part() }));
-            parts.extend(all.segments.chunks(ROWS_MAX).map(|rows| v1::Reading { segments: rows.to_vec(), ..part() }));
+            parts.extend(
+                all.segments.chunks(SEGMENTS_MAX).map(|rows| v1::Reading { segments: rows.to_vec(), ..part() }),
+            );
+            parts.extend(all.slices.chunks(ROWS_MAX).map(|rows| v1::Reading { slices: rows.to_vec(), ..part() }));
             String::new()
         }
         Err(problem) => problem,
@@ -225,6 +228,8 @@ const REPORTS_MAX: usize = 16;
 const MESSAGE_OCTETS_MAX: usize = 64 << 20;
 /// Rows in one part of a reading.
 const ROWS_MAX: usize = 1_000;
+/// Segments in one part: each has tunnels to as many edges as there are, with the numbers that they send.
+const SEGMENTS_MAX: usize = 100;
 /// How often the edge looks whether it runs what it reported.
 const LOOK: Duration = Duration::from_secs(1);
 const CONNECT: Duration = Duration::from_secs(5);

@@ -6,13 +6,13 @@ use api::v1;
 use model::PortName;
 use model::operation::Timestamp;
 use model::resource::SegmentId;
-use transport_dataplane::{Drops, MeterReading, Reading, SegmentReading};
+use transport_dataplane::{Drops, MeterReading, Reading, SegmentReading, TunnelReading};
 
 use crate::control::Control;
 use crate::ports::Losses;
 use crate::worker::{WorkerGone, WorkerReading};
 
-use transport::{Clock, realised_paths, tunnels};
+use transport::{Clock, realised_paths, tunnel_ends};
 pub(crate) use transport::{paths, running};
 
 /// What the edge runs. If the dataplane has stopped, that is what it says, and nothing of what it should run.
@@ -28,7 +28,7 @@ pub(crate) async fn realised(control: &Control) -> v1::Realised {
     v1::Realised {
         generation: reading.generation.get(),
         digest,
-        segments: reading.segments.iter().map(|segment| realised_segment(control, segment)).collect(),
+        segments: reading.segments.iter().map(|segment| realised_segment(control, segment, tunnel_ends)).collect(),
         refusal,
         paths: realised_paths(Clock::of(control), &reading),
     }
@@ -40,7 +40,11 @@ fn stopped(control: &Control) -> v1::Realised {
     v1::Realised { refusal, ..v1::Realised::default() }
 }
 
-fn realised_segment(control: &Control, segment: &SegmentReading) -> v1::RealisedSegment {
+fn realised_segment(
+    control: &Control,
+    segment: &SegmentReading,
+    tunnel: fn(&TunnelReading) -> v1::RealisedTunnel,
+) -> v1::RealisedSegment {
     let (aaa, aaa_reason) = control.realms().state(&segment.id);
     v1::RealisedSegment {
         edge: control.name().to_string(),
@@ -51,7 +55,8 @@ fn realised_segment(control: &Control, segment: &SegmentReading) -> v1::Realised
         sessions: segment.sessions.into(),
         aaa: aaa.into(),
         aaa_reason,
-        tunnels: tunnels(segment),
+        tunnels: segment.tunnels.iter().map(tunnel).collect(),
+        sessions_max: segment.sessions_max,
     }
 }
 
@@ -125,7 +130,7 @@ pub(crate) fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCount
     for slice in &reading.slices {
         let ceiling = slice.limits.ceiling().bits_per_second();
         for circuit in &slice.circuits {
-            let sdp = Part::Sdp(circuit.sdp.as_str());
+            let sdp = Part::Sdp(circuit.circuit.sdp.as_str());
             rows.push(row(slice.slice.as_str(), sdp, FROM_ACCESS, ceiling, &circuit.from_access));
             rows.push(row(slice.slice.as_str(), sdp, TO_ACCESS, ceiling, &circuit.to_access));
         }

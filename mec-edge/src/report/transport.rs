@@ -6,7 +6,8 @@ use api::v1;
 use model::program::{Adjacency, Flavours, ServiceSid, TransitBehaviour, TransitLabel, TransitSid};
 use model::{Label, Sid};
 use transport_dataplane::{
-    Delays, LabelReading, Nanos, Numbers, PathReading, PathState, Reading, SegmentReading, SidReading,
+    Delays, LabelReading, LaneReading, Nanos, Numbers, PathReading, PathState, Reading, Sends, SidReading,
+    SliceReading, TunnelReading,
 };
 
 use super::{moment, realised_segment};
@@ -43,10 +44,35 @@ pub(super) fn realised_paths(clock: Clock, reading: &Reading) -> Vec<v1::Realise
     reading.paths.iter().map(path).collect()
 }
 
-/// The tunnels of a segment.
-pub(super) fn tunnels(segment: &SegmentReading) -> Vec<v1::RealisedTunnel> {
-    let ends = segment.remotes.iter().zip(&segment.taken);
-    ends.map(|(remote, path)| v1::RealisedTunnel { remote: remote.to_string(), path: path.get().into() }).collect()
+/// Where a tunnel leads, and which path it takes.
+pub(super) fn tunnel_ends(tunnel: &TunnelReading) -> v1::RealisedTunnel {
+    v1::RealisedTunnel { remote: tunnel.remote.to_string(), path: tunnel.taken.get().into(), lanes: Vec::new() }
+}
+
+/// A tunnel, and what is put in front of its packets.
+fn tunnel_whole(tunnel: &TunnelReading) -> v1::RealisedTunnel {
+    use v1::tunnel_lane::Sends as Number;
+    let lane = |lane: &LaneReading| {
+        let sends = lane.sends.map(|(sends, _)| match sends {
+            Sends::Vni(vni) => Number::Vxlan(v1::VxlanTunnel { vni }),
+            Sends::Sids { unicast, flood } => {
+                Number::Srv6(v1::Srv6Tunnel { unicast: unicast.to_string(), flood: flood.to_string() })
+            }
+            Sends::Label { label, control_word, flow_label } => {
+                Number::Mpls(v1::SentLabels { label, control_word, flow_label })
+            }
+        });
+        v1::TunnelLane { path: lane.path.get().into(), sends, group: lane.sends.is_some_and(|(_, group)| group) }
+    };
+    v1::RealisedTunnel { lanes: tunnel.lanes.iter().map(lane).collect(), ..tunnel_ends(tunnel) }
+}
+
+fn slice(slice: &SliceReading) -> v1::RunningSlice {
+    v1::RunningSlice {
+        slice: slice.slice.to_string(),
+        limits: Some(slice.limits.into()),
+        circuits: slice.circuits.iter().map(|circuit| (&circuit.circuit).into()).collect(),
+    }
 }
 
 /// Paths and what was measured of them.
@@ -64,7 +90,8 @@ pub(crate) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone
         paths: path_readings(control, &reading),
         sids: numbers.sids.iter().filter_map(|(sid, leads)| Some(running_sid(Sid::new(*sid).ok()?, leads))).collect(),
         labels: labels(&numbers),
-        segments: reading.segments.iter().map(|segment| realised_segment(control, segment)).collect(),
+        segments: reading.segments.iter().map(|segment| realised_segment(control, segment, tunnel_whole)).collect(),
+        slices: reading.slices.iter().map(slice).collect(),
         ..v1::Reading::default()
     })
 }

@@ -7,7 +7,7 @@ use api::v1::{self, ReadKind};
 use mec_edge::ports::{EdgePort, Losses};
 use mec_edge::{Edge, StartError};
 use model::program::{
-    Adjacency, Flavours, Program, ServiceBehaviour, ServiceSid, TransitBehaviour, TransitLabel, TransitSid,
+    Adjacency, Flavours, Program, ServiceBehaviour, ServiceSid, TransitBehaviour, TransitLabel, TransitSid, Tunnel,
 };
 use model::{Generation, Label, Mac};
 use transport_dataplane::{Burst, Frame, FramePool, Port};
@@ -329,7 +329,7 @@ async fn what_runs_is_read_back_from_the_tables() {
     assert_eq!(realised.paths.len(), 1);
     assert_eq!((realised.paths[0].to.as_str(), realised.paths[0].state()), ("edge-b", v1::PathState::Unknown));
     let far = Side::B.loopback().to_string();
-    assert_eq!(realised.segments[0].tunnels, [v1::RealisedTunnel { remote: far, path: 1 }]);
+    assert_eq!(realised.segments[0].tunnels, [v1::RealisedTunnel { remote: far, path: 1, lanes: Vec::new() }]);
 
     let running = stream.read(ReadKind::Running).await;
     let digest = program.digest().as_bytes().to_vec();
@@ -341,5 +341,16 @@ async fn what_runs_is_read_back_from_the_tables() {
     assert_eq!(sids, [(String::new(), on_the_way), ("metering".to_owned(), service)]);
     assert_eq!(running.labels.len(), 1);
     assert_eq!((running.labels[0].label, running.labels[0].transit.clone()), (100_001, Some((&label).into())));
-    assert_eq!(running.segments, realised.segments);
+    let [segment] = &running.segments[..] else { panic!("{:?}", running.segments) };
+    let Tunnel::Vxlan(vni) = program.content.slices[0].segments[0].remotes[0].tunnel else { panic!() };
+    let sends = Some(v1::tunnel_lane::Sends::Vxlan(v1::VxlanTunnel { vni: vni.get() }));
+    assert_eq!(segment.tunnels[0].lanes, [v1::TunnelLane { path: 1, sends, group: true }]);
+    // What it reports of its own accord is the same, but for what is put in front of packets.
+    let mut short = segment.clone();
+    short.tunnels[0].lanes.clear();
+    assert_eq!([short], realised.segments[..]);
+    let slice = &program.content.slices[0];
+    let circuits = slice.circuits.iter().map(Into::into).collect();
+    let limits = Some(slice.limits.into());
+    assert_eq!(running.slices, [v1::RunningSlice { slice: slice.slice.to_string(), limits, circuits }]);
 }

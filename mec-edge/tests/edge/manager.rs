@@ -214,6 +214,7 @@ impl Attached {
                     all.sids.extend(part.sids);
                     all.labels.extend(part.labels);
                     all.segments.extend(part.segments);
+                    all.slices.extend(part.slices);
                     all.problem.push_str(&part.problem);
                     if part.last {
                         return all;

@@ -2,23 +2,24 @@
 //! what is, not what it was told.
 
 mod numbers;
+mod tunnels;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::program::PathProgram;
+use model::program::{self, PathProgram};
 use model::resource::SegmentId;
-use model::{Digest, Generation, PathId, RateLimits, SdpName, SliceName};
+use model::{Digest, Generation, RateLimits, SliceName, Vlan};
 
 use crate::counters::Traffic;
 use crate::drops::Drops;
 use crate::meter::Nanos;
-use crate::path::{Path, Remote};
+use crate::path::Path;
 use crate::pipeline::Pipeline;
 use crate::probe::{Measures, PathState, Prober};
 use crate::tables::{Circuit, MeteredTraffic, SegmentUid};
 
 pub use numbers::{LabelReading, Numbers, SidReading};
+pub use tunnels::{LaneReading, Sends, TunnelReading};
 
 /// What a pipeline runs and has counted.
 #[derive(Debug, Clone)]
@@ -87,15 +88,15 @@ pub struct SliceReading {
     pub slice: Arc<SliceName>,
     /// The limits of each of its SDPs.
     pub limits: RateLimits,
-    /// Its SDPs here.
+    /// Its SDPs here, in the order of the program.
     pub circuits: Vec<CircuitReading>,
 }
 
 /// An SDP of a slice as it runs.
 #[derive(Debug, Clone)]
 pub struct CircuitReading {
-    /// Its name.
-    pub sdp: Arc<SdpName>,
+    /// What it is.
+    pub circuit: program::Circuit,
     /// From devices.
     pub from_access: MeterReading,
     /// To devices.
@@ -113,12 +114,12 @@ pub struct SegmentReading {
     pub vni: u32,
     /// Its limits.
     pub limits: RateLimits,
-    /// The far ends of its tunnels.
-    pub remotes: Vec<IpAddr>,
-    /// The path that each of them is reached by now.
-    pub taken: Vec<PathId>,
+    /// Its tunnels, in the order of their far ends' addresses.
+    pub tunnels: Vec<TunnelReading>,
     /// How many sessions it has.
     pub sessions: u32,
+    /// How many it may have.
+    pub sessions_max: u32,
     /// From devices.
     pub from_access: MeterReading,
     /// To devices.
@@ -134,13 +135,6 @@ pub struct SegmentReading {
 impl From<&MeteredTraffic> for MeterReading {
     fn from(metered: &MeteredTraffic) -> Self {
         Self { passed: metered.passed, dropped: metered.dropped }
-    }
-}
-
-impl From<&Circuit> for CircuitReading {
-    fn from(circuit: &Circuit) -> Self {
-        let (from_access, to_access) = ((&circuit.from_access).into(), (&circuit.to_access).into());
-        Self { sdp: circuit.sdp.clone(), from_access, to_access }
     }
 }
 
@@ -163,9 +157,16 @@ impl Pipeline {
         Pulse { generation: self.tables.generation, sessions, paths }
     }
 
-    fn taken(&self, remote: &Remote) -> PathId {
-        let lane = remote.lane(&self.tables.probes);
-        self.tables.paths[lane.path.place()].program.id
+    fn read_circuit(&self, circuit: &Circuit) -> CircuitReading {
+        let runs = program::Circuit {
+            sdp: circuit.sdp.as_ref().clone(),
+            port: self.ports[circuit.port.get()].name.clone(),
+            vlan: Vlan::try_from(u32::from(circuit.vlan)).ok(),
+            leaf: circuit.leaf,
+            gateways: circuit.gateways.to_vec(),
+        };
+        let (from_access, to_access) = ((&circuit.from_access).into(), (&circuit.to_access).into());
+        CircuitReading { circuit: runs, from_access, to_access }
     }
 
     fn read_paths(&self) -> Vec<PathReading> {
@@ -205,7 +206,7 @@ impl Pipeline {
                     limits: slice.limits,
                     circuits: self.tables.circuits[usize::from(slice.circuits.start)..usize::from(slice.circuits.end)]
                         .iter()
-                        .map(CircuitReading::from)
+                        .map(|circuit| self.read_circuit(circuit))
                         .collect(),
                 })
                 .collect(),
@@ -218,9 +219,9 @@ impl Pipeline {
                     id: segment.id.clone(),
                     vni: segment.vni,
                     limits: segment.limits,
-                    remotes: segment.remotes.iter().map(|remote| remote.address).collect(),
-                    taken: segment.remotes.iter().map(|remote| self.taken(remote)).collect(),
+                    tunnels: segment.remotes.iter().map(|remote| self.read_tunnel(remote)).collect(),
                     sessions: segment.members.count,
+                    sessions_max: segment.sessions_max,
                     from_access: (&segment.from_access).into(),
                     to_access: (&segment.to_access).into(),
                     to_tunnels: segment.to_tunnels,

@@ -30,18 +30,20 @@ pub(crate) struct Gathered {
     pub(crate) sids: Vec<v1::RunningSid>,
     pub(crate) labels: Vec<v1::RunningLabel>,
     pub(crate) segments: Vec<v1::RealisedSegment>,
+    pub(crate) slices: Vec<v1::RunningSlice>,
 }
 
 impl Gathered {
     fn len(&self) -> usize {
         let counted = self.drops.len() + self.meters.len() + self.sessions.len() + self.aaa_counters.len();
-        counted + self.paths.len() + self.sids.len() + self.labels.len() + self.segments.len()
+        counted + self.paths.len() + self.sids.len() + self.labels.len() + self.segments.len() + self.slices.len()
     }
 
     /// Adds a part of an answer. Whatever the edge calls itself in it, the counters are its own.
     pub(crate) fn add(&mut self, edge: &NodeName, part: v1::Reading) -> Result<(), ReadError> {
         let counted = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
-        let more = counted + part.paths.len() + part.sids.len() + part.labels.len() + part.segments.len();
+        let numbers = part.paths.len() + part.sids.len() + part.labels.len();
+        let more = counted + numbers + part.segments.len() + part.slices.len();
         if self.len() + more > ENTRIES_OF_EDGE_MAX {
             return Err(ReadError::TooMany);
         }
@@ -57,6 +59,7 @@ impl Gathered {
         self.program = part.program.or(self.program.take());
         self.sids.extend(part.sids);
         self.labels.extend(part.labels);
+        self.slices.extend(part.slices);
         Ok(())
     }
 

@@ -161,7 +161,9 @@ mod tests {
         assert!(with(|s| s.vni = 1 << 24).starts_with("realised.segments[1].vni: 16777216 is not a VNI"));
         assert!(with(|s| s.slice = "I/O".into()).starts_with("realised.segments[1].slice: `I/O` is not"));
         assert!(with(|s| s.segment = String::new()).starts_with("realised.segments[1].segment: `` is not"));
-        let tunnel = with(|s| s.tunnels.push(v1::RealisedTunnel { remote: "edge-c".into(), path: 1 }));
+        let tunnel = with(|s| {
+            s.tunnels.push(v1::RealisedTunnel { remote: "edge-c".into(), ..v1::RealisedTunnel::default() });
+        });
         assert_eq!(tunnel, "realised.segments[1].tunnels[0].remote: `edge-c` is not an IP address");
         let path = v1::RealisedPath { to: "Edge C".into(), ..v1::RealisedPath::default() };
         let paths = refused(v1::Realised { paths: vec![path.clone()], ..v1::Realised::default() });

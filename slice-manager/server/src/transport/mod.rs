@@ -7,6 +7,7 @@ mod numbers;
 mod paths;
 mod suspects;
 mod verify;
+mod words;
 
 pub(crate) use numbers::{labels, route_targets, sids, vnis};
 pub(crate) use paths::paths;

@@ -1,16 +1,19 @@
 //! What a node runs, read back, beside what its program says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 use std::net::IpAddr;
 
 use api::v1;
 use model::program::{
-    PathProgram, Program, ProgramContent, Remote, ServiceSid, Steering, TransitLabel, TransitSid, Tunnel,
+    Circuit, PathProgram, Program, ProgramContent, Remote, ServiceSid, TransitLabel, TransitSid, Tunnel,
 };
 use model::{Digest, NodeName};
 
-use super::numbers::{service_sid, transit_label, transit_sid};
+use super::numbers::{transit_label, transit_sid};
+use super::words::{
+    circuit_text, label_name, lanes_text, limits_found, limits_text, path_name, path_text, sdp_name, segment_text,
+    service_text, sid_name, slice_name, tunnel_name, tunnel_text,
+};
 use crate::edges::Gathered;
 
 /// What there is, by what it is called, in words that are the same for what is wanted and for what is found.
@@ -60,14 +63,22 @@ fn wanted(content: &ProgramContent) -> Things {
     let sids = content.transit.sids.iter().map(|sid| (sid_name(sid.sid), transit_sid(sid)));
     let labels = content.transit.labels.iter().map(|label| (label_name(label.label), transit_label(label)));
     let mut things: Things = paths.chain(sids).chain(labels).collect();
+    for slice in &content.slices {
+        things.insert(slice_name(&slice.slice), limits_text(slice.limits));
+        let circuits = slice.circuits.iter();
+        things.extend(circuits.map(|circuit| (sdp_name(&slice.slice, &circuit.sdp), circuit_text(circuit))));
+    }
     for segment in content.slices.iter().flat_map(|slice| &slice.segments) {
         let id = &segment.id;
-        things.insert(format!("segment {id}"), format!("VNI {}", segment.vni));
+        things.insert(
+            format!("segment {id}"),
+            segment_text(segment.vni, limits_text(segment.limits), segment.sessions_max),
+        );
         let sids = segment.sids.iter().map(|sid| (sid_name(sid.sid), service_text(sid, id)));
         things.extend(sids);
         for remote in &segment.remotes {
             let Some(far) = far_end(content, remote) else { continue };
-            things.insert(format!("tunnel of {id} to {far}"), "there".to_owned());
+            things.insert(tunnel_name(id, far), tunnel_text(remote));
             if let Tunnel::Mpls { from, .. } = remote.tunnel {
                 things.insert(label_name(from), format!("{id} from {far}"));
             }
@@ -107,9 +118,17 @@ fn found(found: &Gathered) -> Things {
     }
     for segment in &found.segments {
         let id = format!("{}/{}", segment.slice, segment.segment);
-        things.insert(format!("segment {id}"), format!("VNI {}", segment.vni));
+        let limits = limits_found(segment.limits);
+        things.insert(format!("segment {id}"), segment_text(segment.vni, limits, segment.sessions_max));
         let tunnels = segment.tunnels.iter();
-        things.extend(tunnels.map(|tunnel| (format!("tunnel of {id} to {}", tunnel.remote), "there".to_owned())));
+        things.extend(tunnels.map(|tunnel| (tunnel_name(&id, &tunnel.remote), lanes_text(&tunnel.lanes))));
+    }
+    for slice in &found.slices {
+        things.insert(slice_name(&slice.slice), limits_found(slice.limits));
+        for circuit in &slice.circuits {
+            let name = sdp_name(&slice.slice, &circuit.sdp);
+            things.insert(name, said(Circuit::try_from(circuit.clone()).map(|circuit| circuit_text(&circuit))));
+        }
     }
     things
 }
@@ -121,35 +140,6 @@ fn said(text: Result<String, api::ConvertError>) -> String {
 fn far_end(content: &ProgramContent, remote: &Remote) -> Option<IpAddr> {
     let mut paths = content.paths.iter();
     paths.find(|path| path.to == remote.edge && path.id == remote.working).map(|path| path.remote)
-}
-
-fn path_name(to: &impl Display, id: impl Display) -> String {
-    format!("path {id} to {to}")
-}
-
-fn path_text(path: &PathProgram) -> String {
-    let PathProgram { local, remote, port, next_hop, mtu, .. } = path;
-    let list = |items: &[String]| items.join(", ");
-    let steering = match &path.steering {
-        Steering::Ip => "by the underlay's routes".to_owned(),
-        Steering::Srv6(sids) => format!("SIDs [{}]", list(&sids.iter().map(ToString::to_string).collect::<Vec<_>>())),
-        Steering::Mpls(labels) => {
-            format!("labels [{}]", list(&labels.iter().map(ToString::to_string).collect::<Vec<_>>()))
-        }
-    };
-    format!("{local} to {remote}, {port} to {next_hop}, MTU {mtu}, {steering}")
-}
-
-fn service_text(sid: &ServiceSid, id: &impl Display) -> String {
-    format!("{} of {id}", service_sid(sid))
-}
-
-fn sid_name(sid: impl Display) -> String {
-    format!("SID {sid}")
-}
-
-fn label_name(label: impl Display) -> String {
-    format!("label {label}")
 }
 
 /// The first octets of a digest; enough to see that two differ.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use api::v1;
-use model::program::Program;
+use model::PathId;
+use model::program::{Program, Remote, SliceProgram, Tunnel};
 use tokio::task::JoinHandle;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -28,15 +29,43 @@ fn running(program: &Program) -> v1::Reading {
         round_trip: Some(delays),
         ..v1::PathReading::default()
     };
+    let mut segments = realised(Some(program)).segments;
+    for (found, segment) in segments.iter_mut().zip(content.slices.iter().flat_map(|slice| &slice.segments)) {
+        for (tunnel, remote) in found.tunnels.iter_mut().zip(&segment.remotes) {
+            let paths = [Some(remote.working), remote.backup].into_iter().flatten();
+            tunnel.lanes = paths.map(|path| lane(path, remote)).collect();
+        }
+    }
+    let slice = |slice: &SliceProgram| v1::RunningSlice {
+        slice: slice.slice.to_string(),
+        limits: Some(slice.limits.into()),
+        circuits: slice.circuits.iter().map(Into::into).collect(),
+    };
     v1::Reading {
         program: Some(v1::RunningProgram {
             generation: program.generation.get(),
             digest: program.digest().as_bytes().to_vec(),
         }),
         paths: content.paths.iter().map(path).collect(),
-        segments: realised(Some(program)).segments,
+        segments,
+        slices: content.slices.iter().map(slice).collect(),
         ..v1::Reading::default()
     }
+}
+
+/// What an edge puts in front of a packet over a path.
+fn lane(path: PathId, remote: &Remote) -> v1::TunnelLane {
+    use v1::tunnel_lane::Sends;
+    let sends = match remote.tunnel {
+        Tunnel::Vxlan(vni) => Sends::Vxlan(v1::VxlanTunnel { vni: vni.get() }),
+        Tunnel::Srv6 { unicast, flood } => {
+            Sends::Srv6(v1::Srv6Tunnel { unicast: unicast.to_string(), flood: flood.to_string() })
+        }
+        Tunnel::Mpls { to, control_word, flow_label, .. } => {
+            Sends::Mpls(v1::SentLabels { label: to.get(), control_word, flow_label })
+        }
+    };
+    v1::TunnelLane { path: path.get().into(), sends: Some(sends), group: remote.group }
 }
 
 /// An edge that runs what it is sent and answers what it runs, changed by `spoil`, which is told how many programs came.
@@ -91,7 +120,11 @@ async fn what_nodes_run_is_compared_with_their_programs_and_what_differs_is_name
         let path = reading.paths[0].program.as_mut().unwrap();
         path.next_hop = "fd00:9:b::1".to_owned();
         reading.segments[0].vni += 1;
-        reading.segments[0].tunnels.clear();
+        reading.segments[0].tunnels.pop();
+        let lane = &mut reading.segments[0].tunnels[0].lanes[1];
+        lane.sends = Some(v1::tunnel_lane::Sends::Vxlan(v1::VxlanTunnel { vni: 4_711 }));
+        reading.segments[0].limits.as_mut().unwrap().ceiling_bits_per_second = 9_000_000;
+        reading.slices[0].circuits[0].vlan = Some(4_000);
         reading.labels = vec![v1::RunningLabel {
             label: 777,
             slice: "x".into(),
@@ -111,22 +144,20 @@ async fn what_nodes_run_is_compared_with_their_programs_and_what_differs_is_name
     assert_eq!((away.unread.as_str(), away.differences.len()), ("it is away", 0));
 
     let differences: Vec<_> = other.differences.iter().map(said).collect();
-    assert_eq!(differences[0], ("label 777", "", "x/y from "));
-    let (what, wanted, found) = differences[1];
+    let [sdp, label, path, health, working, missing] = differences[..] else { panic!("{differences:?}") };
+    assert!(sdp.0.starts_with("SDP ") && sdp.2.contains("VLAN 4000"), "{sdp:?}");
+    assert_eq!(label, ("label 777", "", "x/y from "));
+    let (what, wanted, found) = path;
     assert_eq!(what, "path 1 to edge-a");
     assert!(
         wanted.contains("core0 to fd00:1:b::1, MTU 1600") && found.contains("core0 to fd00:9:b::1"),
         "{differences:?}"
     );
-    assert_eq!(differences[2].0, "segment iot/personal-health");
-    let tunnels: Vec<_> = differences[3..].to_vec();
-    assert_eq!(
-        tunnels,
-        [
-            ("tunnel of iot/personal-health to fd00:0:a::1", "there", ""),
-            ("tunnel of iot/personal-health to fd00:0:c::1", "there", ""),
-        ]
-    );
+    assert_eq!(health.0, "segment iot/personal-health");
+    assert!(health.2.contains("ceiling 9 Mbit/s") && !health.1.contains("ceiling 9 Mbit/s"), "{health:?}");
+    assert_eq!(working.0, "tunnel of iot/personal-health to fd00:0:a::1");
+    assert!(working.2.contains("with VNI 4711 and group") && !working.1.contains("4711"), "{working:?}");
+    assert_eq!((missing.0, missing.2), ("tunnel of iot/personal-health to fd00:0:c::1", ""));
     assert_eq!(verify(&world, "edge-b").await.len(), 1);
     let none = client(&world).verify(v1::VerifyRequest { node: "edge-z".into() }).await.unwrap_err();
     assert_eq!(none.code(), Code::NotFound);

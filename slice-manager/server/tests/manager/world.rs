@@ -377,7 +377,7 @@ pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
     let tunnel = |remote: &Remote| {
         let mut paths = program.content.paths.iter();
         let path = paths.find(|path| path.to == remote.edge && path.id == remote.working).unwrap();
-        v1::RealisedTunnel { remote: path.remote.to_string(), path: path.id.get().into() }
+        v1::RealisedTunnel { remote: path.remote.to_string(), path: path.id.get().into(), lanes: Vec::new() }
     };
     let paths = program.content.paths.iter().map(|path| v1::RealisedPath {
         to: path.to.to_string(),
@@ -394,6 +394,7 @@ pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
         tunnels: segment.remotes.iter().map(tunnel).collect(),
         limits: Some(segment.limits.into()),
         sessions: 0,
+        sessions_max: segment.sessions_max,
         aaa: if segment.realm.is_some() { v1::AaaState::Ready } else { v1::AaaState::Absent }.into(),
         aaa_reason: String::new(),
     });

@@ -33,7 +33,9 @@ fn a_device_reaches_one_of_its_segment_on_another_circuit_and_both_are_counted()
     let circuits: Vec<_> = iot
         .circuits
         .iter()
-        .map(|circuit| (circuit.sdp.as_str(), circuit.from_access.passed.frames, circuit.to_access.passed.frames))
+        .map(|circuit| {
+            (circuit.circuit.sdp.as_str(), circuit.from_access.passed.frames, circuit.to_access.passed.frames)
+        })
         .collect();
     assert_eq!(circuits, [("city", 2, 1), ("depot", 1, 1)]);
 }

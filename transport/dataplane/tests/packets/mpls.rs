@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use model::program::{Program, Remote, Steering, Tunnel};
 use model::resource::Service;
 use model::{Label, PathId};
-use transport_dataplane::DropReason;
+use transport_dataplane::{DropReason, Sends};
 
 use crate::frames;
 use crate::rig::*;
@@ -324,4 +324,14 @@ fn what_contradicts_itself_or_has_no_label_of_ours_is_refused_by_name() {
         assert_eq!(rig.drops(CORE0), [(reason, 1)], "{octets:02x?}");
         assert_eq!(rig.counted("embb"), other, "{reason}");
     }
+}
+
+#[test]
+fn the_labels_that_a_tunnel_sends_with_are_read_from_its_headers() {
+    let rig = world();
+    let sends = |segment: &str| rig.segment(segment).tunnels.iter().map(|t| t.lanes[0].sends).collect::<Vec<_>>();
+    let label = |label, control_word, flow_label| Sends::Label { label, control_word, flow_label };
+    assert_eq!(sends("metering"), [Some((label(TO_B, true, true), true)), Some((label(TO_C, false, false), false))]);
+    assert_eq!(sends("health"), [Some((label(TO_B_HEALTH, true, false), true))]);
+    assert_eq!(sends("office"), [Some((label(TO_D, false, true), false))]);
 }

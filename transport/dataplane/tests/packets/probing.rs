@@ -180,7 +180,7 @@ fn when_the_working_path_falls_silent_packets_take_the_other_one_and_come_back()
     assert_eq!(rig.takes(), 200_001);
     rig.pass(Nanos(3 * INTERVAL.0), |path| path == 2);
     assert_eq!((rig.takes(), rig.states()), (200_002, vec![PathState::Down, PathState::Up]));
-    assert_eq!(rig.segment("health").taken, [PathId::new(2).unwrap()]);
+    assert_eq!(rig.segment("health").tunnels[0].taken, PathId::new(2).unwrap());
     // Both are down: it stays with the working one.
     rig.pass(Nanos(6 * INTERVAL.0), |_| false);
     assert_eq!((rig.takes(), rig.states()), (200_001, vec![PathState::Down; 2]));

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use model::Sid;
 use model::program::{Program, Remote, ServiceBehaviour, ServiceSid, Steering, Tunnel};
 use model::resource::Service;
-use transport_dataplane::{DropReason, Traffic};
+use transport_dataplane::{DropReason, Sends, Traffic};
 
 use crate::frames;
 use crate::rig::*;
@@ -351,4 +351,13 @@ fn what_is_refused_costs_another_slice_nothing() {
         assert_eq!(rig.put(CORE0, &[octets]), []);
         assert_eq!(rig.counted(other), before, "{reason}");
     }
+}
+
+#[test]
+fn the_sids_that_a_tunnel_sends_to_are_read_from_its_headers() {
+    let rig = world();
+    let sends = |segment: &str| rig.segment(segment).tunnels.iter().map(|t| t.lanes[0].sends).collect::<Vec<_>>();
+    let sids = |unicast, flood| Sends::Sids { unicast, flood };
+    assert_eq!(sends("metering"), [Some((sids(B_ONE, B_ALL), true)), Some((sids(C_ONE, C_ALL), true))]);
+    assert_eq!(sends("office"), [Some((sids(B_PAIR, B_PAIR), false))]);
 }
