@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::world::bytes::Mac;
-use crate::world::core::{device_address, local_mac};
+use crate::world::bytes::{device_address, local_mac};
 use crate::world::nas::Method;
 
 /// A device of the reference world.
@@ -75,3 +75,40 @@ pub const MEMBERS: [Actor; 6] = [METER_1, METER_2, MONITOR_HOME, MONITOR_WARD, H
 /// The edges with the access switch of each and the last octet of its address.
 pub const EDGES: [(&str, &str, u8); 3] =
     [("edge-a", "city-switch", 11), ("edge-b", "hospital-switch", 12), ("edge-c", "dc-switch", 13)];
+
+/// The core nodes.
+pub const CORES: [&str; 2] = ["core-1", "core-2"];
+
+/// A node by its name, with a number that no other has.
+pub fn node(name: &str) -> Option<(&'static str, u8)> {
+    let edges = EDGES.into_iter().map(|(edge, _, number)| (edge, number));
+    edges.chain(CORES.into_iter().zip(1..)).find(|node| node.0 == name)
+}
+
+/// The port of every edge on which devices are.
+pub const ACCESS: &str = "access0";
+
+/// A node and one of its ports.
+pub type End = (&'static str, &'static str);
+
+/// What joins each edge to each core node.
+pub const fn cables() -> [(End, End); 6] {
+    const TO: [&str; 3] = ["to-edge-a", "to-edge-b", "to-edge-c"];
+    const PORTS: [&str; 2] = ["core0", "core1"];
+    let mut cables = [(("", ""), ("", "")); 6];
+    let mut at = 0;
+    while at < cables.len() {
+        let (edge, core) = (at / 2, at % 2);
+        cables[at] = ((EDGES[edge].0, PORTS[core]), (CORES[core], TO[edge]));
+        at += 1;
+    }
+    cables
+}
+
+/// The ports of a node: those of its cables, after the access port of an edge.
+pub fn ports(node: &str) -> Vec<&'static str> {
+    let is_edge = EDGES.iter().any(|(edge, _, _)| *edge == node);
+    let access = is_edge.then_some(ACCESS);
+    let ends = cables().into_iter().flat_map(|(near, far)| [near, far]);
+    access.into_iter().chain(ends.filter(|end| end.0 == node).map(|end| end.1)).collect()
+}

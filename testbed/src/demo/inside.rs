@@ -1,4 +1,4 @@
-//! The lab in one process: manager and edges as they are, mutual TLS over loopback, RADIUS over loopback, and a simulated
+//! The lab in one process: manager, edges and core nodes as they are, mutual TLS over loopback, RADIUS over loopback, and a simulated
 //! world behind in-process ports.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use slice_manager::{Manager, RunningManager, TlsPaths};
 use super::cast::{self, Actor};
 use super::lab::{Delivery, Flow, Lab, LabError, Told};
 use super::material::Material;
-use crate::world::core::local_mac;
-use crate::world::engine::{EdgeLinks, Engine, Link};
+use crate::world::bytes::local_mac;
+use crate::world::engine::{Engine, Link, Links};
 use crate::world::nas::{Answer, Nas};
 
 /// The lab in one process.
@@ -26,7 +26,7 @@ pub(super) struct Inside {
     manager: Option<RunningManager>,
     /// Kept when the manager stops, so that it comes back where it was.
     address: SocketAddr,
-    edges: BTreeMap<&'static str, RunningEdge>,
+    nodes: BTreeMap<&'static str, RunningEdge>,
     switches: BTreeMap<&'static str, Nas>,
 }
 
@@ -45,7 +45,7 @@ impl Inside {
             capturing: capture,
             manager: None,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            edges: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             switches,
         })
     }
@@ -80,14 +80,14 @@ impl Lab for Inside {
         Ok(())
     }
 
-    async fn start_edge(&mut self, edge: &str) -> Result<(), LabError> {
-        let (name, _, number) = edge_row(edge)?;
+    async fn start_node(&mut self, node: &str) -> Result<(), LabError> {
+        let (name, number) = cast::node(node).ok_or_else(|| LabError::new("no such node"))?;
         let mut ports: Vec<(model::PortName, Box<dyn EdgePort>)> = Vec::new();
-        let mut peers = Vec::new();
-        for (at, port) in (0_u8..).zip(["access0", "core0", "core1"]) {
+        let mut links = Links::new();
+        for (at, port) in (0_u8..).zip(cast::ports(name)) {
             let (port_end, peer) = ring_pair(model::Mac(local_mac(0xe0 + number, at)));
             ports.push((port.parse()?, Box::new(port_end)));
-            peers.push(RingLink(peer));
+            links.insert(port, Box::new(RingLink(peer)));
         }
         let config = mec_edge::Config {
             name: name.parse()?,
@@ -98,17 +98,15 @@ impl Lab for Inside {
             aaa_address: aaa_address(number),
             sessions_max: SESSIONS_DEFAULT,
         };
-        let running = Edge::start(config, ports).await?;
-        let [access, core_1, core_2] = <[RingLink; 3]>::try_from(peers).map_err(|_| LabError::new("three ports"))?;
-        self.engine.attach(name, EdgeLinks { access: Box::new(access), cores: [Box::new(core_1), Box::new(core_2)] });
-        self.edges.insert(name, running);
+        self.nodes.insert(name, Edge::start(config, ports).await?);
+        self.engine.attach(name, links);
         Ok(())
     }
 
-    async fn stop_edge(&mut self, edge: &str) -> Result<(), LabError> {
-        let (name, _, _) = edge_row(edge)?;
+    async fn stop_node(&mut self, node: &str) -> Result<(), LabError> {
+        let (name, _) = cast::node(node).ok_or_else(|| LabError::new("no such node"))?;
         self.engine.detach(name);
-        if let Some(running) = self.edges.remove(name) {
+        if let Some(running) = self.nodes.remove(name) {
             running.shutdown().await;
         }
         Ok(())
@@ -150,6 +148,22 @@ impl Lab for Inside {
         Ok(self.engine.traffic(flows.to_vec(), duration).await)
     }
 
+    async fn traffic_past_death(
+        &mut self,
+        flows: &[Flow],
+        duration: Duration,
+        node: &str,
+    ) -> Result<Vec<Delivery>, LabError> {
+        let (name, _) = cast::node(node).ok_or_else(|| LabError::new("no such node"))?;
+        let unplug = async {
+            tokio::time::sleep(duration / 2).await;
+            self.engine.detach(name);
+        };
+        let (deliveries, ()) = tokio::join!(self.engine.traffic(flows.to_vec(), duration), unplug);
+        self.stop_node(name).await?;
+        Ok(deliveries)
+    }
+
     fn access_keeps_ports_apart(&self) -> bool {
         false
     }
@@ -166,8 +180,8 @@ impl Lab for Inside {
     }
 
     async fn finish(&mut self) -> Result<(), LabError> {
-        while let Some((_, edge)) = self.edges.pop_first() {
-            edge.shutdown().await;
+        while let Some((_, node)) = self.nodes.pop_first() {
+            node.shutdown().await;
         }
         self.stop_manager().await
     }

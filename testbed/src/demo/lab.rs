@@ -24,11 +24,11 @@ pub trait Lab {
     /// Stops the manager.
     async fn stop_manager(&mut self) -> Result<(), LabError>;
 
-    /// Starts an edge.
-    async fn start_edge(&mut self, edge: &str) -> Result<(), LabError>;
+    /// Starts an edge or a core node.
+    async fn start_node(&mut self, node: &str) -> Result<(), LabError>;
 
-    /// Stops an edge.
-    async fn stop_edge(&mut self, edge: &str) -> Result<(), LabError>;
+    /// Stops an edge or a core node.
+    async fn stop_node(&mut self, node: &str) -> Result<(), LabError>;
 
     /// Runs `slicectl` as the operator.
     async fn slicectl(&mut self, arguments: &[&str]) -> Result<Told, LabError>;
@@ -44,6 +44,14 @@ pub trait Lab {
 
     /// Sends flows at once and answers what became of each.
     async fn traffic(&mut self, flows: &[Flow], duration: Duration) -> Result<Vec<Delivery>, LabError>;
+
+    /// The same, and half-way through a node dies.
+    async fn traffic_past_death(
+        &mut self,
+        flows: &[Flow],
+        duration: Duration,
+        node: &str,
+    ) -> Result<Vec<Delivery>, LabError>;
 
     /// Does the access network hand no frame from one of its ports to another, not even by way of the edge?
     fn access_keeps_ports_apart(&self) -> bool;

@@ -70,15 +70,18 @@ impl Material {
             init.extend(["--manager-name", name]);
         }
         slicectl_offline(&init)?;
-        for (edge, _, _) in cast::EDGES {
-            let out = self.tls(edge).display().to_string();
-            slicectl_offline(&["slicectl", "certificate", "issue", "edge", edge, "--dir", &dir, "--out", &out])?;
+        for node in cast::EDGES.into_iter().map(|(edge, _, _)| edge).chain(cast::CORES) {
+            let out = self.tls(node).display().to_string();
+            slicectl_offline(&["slicectl", "certificate", "issue", "edge", node, "--dir", &dir, "--out", &out])?;
         }
         Ok(())
     }
 
-    /// What each edge knows: the secret of its switch, and the credentials of the devices of each segment.
+    /// What each node knows; a core node nothing, an edge the secret of its switch, and the credentials of the devices of each segment.
     fn make_secrets(&self) -> Result<(), LabError> {
+        for core in cast::CORES {
+            fs::create_dir_all(self.secrets(core))?;
+        }
         for (edge, switch, _) in cast::EDGES {
             for segment in ["smart-metering", "personal-health"] {
                 let mut text =
@@ -120,6 +123,9 @@ impl Material {
         for (name, text) in REFERENCE {
             fs::write(self.folder().join(name), text)?;
         }
+        // Here the core nodes are the product, too.
+        let managed = REFERENCE[0].1.replace("role: core\n", "role: core\n      control: agent\n");
+        fs::write(self.folder().join("topology.yaml"), managed)?;
         fs::write(self.folder().join("iot.yaml"), iot)?;
         fs::write(self.folder().join("iot-changed.yaml"), changed)?;
         fs::write(self.folder().join("too-much.yaml"), TOO_MUCH)?;

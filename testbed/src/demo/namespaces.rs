@@ -1,10 +1,10 @@
-//! The lab in network namespaces: a process for each part, veth pairs, Linux routers as core nodes, Linux bridges as
-//! access switches, kernel sockets as devices.
+//! The lab in network namespaces: a process for each part, veth pairs, Linux bridges as access switches, kernel sockets as
+//! devices.
 //!
 //! ```text
-//!   device ── switch (bridge, isolated ports) ── access0 [edge] core0 ── core-1 (kernel router) ── …
-//!                                                         core1 ── core-2 (kernel router) ── …
-//!   mgmt (bridge 192.0.2.0/24): slice-manager, slicectl, authenticators, mgmt0 of each edge
+//!   device ── switch (bridge, isolated ports) ── access0 [edge] core0 ── [core-1] ── …
+//!                                                         core1 ── [core-2] ── …
+//!   mgmt (bridge 192.0.2.0/24): slice-manager, slicectl, authenticators, mgmt0 of each node
 //! ```
 
 use std::collections::BTreeMap;
@@ -29,10 +29,9 @@ pub(super) struct Namespaces {
     material: Material,
     binary: String,
     mgmt: Namespace,
-    edges: BTreeMap<&'static str, Namespace>,
+    nodes: BTreeMap<&'static str, Namespace>,
     devices: BTreeMap<&'static str, Namespace>,
-    /// Kept so that they live as long as the lab: core nodes, then switches.
-    others: Vec<Namespace>,
+    switches: Vec<Namespace>,
     manager: Option<Running>,
     running: BTreeMap<String, Running>,
     captures: Vec<(PathBuf, Running)>,
@@ -49,62 +48,58 @@ impl Namespaces {
             material,
             binary,
             mgmt,
-            edges: BTreeMap::new(),
+            nodes: BTreeMap::new(),
             devices: BTreeMap::new(),
-            others: Vec::new(),
+            switches: Vec::new(),
             manager: None,
             running: BTreeMap::new(),
             captures: Vec::new(),
             exchanges: 0,
         };
         for (edge, _, number) in cast::EDGES {
-            lab.add_edge(edge, number)?;
+            lab.add_node(edge, number)?;
+            lab.add_switch(edge)?;
         }
-        lab.add_cores()?;
+        for (core, number) in cast::CORES.into_iter().zip(21..) {
+            lab.add_node(core, number)?;
+        }
+        for (near, far) in cast::cables() {
+            lab.nodes[near.0].join(near.1, &lab.nodes[far.0], far.1, 1600)?;
+            // These addresses are the product's: the kernel must not answer for them, nor speak of its own accord.
+            for (node, port) in [near, far] {
+                lab.nodes[node].script(&format!("sysctl -qw net.ipv6.conf.{port}.disable_ipv6=1"))?;
+            }
+        }
         for actor in cast::MEMBERS.into_iter().chain([cast::INTRUDER]) {
             lab.add_device(&actor)?;
         }
         Ok(lab)
     }
 
-    fn add_edge(&mut self, edge: &'static str, number: u8) -> Result<(), LabError> {
-        let namespace = Namespace::new(edge)?;
-        namespace.join("mgmt0", &self.mgmt, edge, 1500)?;
-        self.mgmt.script(&format!("ip link set {edge} master br0\nip addr add 192.0.2.{number}/24 dev br0"))?;
+    /// A node, which reaches the manager.
+    fn add_node(&mut self, node: &'static str, number: u8) -> Result<(), LabError> {
+        let namespace = Namespace::new(node)?;
+        namespace.join("mgmt0", &self.mgmt, node, 1500)?;
+        self.mgmt.script(&format!("ip link set {node} master br0\nip addr add 192.0.2.{number}/24 dev br0"))?;
         namespace.script(&format!("ip addr add {}/24 dev mgmt0", aaa_address(number)))?;
-        let switch = Namespace::new(&format!("sw-{edge}"))?;
-        switch.script("ip link add br0 type bridge\nip link set br0 up")?;
-        namespace.join("access0", &switch, "trunk", 1500)?;
-        switch.script("ip link set trunk master br0")?;
-        self.others.push(switch);
-        self.edges.insert(edge, namespace);
+        self.nodes.insert(node, namespace);
         Ok(())
     }
 
-    fn add_cores(&mut self) -> Result<(), LabError> {
-        for core in 1..=2_u8 {
-            let namespace = Namespace::new(&format!("core-{core}"))?;
-            namespace.script("sysctl -qw net.ipv6.conf.all.forwarding=1\nsysctl -qw net.ipv4.ip_forward=1")?;
-            for (index, (edge, letter)) in [("edge-a", 'a'), ("edge-b", 'b'), ("edge-c", 'c')].into_iter().enumerate() {
-                let (port, here, n) = (format!("core{}", core - 1), format!("to-{edge}"), index + 1);
-                self.edges[edge].join(&port, &namespace, &here, 1600)?;
-                self.edges[edge].script(&format!("sysctl -qw net.ipv6.conf.{port}.disable_ipv6=1"))?;
-                namespace.script(&format!(
-                    "ip -6 addr add fd00:{core}:{letter}::1/64 dev {here} nodad
-                     ip addr add 10.{core}.{n}.1/24 dev {here}
-                     ip -6 route add fd00:0:{letter}::1/128 via fd00:{core}:{letter}::2
-                     ip route add 10.255.0.{n}/32 via 10.{core}.{n}.2"
-                ))?;
-            }
-            self.others.push(namespace);
-        }
+    /// The access switch of an edge.
+    fn add_switch(&mut self, edge: &str) -> Result<(), LabError> {
+        let switch = Namespace::new(&format!("sw-{edge}"))?;
+        switch.script("ip link add br0 type bridge\nip link set br0 up")?;
+        self.nodes[edge].join(cast::ACCESS, &switch, "trunk", 1500)?;
+        switch.script("ip link set trunk master br0")?;
+        self.switches.push(switch);
         Ok(())
     }
 
     fn add_device(&mut self, actor: &Actor) -> Result<(), LabError> {
         let suffix = format!("sw-{}", actor.edge);
         let switch =
-            self.others.iter().find(|n| n.name().ends_with(&suffix)).ok_or_else(|| LabError::new("no switch"))?;
+            self.switches.iter().find(|n| n.name().ends_with(&suffix)).ok_or_else(|| LabError::new("no switch"))?;
         let namespace = Namespace::new(actor.name)?;
         let port = format!("p{}", actor.number);
         namespace.join("eth0", switch, &port, 1500)?;
@@ -120,14 +115,15 @@ impl Namespaces {
 
     /// Captures what arrives at the core nodes, from now on.
     pub(super) fn start_capture(&mut self) -> Result<(), LabError> {
-        for core in self.others.iter().filter(|n| n.name().contains("core-")) {
-            let file = self.material.folder().join(format!("{}.pcap", core.name()));
-            let mut command = core.command(&self.binary);
+        for core in cast::CORES {
+            let namespace = &self.nodes[core];
+            let file = self.material.folder().join(format!("{core}.pcap"));
+            let mut command = namespace.command(&self.binary);
             command.args(["part", "capture", "--file"]).arg(&file);
-            for (edge, _, _) in cast::EDGES {
-                command.args(["--interface", &format!("to-{edge}")]);
+            for port in cast::ports(core) {
+                command.args(["--interface", port]);
             }
-            let log = self.material.folder().join(format!("{}.log", core.name()));
+            let log = self.material.folder().join(format!("{core}-capture.log"));
             self.captures.push((file, Running::start(command, &log)?));
         }
         Ok(())
@@ -192,27 +188,26 @@ impl Lab for Namespaces {
         Ok(())
     }
 
-    async fn start_edge(&mut self, edge: &str) -> Result<(), LabError> {
-        let (name, _, number) =
-            cast::EDGES.into_iter().find(|row| row.0 == edge).ok_or_else(|| LabError::new("no such edge"))?;
-        let mut command = self.edges[name].command(&self.binary);
-        command.args(["part", "mec-edge", "--name", edge, "--manager", &format!("https://{MANAGER}:7443")]);
-        command.arg("--tls-dir").arg(self.material.tls(edge)).arg("--state").arg(self.material.state(edge));
+    async fn start_node(&mut self, node: &str) -> Result<(), LabError> {
+        let (name, number) = cast::node(node).ok_or_else(|| LabError::new("no such node"))?;
+        let mut command = self.nodes[name].command(&self.binary);
+        command.args(["part", "mec-edge", "--name", name, "--manager", &format!("https://{MANAGER}:7443")]);
+        command.arg("--tls-dir").arg(self.material.tls(name)).arg("--state").arg(self.material.state(name));
         command
             .arg("--secrets")
-            .arg(self.material.secrets(edge))
+            .arg(self.material.secrets(name))
             .args(["--aaa-address", &aaa_address(number).to_string()]);
-        for port in ["access0", "core0", "core1"] {
+        for port in cast::ports(name) {
             command.args(["--port", &format!("{port}=af-packet:{port}")]);
         }
-        let log = self.material.folder().join(format!("{edge}.log"));
-        self.running.insert(edge.to_owned(), Running::start(command, &log)?);
+        let log = self.material.folder().join(format!("{name}.log"));
+        self.running.insert(name.to_owned(), Running::start(command, &log)?);
         Ok(())
     }
 
-    async fn stop_edge(&mut self, edge: &str) -> Result<(), LabError> {
-        if let Some(edge) = self.running.remove(edge) {
-            edge.kill();
+    async fn stop_node(&mut self, node: &str) -> Result<(), LabError> {
+        if let Some(node) = self.running.remove(node) {
+            node.kill();
         }
         Ok(())
     }
@@ -295,7 +290,7 @@ impl Lab for Namespaces {
                 receivers.insert(flow.to.name, child);
             }
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(SETTLE).await;
         let mut senders = Vec::new();
         for flow in flows {
             let (to, octets, offered) =
@@ -329,6 +324,23 @@ impl Lab for Namespaces {
                 Delivery { sent: sent.datagrams, received, octets, duration: Duration::from_millis(sent.milliseconds) }
             })
             .collect())
+    }
+
+    async fn traffic_past_death(
+        &mut self,
+        flows: &[Flow],
+        duration: Duration,
+        node: &str,
+    ) -> Result<Vec<Delivery>, LabError> {
+        let running = self.running.remove(node).ok_or_else(|| LabError::new("no such node"))?;
+        // Receivers and senders are started first.
+        let killer = tokio::task::spawn(async move {
+            tokio::time::sleep(SETTLE + duration / 2).await;
+            running.kill();
+        });
+        let deliveries = self.traffic(flows, duration).await?;
+        killer.await?;
+        Ok(deliveries)
     }
 
     fn access_keeps_ports_apart(&self) -> bool {
@@ -380,5 +392,7 @@ async fn collect<T: DeserializeOwned>(child: Child) -> Result<T, LabError> {
     serde_json::from_str(text.trim()).map_err(|_| LabError::new(String::from_utf8_lossy(&output.stderr).trim()))
 }
 
+/// How long receivers have to be ready.
+const SETTLE: Duration = Duration::from_millis(300);
 /// Where the manager listens.
 const MANAGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);

@@ -22,6 +22,7 @@ pub(super) async fn play<L: Lab>(lab: &mut L, report: &mut Report, seed: u64) ->
     play.read_back().await?;
     play.hold_rates().await?;
     play.lateral().await?;
+    play.core_dies().await?;
     play.edge_away().await?;
     play.manager_away().await?;
     play.settle_accounts().await
@@ -42,16 +43,21 @@ impl<L: Lab> Play<'_, L> {
         self.report.step(format!("Raise the reference world: {}", self.lab.describe()));
         self.lab.start_manager().await?;
         self.report.note("slice-manager answers, mutual TLS");
-        for (edge, _, _) in cast::EDGES {
-            self.lab.start_edge(edge).await?;
+        let nodes: Vec<&str> = cast::EDGES.into_iter().map(|(edge, _, _)| edge).chain(cast::CORES).collect();
+        for node in &nodes {
+            self.lab.start_node(node).await?;
         }
         self.apply("topology.yaml").await?;
         let connected = self
             .until(Duration::from_secs(10), &["node", "list", "-o", "json"], |nodes| {
-                count(nodes, "nodes", is_connected) == 3
+                count(nodes, "nodes", is_connected) == NODES
             })
             .await?;
-        self.report.equal("edges attached to the manager", 3, count(&connected, "nodes", is_connected));
+        self.report.equal(
+            "edges and core nodes attached to the manager",
+            NODES,
+            count(&connected, "nodes", is_connected),
+        );
         Ok(())
     }
 
@@ -167,10 +173,10 @@ impl<L: Lab> Play<'_, L> {
     }
 
     async fn read_back(&mut self) -> Outcome {
-        self.report.step("What edges run is read back from their tables, and their paths are measured");
+        self.report.step("What nodes run is read back from their tables, and their paths are measured");
         let verdicts = self.ctl(&["transport", "verify", "-o", "json"]).await?.success()?.json()?;
-        let is_well = |node: &Value| text(node, "unread").is_empty() && number(node, "paths") > 0;
-        self.report.equal("nodes that run their programs to the letter", 3, count(&verdicts, "nodes", is_well));
+        let is_well = |node: &Value| text(node, "unread").is_empty() && number(node, "generation") > 0;
+        self.report.equal("nodes that run their programs to the letter", NODES, count(&verdicts, "nodes", is_well));
         let is_up = |path: &Value| path["reading"]["state"] == "PATH_STATE_UP";
         let paths = self
             .until(Duration::from_secs(10), &["transport", "path", "list", "-o", "json"], |paths| {
@@ -272,9 +278,38 @@ impl<L: Lab> Play<'_, L> {
         Ok(())
     }
 
+    async fn core_dies(&mut self) -> Outcome {
+        self.report.step("A core node dies under traffic; edges take the other way by themselves, and come back later");
+        let flows = [(cast::METER_1, cast::HEAD_END), (cast::MONITOR_HOME, cast::BACK_END)];
+        let flows = flows.map(|(from, to)| Flow { from, to, frame_octets: 200, offered: 2_000_000, forged: false });
+        let duration = Duration::from_secs(2);
+        let deliveries = self.lab.traffic_past_death(&flows, duration, "core-1").await?;
+        let (sent, received) = deliveries.iter().fold((0, 0), |(s, r), d| (s + d.sent, r + d.received));
+        let lost = sent.saturating_sub(received);
+        // Half would be lost without another way; how much less it is depends on how busy the machine is.
+        self.report.check(
+            "datagrams lost when core-1 died",
+            format!("less than a fifth of {sent}"),
+            lost,
+            sent > 0 && lost < sent / 5,
+        );
+        let worth = duration.as_secs_f64() * 1e3 * f64::from(u32::try_from(lost).unwrap_or(u32::MAX))
+            / f64::from(u32::try_from(sent).unwrap_or(u32::MAX)).max(1.0);
+        self.report.figure("lost when core-1 died", format!("{worth:.0} ms of traffic"));
+        self.lab.start_node("core-1").await?;
+        let is_up = |path: &Value| path["reading"]["state"] == "PATH_STATE_UP";
+        let paths = self
+            .until(Duration::from_secs(20), &["transport", "path", "list", "-o", "json"], |paths| {
+                count(paths, "paths", is_up) == count(paths, "paths", |_| true)
+            })
+            .await?;
+        self.report.equal("paths that answer once core-1 is back", 12, count(&paths, "paths", is_up));
+        Ok(())
+    }
+
     async fn edge_away(&mut self) -> Outcome {
         self.report.step("An edge goes away, the slice changes meanwhile, the edge comes back");
-        self.lab.stop_edge("edge-b").await?;
+        self.lab.stop_node("edge-b").await?;
         self.until(Duration::from_secs(20), &["slice", "show", "iot", "-o", "json"], |slice| {
             !edge(slice, "edge-b")["connected"].as_bool().unwrap_or(true)
         })
@@ -291,7 +326,7 @@ impl<L: Lab> Play<'_, L> {
             number(&away, "realisedGeneration") < number(&away, "targetGeneration")
                 && text(&slice, "reason").contains("edge-b"),
         );
-        self.lab.start_edge("edge-b").await?;
+        self.lab.start_node("edge-b").await?;
         let slice = self
             .until(Duration::from_secs(20), &["slice", "show", "iot", "-o", "json"], |slice| {
                 text(slice, "state") == "SLICE_STATE_ACTIVE"
@@ -496,6 +531,8 @@ fn accounting_records(files: &std::path::Path) -> Result<usize, LabError> {
     Ok(records)
 }
 
+/// Edges and core nodes.
+const NODES: usize = cast::EDGES.len() + cast::CORES.len();
 const CLASS: u8 = 25;
 const START: u32 = 1;
 const STOP: u32 = 2;

@@ -10,7 +10,7 @@ use transport_dataplane::{
     PortIndex, PortSpec, Reading, StampClock, Tables,
 };
 
-use crate::world::core::local_mac;
+use crate::world::bytes::local_mac;
 
 /// A node of the simulated network.
 #[derive(Debug)]

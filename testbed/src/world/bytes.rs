@@ -150,6 +150,16 @@ pub fn ipv6_at(data: &[u8], at: usize) -> Option<Ipv6Addr> {
     Some(octets.into())
 }
 
+/// A locally administered MAC address made from two numbers.
+pub fn local_mac(group: u8, member: u8) -> Mac {
+    [0x02, 0x4d, 0x53, 0, group, member]
+}
+
+/// An IPv4 address as the devices of the reference world have them: `10.VLAN.0.N`.
+pub fn device_address(vlan: u16, member: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, u8::try_from(vlan).unwrap_or(u8::MAX), 0, member)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,37 +1,29 @@
-//! The simulated world at work: one thread that carries frames between the edges' ports, the access networks and the
-//! core nodes, and sends flows.
+//! The simulated world at work: one thread that carries frames between the ports of nodes, and between edges and their
+//! access networks, and sends flows.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::access::AccessNetwork;
-use super::bytes::Mac;
 use super::capture::Capture;
-use super::core::{CoreNode, local_mac};
 use super::device::Device;
 use crate::demo::cast::{self, Actor};
 use crate::demo::lab::{Delivery, Flow};
 use crate::parts::due;
 
-/// The far end of an edge's port.
+/// The far end of a node's port.
 pub trait Link: Send {
-    /// Hands the edge a frame; false if its ring is full.
+    /// Hands the node a frame; false if its ring is full.
     fn send(&mut self, frame: &[u8]) -> bool;
-    /// Takes the next frame that the edge sent, into an empty buffer; false if there is none.
+    /// Takes the next frame that the node sent, into an empty buffer; false if there is none.
     fn receive(&mut self, frame: &mut Vec<u8>) -> bool;
 }
 
-/// The far ends of the ports of one edge.
-pub struct EdgeLinks {
-    /// Towards the devices.
-    pub access: Box<dyn Link>,
-    /// Towards `core-1` and `core-2`.
-    pub cores: [Box<dyn Link>; 2],
-}
+/// The far ends of the ports of one node, by the names of the ports.
+pub type Links = BTreeMap<&'static str, Box<dyn Link>>;
 
 /// The world's thread.
 #[derive(Debug)]
@@ -41,7 +33,7 @@ pub struct Engine {
 }
 
 enum Order {
-    Attach(&'static str, EdgeLinks),
+    Attach(&'static str, Links),
     Detach(&'static str),
     Resolve(Vec<(Actor, Actor)>, Duration, tokio::sync::oneshot::Sender<usize>),
     Traffic(Vec<Flow>, Duration, tokio::sync::oneshot::Sender<Vec<Delivery>>),
@@ -50,7 +42,7 @@ enum Order {
 }
 
 impl Engine {
-    /// Starts the world with its devices and core nodes, no edge attached.
+    /// Starts the world with its devices, no node attached.
     pub fn start(capture: Option<PathBuf>) -> Result<Self, pcap_file::PcapError> {
         let capture = capture.map(|file| Capture::create(&file)).transpose()?;
         let (orders, receiver) = mpsc::channel();
@@ -60,14 +52,14 @@ impl Engine {
         Ok(Self { orders, thread: Some(thread) })
     }
 
-    /// Plugs an edge in.
-    pub fn attach(&self, edge: &'static str, links: EdgeLinks) {
-        let _ = self.orders.send(Order::Attach(edge, links));
+    /// Plugs a node in.
+    pub fn attach(&self, node: &'static str, links: Links) {
+        let _ = self.orders.send(Order::Attach(node, links));
     }
 
-    /// Unplugs an edge.
-    pub fn detach(&self, edge: &'static str) {
-        let _ = self.orders.send(Order::Detach(edge));
+    /// Unplugs a node.
+    pub fn detach(&self, node: &'static str) {
+        let _ = self.orders.send(Order::Detach(node));
     }
 
     /// Has devices ask for their peers until all know them or the time is over; answers how many do.
@@ -103,8 +95,7 @@ impl Drop for Engine {
 
 struct World {
     networks: BTreeMap<&'static str, AccessNetwork>,
-    links: BTreeMap<&'static str, EdgeLinks>,
-    cores: [CoreNode; 2],
+    nodes: BTreeMap<&'static str, Links>,
     capture: Option<Capture>,
     work: Option<Work>,
     buffer: Vec<u8>,
@@ -142,14 +133,7 @@ impl World {
                 network.devices.push(Device::new(actor.name, actor.mac(), actor.address()));
             }
         }
-        Self {
-            networks,
-            links: BTreeMap::new(),
-            cores: [core_node(1), core_node(2)],
-            capture,
-            work: None,
-            buffer: Vec::new(),
-        }
+        Self { networks, nodes: BTreeMap::new(), capture, work: None, buffer: Vec::new() }
     }
 
     fn run(mut self, orders: &mpsc::Receiver<Order>) {
@@ -169,8 +153,8 @@ impl World {
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Attach(edge, links) => drop(self.links.insert(edge, links)),
-            Order::Detach(edge) => drop(self.links.remove(edge)),
+            Order::Attach(node, links) => drop(self.nodes.insert(node, links)),
+            Order::Detach(node) => drop(self.nodes.remove(node)),
             Order::Resolve(pairs, patience, reply) => {
                 self.work = Some(Work::Resolving { pairs, deadline: Instant::now() + patience, asked: None, reply });
             }
@@ -207,54 +191,47 @@ impl World {
         })
     }
 
-    /// Carries what the edges have sent, a bounded number of frames from each port; answers how many it were.
+    /// Carries what nodes have sent, a bounded number of frames from each port; answers how many it were.
     fn carry(&mut self) -> usize {
-        let mut moved = 0;
-        for (edge, _, _) in cast::EDGES {
-            moved += self.carry_access(edge);
-            moved += self.carry_core(edge, 0);
-            moved += self.carry_core(edge, 1);
-        }
-        moved
+        let access: usize = cast::EDGES.into_iter().map(|(edge, _, _)| self.carry_access(edge)).sum();
+        let core = cast::cables().map(|(near, far)| self.carry_core(near, far) + self.carry_core(far, near));
+        access + core.into_iter().sum::<usize>()
     }
 
     fn carry_access(&mut self, edge: &'static str) -> usize {
-        let (Some(links), Some(network)) = (self.links.get_mut(edge), self.networks.get_mut(edge)) else {
-            return 0;
-        };
+        let link = self.nodes.get_mut(edge).and_then(|links| links.get_mut(cast::ACCESS));
+        let (Some(link), Some(network)) = (link, self.networks.get_mut(edge)) else { return 0 };
         let mut answers = Vec::new();
         let mut moved = 0;
         while moved < TURN_FRAMES_MAX {
             self.buffer.clear();
-            if !links.access.receive(&mut self.buffer) {
+            if !link.receive(&mut self.buffer) {
                 break;
             }
             moved += 1;
             network.from_edge(&self.buffer, &mut answers);
         }
         for answer in answers {
-            links.access.send(&answer);
+            link.send(&answer);
         }
         moved
     }
 
-    fn carry_core(&mut self, edge: &'static str, core: usize) -> usize {
-        let from = edge_index(edge);
+    /// What was sent to a core node is captured. What nobody is plugged in for is lost.
+    fn carry_core(&mut self, from: cast::End, to: cast::End) -> usize {
         let mut moved = 0;
         while moved < TURN_FRAMES_MAX {
             self.buffer.clear();
-            let received = self.links.get_mut(edge).is_some_and(|links| links.cores[core].receive(&mut self.buffer));
-            if !received {
+            let link = self.nodes.get_mut(from.0).and_then(|links| links.get_mut(from.1));
+            if !link.is_some_and(|link| link.receive(&mut self.buffer)) {
                 break;
             }
             moved += 1;
-            if let Some(capture) = &mut self.capture {
+            if let Some(capture) = self.capture.as_mut().filter(|_| cast::CORES.contains(&to.0)) {
                 let _ = capture.add(&self.buffer);
             }
-            if let Some((to, frame)) = self.cores[core].receive(from, &self.buffer)
-                && let Some(links) = self.links.get_mut(cast::EDGES[to].0)
-            {
-                links.cores[core].send(&frame);
+            if let Some(link) = self.nodes.get_mut(to.0).and_then(|links| links.get_mut(to.1)) {
+                link.send(&self.buffer);
             }
         }
         moved
@@ -336,36 +313,12 @@ impl World {
     /// A device's frame, through its access switch, to its edge; false if the edge took it not.
     fn transmit(&mut self, edge: &'static str, frame: &[u8]) -> bool {
         let tagged = self.networks.get(edge).map(|network| network.tagged(frame));
-        match (tagged, self.links.get_mut(edge)) {
-            (Some(tagged), Some(links)) => links.access.send(&tagged),
+        let link = self.nodes.get_mut(edge).and_then(|links| links.get_mut(cast::ACCESS));
+        match (tagged, link) {
+            (Some(tagged), Some(link)) => link.send(&tagged),
             _ => false,
         }
     }
-}
-
-/// A core node of the reference topology; its link to an edge has the edge's number.
-fn core_node(number: u8) -> CoreNode {
-    let mut node = CoreNode::new(&format!("core-{number}"));
-    for (index, (edge, _, _)) in cast::EDGES.into_iter().enumerate() {
-        let letter = 0xa + u16::try_from(index).unwrap_or_default();
-        let n = u8::try_from(index + 1).unwrap_or_default();
-        let here: [IpAddr; 2] = [
-            std::net::Ipv6Addr::new(0xfd00, number.into(), letter, 0, 0, 0, 0, 1).into(),
-            std::net::Ipv4Addr::new(10, number, n, 1).into(),
-        ];
-        let behind: [IpAddr; 2] = [
-            std::net::Ipv6Addr::new(0xfd00, 0, letter, 0, 0, 0, 0, 1).into(),
-            std::net::Ipv4Addr::new(10, 255, 0, n).into(),
-        ];
-        debug_assert_eq!(edge_index(edge), index);
-        let mac: Mac = local_mac(0xc0 + number, n);
-        node.add_link(mac, here.to_vec(), behind);
-    }
-    node
-}
-
-fn edge_index(edge: &str) -> usize {
-    cast::EDGES.iter().position(|row| row.0 == edge).unwrap_or_default()
 }
 
 /// How many frames are carried from one port, or sent in one flow, before the next gets its turn.
