@@ -13,6 +13,7 @@
 //! An edge makes no choice of its own: it does not link the planner.
 
 mod agent;
+mod clock;
 mod config;
 mod control;
 mod daemon;

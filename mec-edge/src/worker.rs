@@ -20,9 +20,10 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 use transport_dataplane::{
     BindError, Binding, Burst, Config, FramePool, Nanos, Numbers, Outputs, PORTS_MAX, Pipeline, PortIndex, PortSpec,
-    Pulse, Reading, SessionCounters, SessionKey, StampClock, Tables,
+    Pulse, Reading, SessionCounters, SessionKey, Tables,
 };
 
+use crate::clock;
 use crate::ports::{EdgePort, Losses};
 
 /// The control side's hold on a worker. Clones speak to the same worker.
@@ -179,14 +180,14 @@ impl WorkerThread {
             let running = Running {
                 pool: FramePool::new(FRAMES_PER_PORT * ports.len().max(1)),
                 outputs: Outputs::new(ports.len()),
-                // Nobody tells an edge how well its clock is set, so delays are measured there and back.
-                pipeline: Pipeline::new(Config { ports: specs, sessions_max, clock: StampClock::FREE }),
+                pipeline: Pipeline::new(Config { ports: specs, sessions_max, clock: clock::read(epoch) }),
                 burst: Burst::new(),
                 ports,
                 commands,
                 bell,
                 epoch,
                 ticked: Nanos(0),
+                clock_read: Nanos(0),
                 programmed: false,
             };
             running.run();
@@ -234,6 +235,7 @@ struct Running {
     bell: Arc<OwnedFd>,
     epoch: Instant,
     ticked: Nanos,
+    clock_read: Nanos,
     /// Tables of a program have been swapped in.
     programmed: bool,
 }
@@ -281,6 +283,10 @@ impl Running {
         let ticks = now.0.saturating_sub(self.ticked.0) >= TICK.0;
         if ticks {
             self.ticked = now;
+            if now.0.saturating_sub(self.clock_read.0) >= CLOCK.0 {
+                self.clock_read = now;
+                self.pipeline.set_clock(clock::read(self.epoch));
+            }
             self.pipeline.tick(now, &mut self.pool, &mut self.outputs);
         }
         let probes = self.pipeline.next_probe().is_some_and(|due| due <= now);
@@ -372,6 +378,8 @@ const SESSIONS_PART_MAX: usize = 1_000;
 const FRAMES_PER_PORT: usize = 1_024;
 /// How often the pipeline does what is due without a packet.
 const TICK: Nanos = Nanos(100_000_000);
+/// How often it is looked how well the clock is set.
+const CLOCK: Nanos = Nanos(1_000_000_000);
 /// Rounds without a frame before the worker rests.
 const SPINS: u32 = 16;
 /// How long it rests where a port has no way to wake it.

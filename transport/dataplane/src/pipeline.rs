@@ -24,7 +24,7 @@ pub struct Config {
     pub ports: Vec<PortSpec>,
     /// How many sessions it has room for, [`SESSIONS_MAX`](crate::SESSIONS_MAX) at most.
     pub sessions_max: usize,
-    /// How its clock is to that of the world.
+    /// How its clock is to that of the world, until [`Pipeline::set_clock`] says otherwise.
     pub clock: StampClock,
 }
 
@@ -98,6 +98,11 @@ impl Pipeline {
     pub fn swap(&mut self, mut tables: Box<Tables>) -> Box<Tables> {
         tables.carry_over(&mut self.tables);
         std::mem::replace(&mut self.tables, tables)
+    }
+
+    /// Has probes measured by the clock as it was read now; to be called about once a second.
+    pub fn set_clock(&mut self, clock: StampClock) {
+        self.clock = self.clock.refreshed(clock);
     }
 
     /// Takes a burst that arrived at a port. Afterwards the burst is empty: each frame is in an output queue or back in

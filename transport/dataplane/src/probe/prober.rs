@@ -38,9 +38,9 @@ pub struct Measures {
     pub implausible: u64,
     /// There and back, less the time that the reflector took (RFC 8762, section 4.3.1).
     pub round_trip: Delays,
-    /// There; only if both clocks follow UTC.
+    /// There; only where both clocks follow UTC closely enough.
     pub forward: Delays,
-    /// Back; only if both clocks follow UTC.
+    /// Back; only where both clocks follow UTC closely enough.
     pub backward: Delays,
     /// On the way there.
     pub forward_jitter: Jitter,
@@ -207,11 +207,13 @@ impl Measures {
         self.backward_jitter.record(reflected.1, arrived, longest);
         let within = |from: u64, to: u64| to.checked_sub(from).filter(|time| *time <= longest);
         let taken = within(reflected.0, reflected.1);
-        match within(departed, arrived).zip(taken).and_then(|(total, taken)| total.checked_sub(taken)) {
-            Some(delay) => self.round_trip.record(Nanos(delay)),
+        let round_trip = match within(departed, arrived).zip(taken).and_then(|(total, taken)| total.checked_sub(taken))
+        {
+            Some(delay) => delay,
             None => return self.implausible += 1,
-        }
-        if clock.error().is_synchronized() && reply.error.is_synchronized() {
+        };
+        self.round_trip.record(Nanos(round_trip));
+        if clock.tells_directions(reply.error, round_trip) {
             match within(departed, reflected.0).zip(within(reflected.1, arrived)) {
                 Some((forward, backward)) => {
                     self.forward.record(Nanos(forward));

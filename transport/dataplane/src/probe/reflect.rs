@@ -7,7 +7,8 @@ use crate::meter::Nanos;
 /// How the host's clock is to that of the world.
 ///
 /// Round trips and jitter need nothing of it. Delays in one direction are the difference of two clocks, so they are only
-/// measured where both ends say that theirs follow UTC.
+/// measured where both ends say that theirs follow UTC, and that they are off by less than half the round trip in sum:
+/// half the round trip says as much about either direction, whatever the clocks do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StampClock {
     unix_at_zero: u64,
@@ -27,6 +28,19 @@ impl StampClock {
     /// How far off it is.
     pub(super) const fn error(&self) -> ErrorEstimate {
         self.error
+    }
+
+    /// Can the two directions of a round trip be told apart by this clock and that of the far end?
+    pub(super) const fn tells_directions(&self, there: ErrorEstimate, round_trip: u64) -> bool {
+        let off = self.error.nanoseconds().saturating_add(there.nanoseconds());
+        self.error.is_synchronized() && there.is_synchronized() && off < round_trip / 2
+    }
+
+    /// As it was read anew. If nobody has set it, it goes on as it was: a probe on its way is measured by one clock.
+    #[must_use]
+    pub(crate) fn refreshed(self, read: Self) -> Self {
+        let is_near = self.unix_at_zero.abs_diff(read.unix_at_zero) <= NEAR.0;
+        if is_near { Self { unix_at_zero: self.unix_at_zero, ..read } } else { read }
     }
 
     pub(super) const fn stamp(&self, now: Nanos) -> Timestamp {
@@ -49,3 +63,6 @@ pub(crate) const fn reflect(probe: &Probe, ttl: u8, received: Nanos, sent: Nanos
         ttl,
     }
 }
+
+/// What two readings of one clock differ by, if nobody has set it.
+const NEAR: Nanos = Nanos(20_000);

@@ -195,13 +195,24 @@ fn synchronized(
     reflected: u64,
     arrived: u64,
 ) -> (Option<Nanos>, Option<Nanos>, Option<Nanos>, u64) {
-    let clock = StampClock::synchronized(unix, Nanos(1_000));
+    off_by(1_000, unix, received, reflected, arrived)
+}
+
+/// Clocks that say that they are off by so much.
+fn off_by(
+    error: u64,
+    unix: u64,
+    received: u64,
+    reflected: u64,
+    arrived: u64,
+) -> (Option<Nanos>, Option<Nanos>, Option<Nanos>, u64) {
+    let clock = StampClock::synchronized(unix, Nanos(error));
     let timing = timing(3, 3);
     let mut prober = Prober::new(0, Nanos(0));
     let timestamp = clock.stamp(Nanos(0));
     let sequence = prober.send(Nanos(0), timestamp, &timing);
     let sent = Probe { sequence, timestamp, error: clock.error(), session: 1 };
-    let far = StampClock::synchronized(unix - 1_000_000_000, Nanos(1_000));
+    let far = StampClock::synchronized(unix - 1_000_000_000, Nanos(error));
     let at = |time: u64| Nanos(1_000_000_000 + time);
     prober.heard(Nanos(arrived), &reflect(&sent, 64, at(received), at(reflected), &far), &timing, &clock);
     let m = prober.measures();
@@ -220,6 +231,25 @@ fn with_clocks_that_agree_each_direction_is_measured() {
     assert_eq!(synchronized(unix, 0, 12 * MS, 9 * MS), (None, None, None, 1));
     // It says that the clocks agree, but received after we had the answer.
     assert_eq!(synchronized(unix, 10 * MS, 11 * MS, 9 * MS), (Some(Nanos(8 * MS)), None, None, 1));
+}
+
+#[test]
+fn clocks_that_are_off_by_half_the_round_trip_tell_nothing_of_a_direction() {
+    let unix = 1_790_000_000_000_000_000;
+    // 8 ms there and back; each clock is off by up to a bit less than 2 ms, then by a bit more.
+    let delays = (Some(Nanos(8 * MS)), Some(Nanos(3 * MS)), Some(Nanos(5 * MS)), 0);
+    assert_eq!(off_by(1_900_000, unix, 3 * MS, 4 * MS, 9 * MS), delays);
+    assert_eq!(off_by(2_100_000, unix, 3 * MS, 4 * MS, 9 * MS), (delays.0, None, None, 0));
+}
+
+#[test]
+fn a_clock_that_was_read_twice_is_the_same_and_one_that_was_set_another() {
+    let first = StampClock::synchronized(1_000_000_000, Nanos(1_000));
+    let again = first.refreshed(StampClock::synchronized(1_000_015_000, Nanos(7_000)));
+    assert_eq!(again, StampClock::synchronized(1_000_000_000, Nanos(7_000)));
+    let set = StampClock::synchronized(1_000_025_000, Nanos(7_000));
+    assert_eq!(first.refreshed(set), set);
+    assert_eq!(first.refreshed(StampClock::FREE), StampClock::FREE);
 }
 
 #[test]
