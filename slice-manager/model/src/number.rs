@@ -119,6 +119,11 @@ checked_number! {
     PathId(u16), 1..=0xFFFF, "a path id"
 }
 checked_number! {
+    /// Number of a slice's class on the ports of a Linux kernel (the minor number of HTB). 1 is the class of the whole
+    /// link, 2 that of whatever belongs to no slice's.
+    ClassNumber(u16), 3..=0xFFFF, "the number of a slice's class"
+}
+checked_number! {
     /// IEEE 802.1Q priority code point, 3 bits.
     Pcp(u8), 0..=7, "an 802.1p priority"
 }

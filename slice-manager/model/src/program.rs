@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::profile::AaaFeatures;
 use crate::resource::{Client, SegmentId, Service};
 use crate::{
-    Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, PortName, Prefix, RateLimits, SdpName, Sid,
-    SliceName, Snssai, TrafficClass, Vlan, Vni,
+    ClassNumber, Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, PortName, Prefix, Rate,
+    RateLimits, SdpName, Sid, SliceName, Snssai, TrafficClass, Vlan, Vni,
 };
 
 /// The program of one edge.
@@ -36,7 +36,7 @@ impl Program {
 /// What a node must be doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProgramContent {
-    /// The node; an edge, or a core node that runs our dataplane.
+    /// The node; an edge, or a core node that the manager tells what to do.
     pub edge: NodeName,
     /// The addresses by which tunnels reach the node.
     pub loopback: Vec<IpAddr>,
@@ -48,6 +48,9 @@ pub struct ProgramContent {
     pub paths: Vec<PathProgram>,
     /// What it does for the packets of others.
     pub transit: TransitProgram,
+    /// How slices share its ports, by port; of a Linux kernel only. A digest of before there was such a thing still holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shaping: Vec<PortShaping>,
     /// The slices that have an SDP here, by name.
     pub slices: Vec<SliceProgram>,
 }
@@ -62,6 +65,7 @@ impl ProgramContent {
             probes: None,
             paths: Vec::new(),
             transit: TransitProgram { sids: Vec::new(), labels: Vec::new(), routes: Vec::new() },
+            shaping: Vec::new(),
             slices: Vec::new(),
         }
     }
@@ -193,6 +197,30 @@ pub struct CorePort {
     pub addresses: Vec<InterfaceAddress>,
     /// The longest layer-3 packet that it carries, in octets.
     pub mtu: u16,
+}
+
+/// How slices share what a core node sends by one port. What belongs to none of them shares what they leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PortShaping {
+    /// The port.
+    pub port: PortName,
+    /// What the link behind it carries.
+    pub rate: Rate,
+    /// The slices, by number.
+    pub classes: Vec<SliceClass>,
+}
+
+/// A slice on such a port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SliceClass {
+    /// The number of its class; no two slices of a node have the same.
+    pub number: ClassNumber,
+    /// Its name.
+    pub slice: SliceName,
+    /// What it is sure of here, and what it may not exceed.
+    pub limits: RateLimits,
+    /// By these its packets are known.
+    pub vnis: Vec<Vni>,
 }
 
 /// A slice on one edge.

@@ -13,7 +13,7 @@ pub trait Device {
     /// What people call it.
     fn name(&self) -> &str;
 
-    /// Everything on it that is ours. What is not is not listed.
+    /// Everything on it that is ours, and of what is not, what ours can rest on.
     fn observe(&mut self) -> Result<Observed, ObserveError>;
 
     /// Can it do this at all, as far as that can be known without trying?
@@ -23,9 +23,14 @@ pub trait Device {
     fn apply(&mut self, change: &Change) -> Result<(), ApplyError>;
 }
 
-/// What a device has of ours.
+/// What a device has.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Observed(pub BTreeMap<Key, Found>);
+pub struct Observed {
+    /// Of ours.
+    pub ours: BTreeMap<Key, Found>,
+    /// Of others, where that does as well as ours would: addresses, ports that are up, forwarding that is on.
+    pub others: BTreeMap<Key, Object>,
+}
 
 /// One object as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +87,9 @@ pub enum Cause {
     /// Something that isn't ours is where the object should be; it stays.
     #[error("something that isn't ours is in its place{}", in_its_words(.0))]
     Occupied(String),
+    /// It is for who owns the device to say.
+    #[error("it is for the owner of the box to do")]
+    OfOwner,
     /// Removing it would take away something that isn't ours.
     #[error("`{0}`, which isn't ours, would go with it")]
     WouldTakeAway(String),

@@ -58,12 +58,13 @@ pub enum Change {
 /// What differs, by key.
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     let wanted = desired.objects();
-    let wrong = wanted.iter().filter_map(|(key, want)| match observed.0.get(key) {
+    let wrong = wanted.iter().filter_map(|(key, want)| match observed.ours.get(key) {
+        None if observed.others.get(key) == Some(want) => None,
         None => Some(Difference::Missing(want.clone())),
         Some(Found::As(found)) if found == want => None,
         Some(found) => Some(Difference::Differs { want: want.clone(), found: found.clone() }),
     });
-    let extra = observed.0.iter().filter(|(key, _)| !wanted.contains_key(key));
+    let extra = observed.ours.iter().filter(|(key, _)| !wanted.contains_key(key));
     wrong.chain(extra.map(|(key, found)| Difference::Extra { key: key.clone(), found: found.clone() })).collect()
 }
 
@@ -71,7 +72,7 @@ pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
 pub fn diff(desired: &Desired, observed: &Observed) -> Vec<Change> {
     let lost = lost_links(desired, observed);
     let mut kept = observed.clone();
-    kept.0.retain(|key, found| !goes_with(key, found, &lost));
+    kept.ours.retain(|key, found| !goes_with(key, found, &lost));
 
     let (mut links_gone, mut made, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for difference in differences(desired, &kept) {
@@ -99,7 +100,7 @@ pub fn diff(desired: &Desired, observed: &Observed) -> Vec<Change> {
 
 /// Links of ours that will be taken away, for good or to be made anew.
 fn lost_links(desired: &Desired, observed: &Observed) -> BTreeSet<LinkName> {
-    let links = observed.0.iter().filter_map(|(key, found)| match key {
+    let links = observed.ours.iter().filter_map(|(key, found)| match key {
         Key::Link(name) => Some((name, found, desired.objects().get(key))),
         _ => None,
     });
@@ -117,6 +118,7 @@ fn goes_with(key: &Key, found: &Found, lost: &BTreeSet<LinkName>) -> bool {
         (Key::BridgePort(link) | Key::VxlanPeer(link, _) | Key::Address(link, _) | Key::ShaperRoot(link), _) => {
             Some(link)
         }
+        (Key::LinkUp(_) | Key::Forwarding(_), _) => None,
         (Key::Shaper(link, _) | Key::Classifier(link, ..), _) => Some(link),
     };
     let bridge = match found {
@@ -142,7 +144,7 @@ fn in_place(want: &Object, found: &Found) -> bool {
 /// The place of an object among those that are made.
 const fn rank(object: &Object) -> u8 {
     match object {
-        Object::Vxlan(_) | Object::Bridge(_) => 0,
+        Object::Vxlan(_) | Object::Bridge(_) | Object::LinkUp(_) | Object::Forwarding(_) => 0,
         Object::BridgePort(_) => 1,
         Object::VxlanPeer(_) => 2,
         Object::Address(_) => 3,

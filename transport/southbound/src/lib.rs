@@ -29,9 +29,9 @@ pub use diff::{Change, Difference, diff, differences};
 pub use drift::{Drift, DriftLog};
 pub use linux::{GROUP, HANDLE, Linux, OpenError, PROTOCOL};
 pub use object::{
-    Action, Address, Bridge, BridgePort, Classifier, Csid, Desired, Duplicate, Encap, EncapMode, Flavours, Key,
-    LocalSid, Object, Route, Shaper, ShaperRoot, Vxlan, VxlanPeer,
+    Action, Address, Bridge, BridgePort, Classifier, Csid, Desired, Duplicate, Encap, EncapMode, Flavours, Forwarding,
+    Key, LocalSid, Object, Route, Shaper, ShaperRoot, Vxlan, VxlanPeer,
 };
 pub use reconcile::{PASSES_MAX, ReconcileError, Report, reconcile, verify};
-pub use render::{RenderError, Segment, SliceShape, VxlanSite, addresses, transit, vxlan_site};
+pub use render::{RenderError, Segment, SliceShape, VxlanSite, core_node, vxlan_site};
 pub use value::{ClassId, InvalidValue, LinkName, Metric, ShapedRate, Table};

@@ -33,6 +33,19 @@ pub enum Object {
     Shaper(Shaper),
     /// Which packets go into a class.
     Classifier(Classifier),
+    /// A link that isn't ours and is up. Who owns the box sees to it.
+    LinkUp(LinkName),
+    /// Packets of others are forwarded. Who owns the box sees to it.
+    Forwarding(Forwarding),
+}
+
+/// What a box forwards at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Forwarding {
+    /// IPv4 packets.
+    Ipv4,
+    /// IPv6 packets; with that off, every SID drops.
+    Ipv6,
 }
 
 /// A VXLAN device (RFC 7348).
@@ -200,7 +213,7 @@ pub struct Csid {
 pub struct ShaperRoot {
     /// The link.
     pub link: LinkName,
-    /// What the link carries. What no classifier names is not shaped.
+    /// What the link carries. What no classifier names goes into [`ClassId::REST`]; without that class it is not shaped.
     pub rate: ShapedRate,
 }
 
@@ -249,6 +262,10 @@ pub enum Key {
     Shaper(LinkName, ClassId),
     /// The classifier of a segment on a link, by whether the underlay is IPv6.
     Classifier(LinkName, Vni, bool),
+    /// The state of a link that isn't ours.
+    LinkUp(LinkName),
+    /// Forwarding.
+    Forwarding(Forwarding),
 }
 
 impl Object {
@@ -265,13 +282,16 @@ impl Object {
             Self::ShaperRoot(o) => Key::ShaperRoot(o.link.clone()),
             Self::Shaper(o) => Key::Shaper(o.link.clone(), o.class),
             Self::Classifier(o) => Key::Classifier(o.link.clone(), o.vni, o.ipv6),
+            Self::LinkUp(link) => Key::LinkUp(link.clone()),
+            Self::Forwarding(family) => Key::Forwarding(*family),
         }
     }
 
     /// The link without which it can't be; what is on a link goes with it.
     pub fn link(&self) -> Option<&LinkName> {
         match self {
-            Self::Vxlan(_) | Self::Bridge(_) => None,
+            Self::Vxlan(_) | Self::Bridge(_) | Self::Forwarding(_) => None,
+            Self::LinkUp(link) => Some(link),
             Self::BridgePort(o) => Some(&o.link),
             Self::VxlanPeer(o) => Some(&o.link),
             Self::Address(o) => Some(&o.link),
@@ -310,11 +330,6 @@ impl Desired {
         }
     }
 
-    /// Takes all of another.
-    pub fn join(mut self, other: Self) -> Result<Self, Duplicate> {
-        other.0.into_values().try_for_each(|object| self.insert(object)).map(|()| self)
-    }
-
     /// The objects by key.
     pub const fn objects(&self) -> &BTreeMap<Key, Object> {
         &self.0
@@ -339,6 +354,8 @@ impl fmt::Display for Key {
             Self::Classifier(link, vni, ipv6) => {
                 write!(f, "classifier of VNI {vni} over IPv{} on {link}", if *ipv6 { 6 } else { 4 })
             }
+            Self::LinkUp(link) => write!(f, "link {link} up"),
+            Self::Forwarding(family) => family.fmt(f),
         }
     }
 }
@@ -355,7 +372,7 @@ impl fmt::Display for Object {
             Self::BridgePort(o) => {
                 write!(f, "{} in bridge {}{}", o.link, o.bridge, if o.isolated { " isolated" } else { "" })
             }
-            Self::VxlanPeer(_) | Self::Address(_) => self.key().fmt(f),
+            Self::VxlanPeer(_) | Self::Address(_) | Self::LinkUp(_) | Self::Forwarding(_) => self.key().fmt(f),
             Self::Route(o) => {
                 write!(f, "{}", self.key())?;
                 if let Some(encap) = &o.encap {
@@ -374,6 +391,15 @@ impl fmt::Display for Object {
             Self::Shaper(o) => write!(f, "class {} of {} rate {} ceiling {}", o.class, o.link, o.rate, o.ceil),
             Self::Classifier(o) => write!(f, "{} into class {}", self.key(), o.class),
         }
+    }
+}
+
+impl fmt::Display for Forwarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ipv4 => "net.ipv4.ip_forward=1",
+            Self::Ipv6 => "net.ipv6.conf.all.forwarding=1",
+        })
     }
 }
 

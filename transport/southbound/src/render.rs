@@ -1,14 +1,17 @@
 //! From what a plan says to what a Linux box should have.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use model::program::{Adjacency, ProgramContent, TransitBehaviour, TransitLabel, TransitProgram, TransitSid};
+use model::program::{
+    Adjacency, PortShaping, ProgramContent, TransitBehaviour, TransitLabel, TransitProgram, TransitSid,
+};
 use model::{InterfaceAddress, Prefix, Rate, Vni};
 
 use crate::device::Unsupported;
 use crate::object::{
-    Action, Address, Bridge, BridgePort, Classifier, Desired, Duplicate, Flavours, LocalSid, Object, Route, Shaper,
-    ShaperRoot, Vxlan, VxlanPeer,
+    Action, Address, Bridge, BridgePort, Classifier, Desired, Duplicate, Flavours, Forwarding, LocalSid, Object, Route,
+    Shaper, ShaperRoot, Vxlan, VxlanPeer,
 };
 use crate::value::{ClassId, InvalidValue, LinkName, Metric, ShapedRate, Table};
 
@@ -65,44 +68,27 @@ pub enum RenderError {
     Duplicate(#[from] Duplicate),
 }
 
-/// What a node on the way should have to forward the packets of others.
+/// What a core node should have to do its program; with nothing to do, nothing.
 ///
-/// SIDs hang on a bridge of our own without ports, so that no port that fails takes one along. PSP is left out of End.X,
-/// where the kernel doesn't know it: the SRH then travels on with no segments left, which every endpoint takes (RFC 8986,
-/// sections 4.4 to 4.12). Labels are refused by name.
-pub fn transit(device: &str, program: &TransitProgram) -> Result<Desired, RenderError> {
-    let refused: Vec<Unsupported> = program.labels.iter().map(|label| no_label(device, label)).collect();
+/// SIDs hang on a bridge of our own without ports, so that no port that fails takes one along. Addresses of the node, and
+/// what the owner of the box sees to, are in it, too: it is not as it should be without them, whoever gave them. What no
+/// kernel does for us is refused by name.
+pub fn core_node(device: &str, program: &ProgramContent) -> Result<Desired, RenderError> {
+    let refused = refused(device, program);
     if !refused.is_empty() {
         return Err(RenderError::Unsupported(refused));
     }
-    let mut desired = Desired::default();
-    let anchor = LinkName::new(ANCHOR)?;
-    if !program.sids.is_empty() {
-        desired.insert(Object::Bridge(Bridge { name: anchor.clone(), up: true }))?;
-    }
-    for sid in &program.sids {
-        desired.insert(Object::LocalSid(local_sid(device, sid, &anchor)?))?;
-    }
-    for route in &program.routes {
-        let Adjacency { port, next_hop } = &route.via;
-        let (link, via) = (LinkName::new(port.as_str())?, Some(*next_hop));
-        let (prefix, table, metric) = (route.prefix, Table::MAIN, Metric::DEFAULT);
-        desired.insert(Object::Route(Route { prefix, table, metric, link, via, encap: None }))?;
-    }
-    Ok(desired)
-}
-
-/// The addresses of a node: its loopback's and its ports'. Not for a box whose owner has given it these already.
-pub fn addresses(program: &ProgramContent) -> Result<Desired, RenderError> {
-    let lo = LinkName::new("lo")?;
-    let host = |ip: &IpAddr| InterfaceAddress::new(*ip, if ip.is_ipv6() { 128 } else { 32 });
-    let loopback = program.loopback.iter().filter_map(host).map(|address| Address { link: lo.clone(), address });
-    let mut addresses: Vec<Address> = loopback.collect();
+    let mut objects = addresses(program)?;
     for port in &program.core_ports {
-        let link = LinkName::new(port.port.as_str())?;
-        addresses.extend(port.addresses.iter().map(|address| Address { link: link.clone(), address: *address }));
+        objects.push(Object::LinkUp(LinkName::new(port.port.as_str())?));
     }
-    Ok(Desired::new(addresses.into_iter().map(Object::Address))?)
+    objects.extend(transit(device, &program.transit)?);
+    for shaping in &program.shaping {
+        let families = program.core_ports.iter().filter(|port| port.port == shaping.port);
+        let families = families.flat_map(|port| &port.addresses).map(|address| address.address().is_ipv6());
+        objects.extend(shaped(shaping, &families.collect::<BTreeSet<_>>())?);
+    }
+    Ok(Desired::new(objects)?)
 }
 
 /// What the box should have: for each segment a VXLAN device and a bridge, for each slice a class.
@@ -124,13 +110,84 @@ pub fn vxlan_site(site: &VxlanSite) -> Result<Desired, RenderError> {
     Ok(desired)
 }
 
+/// What a program says, but belongs to nodes of other kinds.
+fn refused(device: &str, program: &ProgramContent) -> Vec<Unsupported> {
+    let unsupported = |object: String, why| Unsupported { device: device.into(), object, why };
+    let labels = program.transit.labels.iter().map(|label| no_label(device, label));
+    let slices = program.slices.iter().map(|slice| unsupported(format!("slice {}", slice.slice), NO_EDGE));
+    let paths = program.paths.iter().map(|path| unsupported(format!("path {} to {}", path.id, path.to), NO_EDGE));
+    let probes = program.probes.iter().map(|_| unsupported("probes".to_owned(), NO_EDGE));
+    labels.chain(slices).chain(paths).chain(probes).collect()
+}
+
+fn transit(device: &str, program: &TransitProgram) -> Result<Vec<Object>, RenderError> {
+    let mut objects = Vec::new();
+    let anchor = LinkName::new(ANCHOR)?;
+    if !program.sids.is_empty() {
+        objects.push(Object::Bridge(Bridge { name: anchor.clone(), up: true }));
+        objects.push(Object::Forwarding(Forwarding::Ipv6));
+    }
+    for sid in &program.sids {
+        objects.push(Object::LocalSid(local_sid(device, sid, &anchor)?));
+    }
+    for route in &program.routes {
+        let Adjacency { port, next_hop } = &route.via;
+        let (link, via) = (LinkName::new(port.as_str())?, Some(*next_hop));
+        let (prefix, table, metric) = (route.prefix, Table::MAIN, Metric::DEFAULT);
+        let family = if prefix.address().is_ipv6() { Forwarding::Ipv6 } else { Forwarding::Ipv4 };
+        objects.push(Object::Forwarding(family));
+        objects.push(Object::Route(Route { prefix, table, metric, link, via, encap: None }));
+    }
+    Ok(objects)
+}
+
+/// The addresses of a node: its loopback's and its ports'.
+fn addresses(program: &ProgramContent) -> Result<Vec<Object>, InvalidValue> {
+    let lo = LinkName::new("lo")?;
+    let host = |ip: &IpAddr| InterfaceAddress::new(*ip, if ip.is_ipv6() { 128 } else { 32 });
+    let loopback = program.loopback.iter().filter_map(host).map(|address| Address { link: lo.clone(), address });
+    let mut addresses: Vec<Address> = loopback.collect();
+    for port in &program.core_ports {
+        let link = LinkName::new(port.port.as_str())?;
+        addresses.extend(port.addresses.iter().map(|address| Address { link: link.clone(), address: *address }));
+    }
+    Ok(addresses.into_iter().map(Object::Address).collect())
+}
+
+/// The classes of a port, and in each family of its addresses what finds their packets. The rest is sure of what the
+/// slices leave, and may borrow from them.
+fn shaped(shaping: &PortShaping, families: &BTreeSet<bool>) -> Result<Vec<Object>, InvalidValue> {
+    let link = LinkName::new(shaping.port.as_str())?;
+    let whole = ShapedRate::new(shaping.rate)?;
+    let of_slices = shaping.classes.iter().fold(Rate::ZERO, |sum, class| sum.saturating_add(class.limits.guaranteed()));
+    let rest = Shaper {
+        link: link.clone(),
+        class: ClassId::REST,
+        rate: at_least(shaping.rate.saturating_sub(of_slices)),
+        ceil: whole,
+    };
+    let mut objects = vec![Object::ShaperRoot(ShaperRoot { link: link.clone(), rate: whole }), Object::Shaper(rest)];
+    for slice in &shaping.classes {
+        let class = ClassId::new(slice.number.get())?;
+        let (rate, ceil) = (at_least(slice.limits.guaranteed()), at_least(slice.limits.ceiling()));
+        objects.push(Object::Shaper(Shaper { link: link.clone(), class, rate, ceil }));
+        let found = slice.vnis.iter().flat_map(|vni| families.iter().map(move |ipv6| (*vni, *ipv6)));
+        objects
+            .extend(found.map(|(vni, ipv6)| Object::Classifier(Classifier { link: link.clone(), vni, ipv6, class })));
+    }
+    Ok(objects)
+}
+
+/// HTB has no class without a rate.
+fn at_least(rate: Rate) -> ShapedRate {
+    ShapedRate::new(rate).unwrap_or(ShapedRate::MIN)
+}
+
 fn local_sid(device: &str, sid: &TransitSid, anchor: &LinkName) -> Result<LocalSid, RenderError> {
     let flavours = Flavours { psp: sid.flavours.psp, usp: sid.flavours.usp, usd: sid.flavours.usd, next_csid: None };
     let action = match &sid.behaviour {
         TransitBehaviour::End => Action::End(flavours),
-        TransitBehaviour::EndX(Adjacency { next_hop: IpAddr::V6(via), .. }) => {
-            Action::EndX(*via, Flavours { psp: false, ..flavours })
-        }
+        TransitBehaviour::EndX(Adjacency { next_hop: IpAddr::V6(via), .. }) => Action::EndX(*via, flavours),
         TransitBehaviour::EndX(Adjacency { next_hop: via, .. }) => {
             let (object, why) =
                 (format!("SID {} End.X via {via}", sid.sid), "the neighbour of End.X has an IPv6 address");
@@ -175,6 +232,8 @@ fn of_segment(segment: &Segment) -> Result<Vec<Object>, InvalidValue> {
     objects.extend(segment.access.iter().map(|link| port(link, true)));
     Ok(objects)
 }
+
+const NO_EDGE: &str = "a kernel is a core node; slices begin and end at edges of ours";
 
 /// What the SIDs of a node hang on.
 const ANCHOR: &str = "ms-sid";

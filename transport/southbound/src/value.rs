@@ -116,14 +116,17 @@ impl fmt::Display for Metric {
     }
 }
 
-/// The minor number of an HTB class; 1 is the root class, which the slices borrow from.
+/// The minor number of an HTB class; 1 is the class of the link, which the others borrow from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassId(u16);
 
 impl ClassId {
-    /// A class of a slice.
+    /// The class of whatever no classifier names.
+    pub const REST: Self = Self(2);
+
+    /// A class below that of the link.
     pub fn new(minor: u16) -> Result<Self, InvalidValue> {
-        let what = "the class of a slice: 2 to 65535";
+        let what = "a class below that of the link: 2 to 65535";
         if minor >= 2 { Ok(Self(minor)) } else { Err(InvalidValue { what, found: minor.to_string() }) }
     }
 
@@ -144,6 +147,9 @@ impl fmt::Display for ClassId {
 pub struct ShapedRate(u64);
 
 impl ShapedRate {
+    /// The smallest rate that HTB keeps.
+    pub const MIN: Self = Self(1);
+
     /// The largest rate that HTB keeps and is not more than this one.
     pub fn new(rate: Rate) -> Result<Self, InvalidValue> {
         Self::from_octets_per_second(rate.bits_per_second() / 8)
@@ -158,11 +164,16 @@ impl ShapedRate {
     pub const fn octets_per_second(self) -> u64 {
         self.0
     }
+
+    /// As a rate.
+    pub const fn rate(self) -> Rate {
+        Rate::from_bits_per_second(self.0.saturating_mul(8))
+    }
 }
 
 impl fmt::Display for ShapedRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Rate::from_bits_per_second(self.0.saturating_mul(8)).fmt(f)
+        self.rate().fmt(f)
     }
 }
 

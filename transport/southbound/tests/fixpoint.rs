@@ -11,14 +11,17 @@ use std::time::{Duration, SystemTime};
 use common::{LINKS, link, local_sid, route, wish};
 use proptest::prelude::*;
 use transport_southbound::{
-    Action, ApplyError, Bridge, BridgePort, Cause, Change, Desired, Device, Difference, DriftLog, Flavours, Found, Key,
-    LinkName, Object, ObserveError, Observed, ReconcileError, Unsupported, Vxlan, VxlanPeer, reconcile, verify,
+    Action, Address, ApplyError, Bridge, BridgePort, Cause, Change, Desired, Device, Difference, DriftLog, Flavours,
+    Found, Key, LinkName, Object, ObserveError, Observed, ReconcileError, Unsupported, Vxlan, VxlanPeer, reconcile,
+    verify,
 };
 
 /// A device in memory.
 #[derive(Debug, Clone, Default)]
 struct Memory {
     ours: BTreeMap<Key, Found>,
+    /// What ours can rest on, though it is of others.
+    others: BTreeMap<Key, Object>,
     /// Objects of others, by what they would be called if they were ours.
     foreign: BTreeMap<Key, &'static str>,
     applied: usize,
@@ -110,7 +113,7 @@ impl Device for Memory {
     }
 
     fn observe(&mut self) -> Result<Observed, ObserveError> {
-        Ok(Observed(self.ours.clone()))
+        Ok(Observed { ours: self.ours.clone(), others: self.others.clone() })
     }
 
     fn supports(&self, object: &Object) -> Result<(), Unsupported> {
@@ -235,6 +238,22 @@ fn what_is_in_the_way_stays_and_is_reported() {
     assert_eq!(report.changed, [Change::Add(wanted[1].clone())]);
     assert!(matches!(report.failed.as_slice(), [ApplyError { cause: Cause::Occupied(_), .. }]), "{:?}", report.failed);
     assert_eq!(device.foreign, foreign());
+}
+
+#[test]
+fn what_others_have_seen_to_serves_as_well_and_is_never_removed() {
+    let address = Object::Address(Address { link: link("eth0"), address: "fd00:5::1/64".parse().unwrap() });
+    let up = Object::LinkUp(link("eth0"));
+    let others = [&address, &up].map(|object| (object.key(), object.clone())).into();
+    let mut device = Memory { others, ..Memory::default() };
+    let desired = Desired::new([address.clone(), up.clone()]).unwrap();
+    let report = reconcile(&mut device, &desired).unwrap();
+    assert!(report.is_realised() && report.passes == 0, "{report:#?}");
+    assert!(reconcile(&mut device, &Desired::EMPTY).unwrap().is_realised());
+    assert_eq!((device.applied, device.others.len()), (0, 2));
+    // Taken away, the address is made by us, and the link is missed.
+    device.others.clear();
+    assert_eq!(verify(&mut device, &desired).unwrap(), [Difference::Missing(address), Difference::Missing(up)]);
 }
 
 #[test]

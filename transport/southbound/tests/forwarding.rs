@@ -20,7 +20,7 @@ use model::{PortName, Rate, Vni};
 use netns::Namespace;
 use transport_southbound::{
     Action, Address, ClassId, Csid, Desired, Encap, EncapMode, Flavours, LocalSid, Object, Route, Segment, SliceShape,
-    Table, VxlanSite, addresses, reconcile, transit, vxlan_site,
+    Table, VxlanSite, core_node, reconcile, vxlan_site,
 };
 use wishes::{link, local_sid, route, sid};
 
@@ -144,9 +144,9 @@ fn a_core_node_runs_its_program_and_keeps_its_sids_when_a_port_fails() {
     };
     let transit_sid = |text: &str, behaviour| TransitSid {
         sid: sid(text),
+        // As the planner wants it: the kernel has PSP for End only.
+        flavours: model::program::Flavours { psp: behaviour == TransitBehaviour::End, ..Default::default() },
         behaviour,
-        // As the planner wants it; the kernel has it for End only.
-        flavours: model::program::Flavours { psp: true, ..model::program::Flavours::default() },
     };
     let route = |prefix: &str, via| UnderlayRoute { prefix: prefix.parse().unwrap(), via };
     let mut program = ProgramContent::empty("core-1".parse().unwrap());
@@ -169,7 +169,7 @@ fn a_core_node_runs_its_program_and_keeps_its_sids_when_a_port_fails() {
             route("fc00:b::/48", adjacency("to-b", "fd00:2::b")),
         ],
     };
-    let desired = addresses(&program).unwrap().join(transit("core-1", &program.transit).unwrap()).unwrap();
+    let desired = core_node("core-1", &program).unwrap();
     world.reconcile("core", &desired);
 
     let far = sid_at("fc00:b::4/128", "host", Action::EndDx4("10.2.0.2".parse().unwrap()));

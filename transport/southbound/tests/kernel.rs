@@ -16,8 +16,9 @@ use netns::Namespace;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use transport_southbound::{
-    Action, Address, Bridge, BridgePort, Cause, ClassId, Classifier, Desired, Device, Encap, EncapMode, Flavours, Key,
-    Object, ReconcileError, Route, Shaper, ShaperRoot, Table, Vxlan, VxlanPeer, reconcile, verify,
+    Action, Address, Bridge, BridgePort, Cause, Change, ClassId, Classifier, Desired, Device, Encap, EncapMode,
+    Flavours, Forwarding, Key, Object, ReconcileError, Route, Shaper, ShaperRoot, Table, Vxlan, VxlanPeer, reconcile,
+    verify,
 };
 use wishes::{link, local_sid, rate, route, sid, wish};
 
@@ -122,7 +123,7 @@ fn what_is_in_the_way_stays_and_is_named() {
         "ip -6 route add fd00:a::/48 metric 201 proto static via fd00:1::9
          ip route add 10.50.0.0/16 metric 201 proto static via 192.0.2.9
          ip link add ms-v71 type bridge
-         ip addr add fd00:5::1/64 dev eth0
+         ip addr add fd00:5::1/80 dev eth0
          tc qdisc add dev eth0 root handle 1: htb",
     );
     let state = || (told(&space), foreign(&space), space.run("ip link"));
@@ -290,12 +291,66 @@ fn chain(error: &dyn Error) -> String {
 
 #[test]
 #[ignore = "needs root: network namespaces"]
+fn what_the_owner_of_a_box_has_seen_to_serves_and_is_never_changed() {
+    let space = third_party_box("owner");
+    let mut device = space.device();
+    space.run("ip addr add fd00:7::1/64 dev eth0");
+    let address = |text: &str| Object::Address(Address { link: link("eth0"), address: text.parse().unwrap() });
+    let rests =
+        [Object::Forwarding(Forwarding::Ipv4), Object::Forwarding(Forwarding::Ipv6), Object::LinkUp(link("eth0"))];
+    let desired =
+        Desired::new(rests.iter().cloned().chain([address("fd00:7::1/64"), address("fd00:8::1/64")])).unwrap();
+    let report = reconcile(&mut device, &desired).unwrap();
+    assert!(report.is_realised(), "{report:#?}");
+    assert_eq!(report.changed, [Change::Add(address("fd00:8::1/64"))], "the other one is there");
+    // What the owner undoes is named, and is the owner's to do again.
+    space.script(
+        "sysctl -qw net.ipv4.ip_forward=0
+         sysctl -qw net.ipv6.conf.all.forwarding=0
+         ip addr del fd00:7::1/64 dev eth0",
+    );
+    let report = reconcile(&mut device, &desired).unwrap();
+    assert_eq!(report.changed, [Change::Add(address("fd00:7::1/64"))], "the address is ours from now on");
+    let differs: Vec<_> = report.differs.iter().map(ToString::to_string).collect();
+    assert_eq!(differs, ["missing: net.ipv4.ip_forward=1", "missing: net.ipv6.conf.all.forwarding=1"]);
+    assert!(report.failed.iter().all(|failed| matches!(failed.cause, Cause::OfOwner)), "{:?}", report.failed);
+    space.run("ip link set eth0 down");
+    let differs = verify(&mut device, &desired).unwrap();
+    assert!(differs.iter().any(|difference| difference.to_string() == "missing: link eth0 up"), "{differs:?}");
+    assert!(reconcile(&mut device, &Desired::EMPTY).unwrap().is_realised());
+    assert!(!space.run("ip addr show dev eth0").contains("fd00:8::1"));
+}
+
+#[test]
+#[ignore = "needs root: network namespaces"]
+fn packets_of_no_slice_go_into_the_class_of_the_rest() {
+    let space = third_party_box("rest");
+    let mut device = space.device();
+    let eth0 = link("eth0");
+    let classes = [ClassId::REST, ClassId::new(3).unwrap()];
+    let classes =
+        classes.map(|class| Object::Shaper(Shaper { link: eth0.clone(), class, rate: rate(10), ceil: rate(100) }));
+    let root = Object::ShaperRoot(ShaperRoot { link: eth0.clone(), rate: rate(100) });
+    assert!(reconcile(&mut device, &Desired::new(classes.into_iter().chain([root])).unwrap()).unwrap().is_realised());
+    let _ = space.output("ping -c 3 -i 0.2 -W 1 192.0.2.2");
+    let told = space.run("tc -s class show dev eth0");
+    let class = told.split("class htb ").find(|class| class.starts_with("6d73:2 ")).unwrap();
+    let sent = class.split("Sent ").nth(1).and_then(|sent| sent.split(' ').next()).unwrap();
+    assert!(sent.parse::<u64>().unwrap() > 0, "{told}");
+    assert!(
+        told.contains("class htb 6d73:3 ") && told.contains("direct_packets_stat 0") || !told.contains("direct"),
+        "{told}"
+    );
+}
+
+#[test]
+#[ignore = "needs root: network namespaces"]
 fn what_was_left_by_a_driver_that_died_is_found_and_removed() {
     let space = third_party_box("crash");
     let before = (told(&space), foreign(&space));
     reconcile(&mut space.device(), &everything()).unwrap();
     let mut device = space.device();
-    let left: Vec<Key> = device.observe().unwrap().0.into_keys().collect();
+    let left: Vec<Key> = device.observe().unwrap().ours.into_keys().collect();
     assert_eq!(left, everything().objects().keys().cloned().collect::<Vec<_>>());
     assert!(reconcile(&mut device, &Desired::EMPTY).unwrap().is_realised());
     assert_eq!((told(&space), foreign(&space)), before);

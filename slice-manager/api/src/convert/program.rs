@@ -2,7 +2,7 @@
 
 use model::profile::{AaaFeature, AaaFeatures};
 use model::program::{
-    Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, ServiceSid,
+    Circuit, CorePort, PathProgram, PortShaping, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, ServiceSid,
     SliceProgram, SliceRoute,
 };
 use model::resource::{Client, SegmentId};
@@ -28,6 +28,7 @@ impl TryFrom<v1::Program> for Program {
             probes: message.probes.map(TryInto::try_into).transpose().within("probes")?,
             paths: list(message.paths, "paths", PathProgram::try_from)?,
             transit: message.transit.unwrap_or_default().try_into().within("transit")?,
+            shaping: list(message.shaping, "shaping", PortShaping::try_from)?,
             slices: list(message.slices, "slices", SliceProgram::try_from)?,
         };
         let program = Self { generation: Generation::new(message.generation), content };
@@ -46,6 +47,7 @@ impl From<&Program> for v1::Program {
             probes: content.probes.map(Into::into),
             paths: content.paths.iter().map(Into::into).collect(),
             transit: Some((&content.transit).into()),
+            shaping: content.shaping.iter().map(Into::into).collect(),
             slices: content.slices.iter().map(Into::into).collect(),
             digest: program.digest().as_bytes().to_vec(),
         }

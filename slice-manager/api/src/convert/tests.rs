@@ -4,9 +4,9 @@ use model::plan::{
     Allocation, Booking, LinkDirection, LinkNumbers, NodeNumbers, Path, PathForm, PathKey, Plan, Quarantined,
     SlicePlan, Way,
 };
-use model::program::{Program, ProgramContent};
+use model::program::{PortShaping, Program, ProgramContent, SliceClass};
 use model::resource::{Resource, Slice, Topology};
-use model::{Generation, Latency};
+use model::{Generation, Latency, Rate, RateLimits};
 
 use crate::v1;
 
@@ -100,6 +100,39 @@ fn a_program_that_was_changed_on_its_way_is_refused() {
         Program::try_from(short).unwrap_err().to_string(),
         "digest: 31 octets; expected the 32 of a SHA-256 digest"
     );
+}
+
+#[test]
+fn the_classes_of_a_port_survive_the_way_there_and_back_and_are_refused_by_field() {
+    let class = SliceClass {
+        number: model::ClassNumber::MIN,
+        slice: "iot".parse().unwrap(),
+        limits: RateLimits::new(Rate::from_bits_per_second(1), Rate::from_bits_per_second(2)).unwrap(),
+        vnis: vec![model::Vni::MIN, model::Vni::MAX],
+    };
+    let rate = Rate::from_bits_per_second(3);
+    let shaping = vec![PortShaping { port: "to-b".parse().unwrap(), rate, classes: vec![class] }];
+    let bare = ProgramContent::empty("core-1".parse().unwrap());
+    let program =
+        Program { generation: Generation::new(7), content: ProgramContent { shaping, ..bare.clone() } };
+    let message = v1::Program::from(&program);
+    assert_eq!(Program::try_from(message.clone()).unwrap(), program);
+    assert_ne!(program.digest(), model::Digest::of(&bare), "the digest covers it");
+    let refusal = |change: fn(&mut v1::PortShaping)| {
+        let mut message = message.clone();
+        change(&mut message.shaping[0]);
+        Program::try_from(message).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(|s| s.classes[0].number = 2),
+        "shaping[0].classes[0].number: 2 is not the number of a slice's class; expected 3 to 65535"
+    );
+    assert_eq!(
+        refusal(|s| s.classes[0].vnis[1] = 0),
+        "shaping[0].classes[0].vnis[1]: 0 is not a VNI; expected 1 to 16777215"
+    );
+    assert_eq!(refusal(|s| s.classes[0].limits = None), "shaping[0].classes[0].limits: missing; expected the limits");
+    assert_eq!(refusal(|s| s.rate_bits_per_second = 4), "digest: the digest is not that of the content");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Addresses. Ours carry our protocol (IFA_PROTO, since Linux 5.18); an older kernel forgets it, and what was made there
-//! is found missing rather than taken for ours.
+//! is taken for somebody else's: it serves, and is never removed.
 
 use std::io;
 use std::net::IpAddr;
@@ -18,11 +18,13 @@ use crate::value::LinkName;
 
 pub(super) fn observe(kernel: &mut Kernel, links: &Links, observed: &mut Observed) -> io::Result<()> {
     for message in read(kernel)? {
-        if let (true, Some(link), Some(address)) =
-            (is_ours(&message), links.name(message.header.index), address(&message))
-        {
+        if let (Some(link), Some(address)) = (links.name(message.header.index), address(&message)) {
             let object = Object::Address(Address { link: link.clone(), address });
-            observed.0.insert(object.key(), Found::As(object));
+            if is_ours(&message) {
+                observed.ours.insert(object.key(), Found::As(object));
+            } else {
+                observed.others.insert(object.key(), object);
+            }
         }
     }
     Ok(())

@@ -53,17 +53,19 @@ impl Links {
         self.0.get(&index).is_some_and(|link| is_ours(&link.name, &link.message))
     }
 
-    /// Links of ours, and the ports of our bridges.
+    /// Links of ours, and the ports of our bridges; of others, those that are up.
     pub(super) fn observe(&self, observed: &mut Observed) {
         for link in self.0.values() {
             if is_ours(&link.name, &link.message) {
-                observed.0.insert(Key::Link(link.name.clone()), found(link));
+                observed.ours.insert(Key::Link(link.name.clone()), found(link));
+            } else if link.message.header.flags.contains(LinkFlags::Up) {
+                observed.others.insert(Key::LinkUp(link.name.clone()), Object::LinkUp(link.name.clone()));
             }
             let bridge = controller(&link.message).filter(|index| self.is_ours(*index));
             if let Some(bridge) = bridge.and_then(|index| self.name(index)) {
                 let (link, isolated) = (link.name.clone(), is_isolated(&link.message));
                 let port = Object::BridgePort(BridgePort { link, bridge: bridge.clone(), isolated });
-                observed.0.insert(port.key(), Found::As(port));
+                observed.ours.insert(port.key(), Found::As(port));
             }
         }
     }
@@ -88,7 +90,7 @@ pub(super) fn observe_peers(kernel: &mut Kernel, links: &Links, observed: &mut O
             && let Some(link) = links.name(index)
         {
             let peer = Object::VxlanPeer(VxlanPeer { link: link.clone(), remote });
-            observed.0.insert(peer.key(), Found::As(peer));
+            observed.ours.insert(peer.key(), Found::As(peer));
         }
     }
     Ok(())

@@ -73,6 +73,7 @@ impl Linux {
             Object::ShaperRoot(root) => shaper::make_root(kernel, root, how),
             Object::Shaper(shaper) => shaper::make_class(kernel, shaper, how),
             Object::Classifier(classifier) => shaper::make_classifier(kernel, classifier),
+            Object::LinkUp(_) | Object::Forwarding(_) => Err(Cause::OfOwner),
         }
     }
 
@@ -87,6 +88,8 @@ impl Linux {
             Key::ShaperRoot(name) => shaper::remove_root(kernel, name),
             Key::Shaper(name, class) => shaper::remove_class(kernel, name, *class),
             Key::Classifier(name, vni, ipv6) => shaper::remove_classifier(kernel, name, *vni, *ipv6),
+            // Nobody's but the owner's, so never found to be ours.
+            Key::LinkUp(_) | Key::Forwarding(_) => Ok(()),
         };
         match removed {
             Err(Cause::NoLink(_)) => Ok(()),
@@ -128,6 +131,10 @@ fn read(kernel: &mut Kernel) -> Result<Observed, (&'static str, io::Error)> {
     let mut observed = Observed::default();
     let links = Links::read(kernel).map_err(of("links"))?;
     links.observe(&mut observed);
+    kernel.forwards().into_iter().for_each(|family| {
+        let object = Object::Forwarding(family);
+        observed.others.insert(object.key(), object);
+    });
     link::observe_peers(kernel, &links, &mut observed).map_err(of("forwarding entries"))?;
     address::observe(kernel, &links, &mut observed).map_err(of("addresses"))?;
     route::observe(kernel, &links, &mut observed).map_err(of("routes"))?;
@@ -194,7 +201,12 @@ fn why_not(object: &Object, features: Features) -> Option<&'static str> {
             }
             _ => None,
         },
-        Object::Address(_) | Object::ShaperRoot(_) | Object::Shaper(_) | Object::Classifier(_) => None,
+        Object::Address(_)
+        | Object::ShaperRoot(_)
+        | Object::Shaper(_)
+        | Object::Classifier(_)
+        | Object::LinkUp(_)
+        | Object::Forwarding(_) => None,
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) fn observe(kernel: &mut Kernel, links: &Links, observed: &mut Observe
             {
                 let found = found(&key, &message, links).unwrap_or_else(Found::Altered);
                 // Two routes for one key differ in something that we never make.
-                let seen = observed.0.remove(&key).map(|seen| Found::Altered(format!("{seen}, and {found}")));
-                observed.0.insert(key, seen.unwrap_or(found));
+                let seen = observed.ours.remove(&key).map(|seen| Found::Altered(format!("{seen}, and {found}")));
+                observed.ours.insert(key, seen.unwrap_or(found));
             }
         }
     }

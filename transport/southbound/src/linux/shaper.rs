@@ -29,7 +29,7 @@ pub(super) fn observe(kernel: &mut Kernel, links: &Links, observed: &mut Observe
         let index = discipline.header.index;
         if let Some(link) = u32::try_from(index).ok().and_then(|index| links.name(index)) {
             let without = Found::Altered(format!("shaping of {link} without the class of the link"));
-            observed.0.insert(Key::ShaperRoot(link.clone()), without);
+            observed.ours.insert(Key::ShaperRoot(link.clone()), without);
             observe_classes(kernel, link, index, observed)?;
             observe_classifiers(kernel, link, index, observed)?;
         }
@@ -50,7 +50,7 @@ fn observe_classes(kernel: &mut Kernel, link: &LinkName, index: i32, observed: &
                 && rate == ceil
             {
                 let root = Object::ShaperRoot(ShaperRoot { link: link.clone(), rate });
-                observed.0.insert(root.key(), Found::As(root));
+                observed.ours.insert(root.key(), Found::As(root));
             }
         } else if let Ok(id) = ClassId::new(handle.minor) {
             let key = Key::Shaper(link.clone(), id);
@@ -60,7 +60,7 @@ fn observe_classes(kernel: &mut Kernel, link: &LinkName, index: i32, observed: &
                 }
                 _ => Found::Altered(format!("{key} that is not in the class of the link")),
             };
-            observed.0.insert(key, found);
+            observed.ours.insert(key, found);
         }
     }
     Ok(())
@@ -74,8 +74,8 @@ fn observe_classifiers(kernel: &mut Kernel, link: &LinkName, index: i32, observe
             Some(class) => Found::As(Object::Classifier(Classifier { link: link.clone(), vni, ipv6, class })),
             None => Found::Altered(format!("{key} into no class of a slice")),
         };
-        let seen = observed.0.remove(&key).map(|seen| Found::Altered(format!("{seen}, and {found}")));
-        observed.0.insert(key, seen.unwrap_or(found));
+        let seen = observed.ours.remove(&key).map(|seen| Found::Altered(format!("{seen}, and {found}")));
+        observed.ours.insert(key, seen.unwrap_or(found));
     }
     Ok(())
 }
@@ -84,8 +84,10 @@ pub(super) fn make_root(kernel: &mut Kernel, root: &ShaperRoot, how: How) -> Res
     let index = link_index(kernel, &root.link)?;
     if how == How::New {
         let mut message = message(index, ROOT, TcHandle::ROOT);
-        // struct tc_htb_glob: version, rate2quantum, default class (none: unnamed packets are not shaped), debug, count.
-        let options: Vec<u8> = [3, 10, 0, 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
+        // struct tc_htb_glob: version, rate2quantum, default class, debug, count. While there is no class for the rest,
+        // packets that no classifier names are not shaped.
+        let options: Vec<u8> =
+            [3, 10, ClassId::REST.get().into(), 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
         message.attributes = htb(vec![DefaultNla::new(TCA_HTB_INIT, options)]);
         kernel.change(RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_EXCL)?;
     }

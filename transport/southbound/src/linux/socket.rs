@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,11 +17,15 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::object::Forwarding;
+
 /// A conversation with the kernel of one network namespace.
 #[derive(Debug)]
 pub(super) struct Kernel {
     socket: Socket,
     sequence: u32,
+    /// What says whether packets are forwarded; a file stays in the namespace that it was opened in, like the socket.
+    forwarding: Vec<(Forwarding, File)>,
 }
 
 /// What the kernel answered instead of doing it.
@@ -63,6 +68,15 @@ impl Kernel {
         // A thread of its own, since it can't be trusted with anything else afterwards.
         let thread = std::thread::Builder::new().name("netns".into()).spawn(enter)?;
         thread.join().map_err(|_| io::Error::other("the thread that enters the namespace panicked"))?
+    }
+
+    /// What is forwarded at all.
+    pub(super) fn forwards(&self) -> Vec<Forwarding> {
+        let is_on = |file: &File| {
+            let mut said = [0; 1];
+            file.read_exact_at(&mut said, 0).is_ok() && said != *b"0"
+        };
+        self.forwarding.iter().filter(|(_, file)| is_on(file)).map(|(family, _)| *family).collect()
     }
 
     /// All objects of a kind. One that can't be decoded is foreign, or will be found missing.
@@ -183,7 +197,13 @@ fn open_here() -> io::Result<(Kernel, Features)> {
     let _ = socket.set_netlink_get_strict_chk(true);
     set_socket_timeout(&socket, Timeout::Recv, Some(ANSWER_WITHIN))?;
     let vrf = std::fs::read_to_string("/proc/sys/net/vrf/strict_mode").is_ok_and(|mode| mode.trim() == "1");
-    Ok((Kernel { socket, sequence: 0 }, Features { vrf }))
+    let switches = [
+        (Forwarding::Ipv4, "/proc/sys/net/ipv4/ip_forward"),
+        (Forwarding::Ipv6, "/proc/sys/net/ipv6/conf/all/forwarding"),
+    ];
+    // A kernel without the family forwards none of it.
+    let forwarding = switches.into_iter().filter_map(|(family, path)| Some((family, File::open(path).ok()?))).collect();
+    Ok((Kernel { socket, sequence: 0, forwarding }, Features { vrf }))
 }
 
 const HEADER_OCTETS: usize = 16;

@@ -1,7 +1,7 @@
 //! What a program becomes, said in words, and what is refused by name.
 
-use model::program::{Flavours as Said, UnderlayRoute};
-use model::{Label, PortName};
+use model::program::{CorePort, Flavours as Said, ProbeProgram, SliceClass, UnderlayRoute};
+use model::{ClassNumber, Label, PortName, RateLimits};
 
 use super::*;
 
@@ -11,6 +11,14 @@ fn adjacency(port: &str, next_hop: &str) -> Adjacency {
 
 fn sid(sid: &str, behaviour: TransitBehaviour) -> TransitSid {
     TransitSid { sid: sid.parse().unwrap(), behaviour, flavours: Said { psp: true, ..Said::default() } }
+}
+
+fn content(transit: TransitProgram) -> ProgramContent {
+    ProgramContent { transit, ..ProgramContent::empty("core-1".parse().unwrap()) }
+}
+
+fn port(address: &str) -> CorePort {
+    CorePort { port: PortName::new("to-b").unwrap(), addresses: vec![address.parse().unwrap()], mtu: 1600 }
 }
 
 fn words(desired: &Desired) -> Vec<String> {
@@ -31,23 +39,26 @@ fn a_node_on_the_way_has_its_sids_on_a_link_of_their_own_and_its_routes() {
         ],
     };
     assert_eq!(
-        words(&transit("core-1", &program).unwrap()),
+        words(&core_node("core-1", &content(program)).unwrap()),
         [
             "bridge ms-sid",
             "route 10.255.0.2/32 in table 254, metric 201 via 10.0.2.2 by to-b",
             "route fc00:b::/48 in table 254, metric 201 via fd00:2::b by to-b",
             "SID fc00:c::1/128 End PSP in table 254, metric 201, on ms-sid",
-            "SID fc00:c::2/128 End.X via fd00:2::b in table 254, metric 201, on ms-sid",
+            "SID fc00:c::2/128 End.X PSP via fd00:2::b in table 254, metric 201, on ms-sid",
+            // What the owner of the box sees to.
+            "net.ipv4.ip_forward=1",
+            "net.ipv6.conf.all.forwarding=1",
         ]
     );
-    assert_eq!(transit("core-1", &TransitProgram::default()).unwrap(), Desired::EMPTY);
+    assert_eq!(core_node("core-1", &content(TransitProgram::default())).unwrap(), Desired::EMPTY);
 }
 
 #[test]
 fn every_label_is_refused_by_name_and_nothing_is_rendered() {
     let label = |swap| TransitLabel { label: Label::MIN, swap, out: adjacency("to-b", "fd00:2::b") };
     let labels = vec![label(Some(Label::MAX)), label(None)];
-    let error = transit("core-1", &TransitProgram { labels, ..TransitProgram::default() }).unwrap_err();
+    let error = core_node("core-1", &content(TransitProgram { labels, ..TransitProgram::default() })).unwrap_err();
     let RenderError::Unsupported(refused) = error else { panic!("{error}") };
     let why = "can't be had: the driver makes no MPLS entries; give the node no label block";
     assert_eq!(
@@ -62,27 +73,74 @@ fn every_label_is_refused_by_name_and_nothing_is_rendered() {
 #[test]
 fn a_neighbour_without_ipv6_and_a_port_without_a_kernel_name_are_refused() {
     let via4 = sid("fc00:c::2", TransitBehaviour::EndX(adjacency("to-b", "10.0.2.2")));
-    let error = transit("core-1", &TransitProgram { sids: vec![via4], ..TransitProgram::default() }).unwrap_err();
+    let error =
+        core_node("core-1", &content(TransitProgram { sids: vec![via4], ..TransitProgram::default() })).unwrap_err();
     assert!(matches!(&error, RenderError::Unsupported(refused) if refused.len() == 1), "{error}");
     let via = adjacency("a-port-of-more-than-15", "fd00:2::b");
     let routes = vec![UnderlayRoute { prefix: "fc00:b::/48".parse().unwrap(), via }];
-    let error = transit("core-1", &TransitProgram { routes, ..TransitProgram::default() }).unwrap_err();
+    let error = core_node("core-1", &content(TransitProgram { routes, ..TransitProgram::default() })).unwrap_err();
     assert!(error.to_string().starts_with("`a-port-of-more-than-15` is not the name of a network device"), "{error}");
 }
 
 #[test]
-fn a_node_has_the_addresses_of_its_loopback_and_its_ports() {
+fn a_node_has_the_addresses_of_its_loopback_and_its_ports_which_are_up() {
     let mut program = ProgramContent::empty("core-1".parse().unwrap());
     program.loopback = vec!["fd00:0:c::1".parse().unwrap(), "10.255.0.3".parse().unwrap()];
-    program.core_ports = vec![model::program::CorePort {
-        port: PortName::new("to-b").unwrap(),
-        addresses: vec!["fd00:2::c/64".parse().unwrap()],
-        mtu: 1600,
-    }];
+    program.core_ports = vec![port("fd00:2::c/64")];
     assert_eq!(
-        words(&addresses(&program).unwrap()),
-        ["address 10.255.0.3/32 of lo", "address fd00:0:c::1/128 of lo", "address fd00:2::c/64 of to-b"]
+        words(&core_node("core-1", &program).unwrap()),
+        [
+            "address 10.255.0.3/32 of lo",
+            "address fd00:0:c::1/128 of lo",
+            "address fd00:2::c/64 of to-b",
+            "link to-b up"
+        ]
     );
+}
+
+#[test]
+fn a_port_has_a_class_for_each_slice_and_one_for_the_rest_which_has_what_they_leave() {
+    let mbits = |n: u64| Rate::from_bits_per_second(n * 1_000_000);
+    let class = |number: u64, guaranteed, ceiling, vnis: &[u32]| SliceClass {
+        number: ClassNumber::new(number).unwrap(),
+        slice: format!("slice-{number}").parse().unwrap(),
+        limits: RateLimits::new(guaranteed, ceiling).unwrap(),
+        vnis: vnis.iter().map(|vni| Vni::try_from(*vni).unwrap()).collect(),
+    };
+    let classes = vec![class(3, mbits(60), mbits(90), &[7, 8]), class(4, Rate::ZERO, mbits(10), &[9])];
+    let mut program = ProgramContent::empty("core-1".parse().unwrap());
+    program.core_ports = vec![port("fd00:2::c/64")];
+    program.shaping = vec![PortShaping { port: PortName::new("to-b").unwrap(), rate: mbits(100), classes }];
+    let shaped = |program: &ProgramContent| {
+        let all = words(&core_node("core-1", program).unwrap());
+        all.into_iter()
+            .filter(|object| !object.starts_with("address") && !object.starts_with("link"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        shaped(&program),
+        [
+            "shaping of to-b at 100 Mbit/s",
+            "class 2 of to-b rate 40 Mbit/s ceiling 100 Mbit/s",
+            "class 3 of to-b rate 60 Mbit/s ceiling 90 Mbit/s",
+            "class 4 of to-b rate 8 bit/s ceiling 10 Mbit/s",
+            "classifier of VNI 7 over IPv6 on to-b into class 3",
+            "classifier of VNI 8 over IPv6 on to-b into class 3",
+            "classifier of VNI 9 over IPv6 on to-b into class 4",
+        ]
+    );
+    // In each family in which the port has an address.
+    program.core_ports[0].addresses.push("10.0.2.1/24".parse().unwrap());
+    assert_eq!(shaped(&program).len(), 10);
+}
+
+#[test]
+fn what_belongs_to_an_edge_is_refused_by_name() {
+    let mut program = ProgramContent::empty("core-1".parse().unwrap());
+    program.probes = Some(ProbeProgram { interval_nanos: 1, losses_max: 1, answers_min: 1 });
+    let error = core_node("core-1", &program).unwrap_err().to_string();
+    let expected = "core-1: `probes` can't be had: a kernel is a core node; slices begin and end at edges of ours";
+    assert!(error.ends_with(expected), "{error}");
 }
 
 #[test]

@@ -126,6 +126,7 @@ fn line(object: &Object) -> String {
             let protocol = if o.ipv6 { "ipv6" } else { "ip" };
             format!("{} vni {} {protocol} into 6d73:{:x}", o.link, o.vni, o.class.get())
         }
+        Object::LinkUp(_) | Object::Forwarding(_) => object.to_string(),
     }
 }
 
