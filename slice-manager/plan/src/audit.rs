@@ -9,6 +9,7 @@ mod edges;
 mod finding;
 mod numbers;
 mod paths;
+mod shaping;
 mod steering;
 mod tunnels;
 
@@ -38,6 +39,7 @@ pub fn audit(plan: &Plan, intents: &Intents, catalog: &Catalog) -> Vec<Note> {
     audit.policies();
     audit.steering();
     audit.bookings();
+    audit.shaping();
     audit.packets();
     audit.worth_a_look();
     audit.notes

@@ -15,6 +15,7 @@ mod numbers;
 mod path;
 mod programs;
 mod refusal;
+mod shaping;
 mod transit;
 mod underlay;
 mod ways;

@@ -39,8 +39,11 @@ impl Decided<'_, '_> {
         generation: Generation,
         confirmed: &BTreeMap<NodeName, Generation>,
     ) -> BTreeMap<NodeName, Program> {
-        let mut paths = self.paths();
-        let mut bare = |node: &NodeName| self.bare(node, parent, paths.remove(node).unwrap_or_default());
+        let (mut paths, mut shaping) = (self.paths(), self.shaping());
+        let mut bare = |node: &NodeName| ProgramContent {
+            shaping: shaping.remove(node).unwrap_or_default(),
+            ..self.bare(node, parent, paths.remove(node).unwrap_or_default())
+        };
         let mut contents: BTreeMap<&NodeName, ProgramContent> = BTreeMap::new();
         for slice in self.slices {
             for edge in slice.sdps.keys() {
@@ -48,12 +51,12 @@ impl Decided<'_, '_> {
                 content.slices.extend(self.slice(slice, edge));
             }
         }
-        for view in self.underlay.nodes().filter(|view| !view.is_edge() && has_agent(view)) {
+        for view in self.underlay.nodes().filter(|view| !view.is_edge() && is_told(view)) {
             contents.entry(&view.node.name).or_insert_with(|| bare(&view.node.name));
         }
         for (node, before) in &parent.programs {
-            // A node that has left the topology, or its agent, is forgotten once it has confirmed that it runs nothing.
-            let is_gone = self.underlay.node(node).is_none_or(|view| !has_agent(view));
+            // A node that has left the topology, or that nobody of ours tells any more, is forgotten once it has confirmed that it runs nothing.
+            let is_gone = self.underlay.node(node).is_none_or(|view| !is_told(view));
             let has_confirmed = confirmed.get(node).is_some_and(|running| *running >= before.generation);
             if contents.contains_key(node) {
                 continue;
@@ -72,7 +75,7 @@ impl Decided<'_, '_> {
 
     /// A program without slices.
     fn bare(&self, name: &NodeName, parent: &Plan, paths: Vec<PathProgram>) -> ProgramContent {
-        let Some(view) = self.underlay.node(name).filter(|view| has_agent(view)) else {
+        let Some(view) = self.underlay.node(name).filter(|view| is_told(view)) else {
             return ProgramContent::empty(name.clone());
         };
         let probes = match self.probes {
@@ -97,6 +100,7 @@ impl Decided<'_, '_> {
             probes,
             paths,
             transit,
+            shaping: Vec::new(),
             slices: Vec::new(),
         }
     }
@@ -253,9 +257,9 @@ fn routes(slice: &SliceWish<'_>, edge: &NodeName) -> Vec<SliceRoute> {
     routes
 }
 
-/// Does it run our agent? An edge always does.
-fn has_agent(view: &NodeView<'_>) -> bool {
-    view.node.role == NodeRole::Edge || view.node.control() == Control::Agent
+/// Does an agent of ours tell it what to do? An edge always has one.
+fn is_told(view: &NodeView<'_>) -> bool {
+    view.node.role == NodeRole::Edge || view.node.control() != Control::Static
 }
 
 fn core_ports(node: &NodeView<'_>) -> Vec<CorePort> {

@@ -547,6 +547,12 @@ pub enum RefusalReason {
     /// An edge runs our agent.
     #[error("an edge is controlled by its agent; expected `agent`, or nothing")]
     EdgeWithoutAgent,
+    /// A Linux kernel is no label switch.
+    #[error("the driver for Linux kernels makes no MPLS entries; expected no label block, or another control")]
+    LabelsOfKernel,
+    /// A Linux kernel knows its ports by shorter names.
+    #[error("`{0}` can't be the name of a network device of Linux; expected at most 15 characters")]
+    PortOfKernel(PortName),
     /// Probes that would be too many.
     #[error("a probe every {0} is too often; expected 1 ms or more")]
     ProbesTooOften(Latency),

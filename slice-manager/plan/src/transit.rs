@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use model::plan::Plan;
 use model::program::{Adjacency, Flavours, TransitBehaviour, TransitLabel, TransitProgram, TransitSid, UnderlayRoute};
-use model::resource::TopologySpec;
+use model::resource::{Control, TopologySpec};
 use model::{NodeName, Prefix};
 
 use crate::numbers::NodeSids;
@@ -48,15 +48,17 @@ pub(crate) fn program(trees: &Trees<'_, '_>, numbers: &NodeSids<'_>, place: usiz
 }
 
 /// The SRH is taken off by the last but one to whom it leads (RFC 8986, section 4.16.1), so that the far edge finds the
-/// SID of the service alone.
+/// SID of the service alone. A Linux kernel does so for End only; behind its End.X the far edge finds an SRH with no
+/// segments left, and passes over it (section 4.4 and on).
 fn sids(graph: &Graph<'_>, numbers: &NodeSids<'_>, place: usize) -> Vec<TransitSid> {
     let node = &graph.node(place).name;
     let flavours = Flavours { psp: true, ..Flavours::default() };
     let end = numbers.node_sid(node).map(|sid| TransitSid { sid, behaviour: TransitBehaviour::End, flavours });
+    let of_link = Flavours { psp: graph.node(place).control() != Control::Linux, ..flavours };
     let links = graph.arcs(place).iter().filter(|arc| graph.carries(arc.link(), Plane::Ipv6)).filter_map(|arc| {
         let sid = numbers.link_sid(node, &graph.link(arc.link()).link.name)?;
         let behaviour = TransitBehaviour::EndX(adjacency(graph, place, *arc, Family::Ipv6)?);
-        Some(TransitSid { sid, behaviour, flavours })
+        Some(TransitSid { sid, behaviour, flavours: of_link })
     });
     end.into_iter().chain(links).collect()
 }

@@ -81,6 +81,9 @@ impl Compiler {
         at_most("attachment circuits", content.slices.iter().map(|s| s.circuits.len()).sum(), CIRCUITS_MAX)?;
         at_most("paths", content.paths.len(), PATHS_MAX)?;
         at_most("SIDs and labels of the way", content.transit.sids.len() + content.transit.labels.len(), TRANSIT_MAX)?;
+        if let Some(shaping) = content.shaping.first() {
+            return Err(CompileError::Classes(shaping.port.clone()));
+        }
         let mut core = BTreeSet::new();
         for port in &content.core_ports {
             if !core.insert(&port.port) {

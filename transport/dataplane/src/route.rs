@@ -63,6 +63,27 @@ impl<V: Copy + PartialEq> Routes<V> {
         Ok(Self { ipv4, ipv6: Ranges::new(&ends, answers, u128::MAX) })
     }
 
+    /// What the table answers for each of its prefixes: for the first address that no longer one holds. One without such
+    /// an address answers for nothing, and is left out. The prefixes must be in order of address and then of length.
+    pub fn answers(&self, prefixes: &[Prefix]) -> impl Iterator<Item = (Prefix, V)> {
+        prefixes.iter().enumerate().filter_map(|(at, prefix)| {
+            let (mut first, end) = bounds(prefix);
+            // Those within it follow it.
+            for within in prefixes.get(at + 1..).unwrap_or_default() {
+                let (begins, ends) = bounds(within);
+                if begins > first || within.address().is_ipv4() != prefix.address().is_ipv4() {
+                    break;
+                }
+                first = first.max(ends.checked_add(1)?);
+            }
+            let answer = match prefix.address() {
+                IpAddr::V4(_) => u32::try_from(first).ok().and_then(|first| self.ipv4.find(first)),
+                IpAddr::V6(_) => self.ipv6.find(first),
+            };
+            answer.filter(|_| first <= end).map(|answer| (*prefix, answer))
+        })
+    }
+
     /// What the longest prefix that holds an address leads to.
     #[inline]
     pub fn lookup(&self, address: IpAddr) -> Option<V> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use model::resource::{SegmentId, Service};
-use model::{Digest, Generation, InterfaceAddress, RateLimits, SdpName, SliceName, TrafficClass};
+use model::{Digest, Generation, InterfaceAddress, Prefix, RateLimits, SdpName, SliceName, TrafficClass};
 
 use crate::compile::{ADDRESSES_MAX, LOOPBACKS_MAX, PORTS_MAX};
 use crate::counters::Traffic;
@@ -64,6 +64,8 @@ pub struct Tables {
     pub(crate) probes: Paths,
     /// To loopbacks and locators, for the packets of others.
     pub(crate) routes: Option<Routes<Hop>>,
+    /// Their prefixes, by address, then by length; for whoever reads them, not for packets.
+    pub(crate) route_prefixes: Box<[Prefix]>,
     /// How many devices behind other edges each segment may always remember.
     pub(crate) remote_macs_share: u32,
     /// Places in `segments` by uid, sorted.
@@ -216,6 +218,7 @@ impl Tables {
             paths: Vec::new(),
             probes: Paths::default(),
             routes: None,
+            route_prefixes: Box::default(),
             remote_macs_share: 0,
             by_uid: Vec::new(),
             by_sdp: Vec::new(),

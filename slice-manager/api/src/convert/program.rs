@@ -2,8 +2,8 @@
 
 use model::profile::{AaaFeature, AaaFeatures};
 use model::program::{
-    Circuit, CorePort, PathProgram, PortShaping, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, ServiceSid,
-    SliceProgram, SliceRoute,
+    Circuit, CorePort, PathProgram, PortShaping, Program, ProgramContent, RealmProgram, Remote, SegmentProgram,
+    ServiceSid, SliceProgram, SliceRoute,
 };
 use model::resource::{Client, SegmentId};
 use model::{Digest, Dscp, Generation, SliceName, TrafficClass, Vlan, Vni};

@@ -113,8 +113,7 @@ fn the_classes_of_a_port_survive_the_way_there_and_back_and_are_refused_by_field
     let rate = Rate::from_bits_per_second(3);
     let shaping = vec![PortShaping { port: "to-b".parse().unwrap(), rate, classes: vec![class] }];
     let bare = ProgramContent::empty("core-1".parse().unwrap());
-    let program =
-        Program { generation: Generation::new(7), content: ProgramContent { shaping, ..bare.clone() } };
+    let program = Program { generation: Generation::new(7), content: ProgramContent { shaping, ..bare.clone() } };
     let message = v1::Program::from(&program);
     assert_eq!(Program::try_from(message.clone()).unwrap(), program);
     assert_ne!(program.digest(), model::Digest::of(&bare), "the digest covers it");

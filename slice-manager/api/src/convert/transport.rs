@@ -1,8 +1,8 @@
 //! What crosses the underlay: paths, tunnels, and what a node does for the packets of others; both ways.
 
 use model::program::{
-    Adjacency, Flavours, PathProgram, PortShaping, ProbeProgram, Remote, ServiceBehaviour, ServiceSid, SliceClass, Steering, TransitBehaviour,
-    TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
+    Adjacency, Flavours, PathProgram, PortShaping, ProbeProgram, Remote, ServiceBehaviour, ServiceSid, SliceClass,
+    Steering, TransitBehaviour, TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
 use model::{ClassNumber, Label, PathId, Rate, Vni};
 

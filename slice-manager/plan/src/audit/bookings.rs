@@ -75,7 +75,7 @@ impl<'a> Audit<'a> {
     }
 
     /// The ordered pairs of edges of a slice whose paths cross each link, by the node from which it is entered.
-    fn crossing(
+    pub(super) fn crossing(
         &self,
         slice: &SliceName,
         with_backups: bool,

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::profile::SegmentProfileSpec;
-use model::program::{ProgramContent, RealmProgram, SegmentProgram, SliceProgram};
-use model::resource::{Client, NodeRole, Probes, RealmSpec, Sdp, SdpVlan, SegmentId, Service, SliceSpec, Transport};
+use model::program::{
+    Flavours, ProgramContent, RealmProgram, SegmentProgram, SliceProgram, TransitBehaviour, TransitSid,
+};
+use model::resource::{
+    Client, Control, NodeRole, Probes, RealmSpec, Sdp, SdpVlan, SegmentId, Service, SliceSpec, Transport,
+};
 use model::{NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
 
 use super::numbers::{POOLS, number};
@@ -113,7 +117,17 @@ impl<'a> Audit<'a> {
         let node = self
             .nodes
             .get(edge)
-            .filter(|node| node.role == NodeRole::Edge || node.control == Some(model::resource::Control::Agent));
+            .copied()
+            .filter(|node| node.role == NodeRole::Edge || !matches!(node.control, None | Some(Control::Static)));
+        // A kernel takes the SRH off by End only.
+        let is_kernel = node.is_some_and(|node| node.control == Some(Control::Linux));
+        let is_right = |sid: &TransitSid| {
+            let psp = !(is_kernel && matches!(sid.behaviour, TransitBehaviour::EndX(_)));
+            sid.flavours == Flavours { psp, usp: false, usd: false }
+        };
+        if !content.transit.sids.iter().all(is_right) {
+            self.error(Finding::OtherTransit(edge.clone()));
+        }
         let loopback: BTreeSet<_> = node.into_iter().flat_map(|node| node.loopback.addresses()).collect();
         let mut ports = BTreeMap::new();
         for end in self.links.values().flat_map(|link| [&link.a, &link.b]).filter(|end| end.node == *edge) {

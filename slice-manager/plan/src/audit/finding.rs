@@ -342,6 +342,14 @@ pub enum Finding {
     /// A core node's program is not what follows from the topology.
     #[error("the program of {0} says something else of transit than follows from the topology")]
     OtherTransit(NodeName),
+    /// Slices share a port otherwise than they book it.
+    #[error("the classes of port {port} of {node} are not those of the slices that cross it")]
+    OtherClasses {
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: PortName,
+    },
     /// A slice's path leads where it must not, or its backup is not what was asked for.
     #[error("the paths of slice {slice} from {from} to {to} do not keep to its {what}")]
     PolicyBroken {

@@ -125,8 +125,24 @@ impl<'a> Checker<'a> {
             if node.role == NodeRole::Edge && node.control() != Control::Agent {
                 self.refuse(format!("spec.nodes[{index}].control"), RefusalReason::EdgeWithoutAgent);
             }
+            if node.control() == Control::Linux {
+                self.kernel(index, node);
+            }
             if let Some(locator) = node.locator.filter(|locator| locator.prefix().length() > LOCATOR_BITS_MAX) {
                 self.refuse(format!("spec.nodes[{index}].locator"), RefusalReason::LocatorTooLong(locator));
+            }
+        }
+    }
+
+    /// What the driver for Linux kernels can't do is refused here rather than by the box.
+    fn kernel(&mut self, index: usize, node: &Node) {
+        if node.labels.is_some() {
+            self.refuse(format!("spec.nodes[{index}].labels"), RefusalReason::LabelsOfKernel);
+        }
+        for (place, port) in node.ports.iter().enumerate() {
+            if port.name.as_str().len() > DEVICE_NAME_OCTETS_MAX {
+                let reason = RefusalReason::PortOfKernel(port.name.clone());
+                self.refuse(format!("spec.nodes[{index}].ports[{place}].name"), reason);
             }
         }
     }
@@ -319,4 +335,6 @@ fn overlaps<T>(claims: &[Claim<T>]) -> Vec<(&Claim<T>, &Claim<T>)> {
 /// Ports below this are the system's (RFC 6335, section 6).
 const SYSTEM_PORTS_END: u16 = 1024;
 /// Behind a locator a function and an argument of 16 bits each must fit.
+/// What a Linux kernel has room for (IFNAMSIZ, less the end).
+const DEVICE_NAME_OCTETS_MAX: usize = 15;
 const LOCATOR_BITS_MAX: u8 = 128 - 16 - 16;

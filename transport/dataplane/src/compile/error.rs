@@ -25,6 +25,9 @@ pub enum CompileError {
     /// A port faces the underlay and devices at once.
     #[error("port {0} faces the underlay and is given an attachment circuit")]
     PortConflict(PortName),
+    /// Classes are for kernels: here they would be ignored.
+    #[error("port {0} is to have classes for slices, which only a Linux kernel has")]
+    Classes(PortName),
     /// Two circuits are the same.
     #[error("port {port} has two attachment circuits for {}", vlan_text(*.vlan))]
     CircuitTwice {

@@ -79,6 +79,9 @@ impl Build<'_> {
         }
         let routes = transit.routes.iter().map(|route| Ok((route.prefix, self.hop(tables, &route.via)?)));
         let routes = routes.collect::<Result<Vec<_>, CompileError>>()?;
+        let mut prefixes: Vec<_> = transit.routes.iter().map(|route| route.prefix).collect();
+        prefixes.sort_unstable_by_key(|prefix| (prefix.address(), prefix.length()));
+        tables.route_prefixes = prefixes.into();
         tables.routes = if routes.is_empty() { None } else { Some(Routes::new(routes)?) };
         Ok(())
     }

@@ -1,25 +1,27 @@
-//! The numbers that a node answers to: its SIDs and its labels, and what each leads to. Read on demand, for whoever
+//! The numbers that a node answers to: its SIDs and its labels, and what each leads to; and its routes. Read on demand, for whoever
 //! compares them with a program.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-use model::PortName;
 use model::program::{Flavours, ServiceBehaviour};
 use model::resource::SegmentId;
+use model::{PortName, Prefix};
 
 use crate::labels::LabelEntry;
 use crate::pipeline::Pipeline;
 use crate::sids::SidAction;
 use crate::tables::Hop;
 
-/// The SIDs and labels of a node as they run, each in order.
+/// The SIDs, labels and routes of a node as they run, each in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Numbers {
     /// Its SIDs.
     pub sids: Vec<(Ipv6Addr, SidReading)>,
     /// Its labels.
     pub labels: Vec<(u32, LabelReading)>,
+    /// Its routes to loopbacks and locators: by which port to which neighbour.
+    pub routes: Vec<(Prefix, PortName, IpAddr)>,
 }
 
 /// What is done with a packet to a SID.
@@ -50,14 +52,19 @@ pub enum LabelReading {
 }
 
 impl Pipeline {
-    /// Reads the numbers that the node answers to. Allocates, so it is for between bursts.
+    /// Reads the numbers that the node answers to, and its routes. Allocates, so it is for between bursts.
     pub fn read_numbers(&self) -> Numbers {
         let mut sids: Vec<_> = self.tables.sids.iter().map(|(sid, action)| (sid, self.sid(action))).collect();
         let labels = self.tables.by_label.iter();
         let mut labels: Vec<_> = labels.filter_map(|(label, entry)| self.label(label, *entry)).collect();
         sids.sort_unstable_by_key(|(sid, _)| *sid);
         labels.sort_unstable_by_key(|(label, _)| *label);
-        Numbers { sids, labels }
+        let routes = self.tables.routes.iter().flat_map(|routes| routes.answers(&self.tables.route_prefixes));
+        let routes = routes.map(|(prefix, out)| {
+            let (port, next_hop) = self.neighbour(out);
+            (prefix, port, next_hop)
+        });
+        Numbers { sids, labels, routes: routes.collect() }
     }
 
     fn sid(&self, action: SidAction) -> SidReading {

@@ -54,6 +54,28 @@ fn the_longest_prefix_wins_whatever_the_order() {
 }
 
 #[test]
+fn what_is_read_back_is_what_packets_find() {
+    let routes = [
+        ("0.0.0.0/0", 5),
+        ("0.0.0.0/8", 1),
+        ("0.0.0.0/16", 2),
+        ("128.0.0.0/1", 3),
+        // Nothing is left of it.
+        ("192.0.2.0/31", 9),
+        ("192.0.2.0/32", 6),
+        ("192.0.2.1/32", 7),
+        ("::/0", 8),
+        ("fd00::/48", 1),
+        ("fd00::1", 2),
+    ];
+    let mut expected: Vec<_> = routes.iter().map(|(text, answer)| (prefix(text), *answer)).collect();
+    let prefixes: Vec<_> = expected.iter().map(|(prefix, _)| *prefix).collect();
+    let read: Vec<_> = table(&routes).answers(&prefixes).collect();
+    expected.retain(|(_, answer)| *answer != 9);
+    assert_eq!(read, expected);
+}
+
+#[test]
 fn the_families_know_nothing_of_each_other() {
     let table = table(&[("::/0", 1), ("192.0.2.0/24", 2), ("::ffff:0:0/96", 3)]);
     assert_eq!(ask(&table, "192.0.2.1"), Some(2));

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use model::program::{CorePort, PathProgram, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel};
+use model::program::{CorePort, PathProgram, PortShaping, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel};
 use model::resource::Service;
-use model::{Generation, Label, PathId};
+use model::{Generation, Label, PathId, Rate};
 use transport_dataplane::{CompileError, Compiler, FRAME_OCTETS_MAX, PORTS_MAX, PortSpec, SEGMENTS_MAX};
 
 use crate::rig::*;
@@ -162,6 +162,13 @@ fn each_contradiction_is_refused_by_name() {
         (
             Box::new(|p| p.content.core_ports[0].addresses.retain(|address| address.address().is_ipv4())),
             "port core0 has no address of the family of next hop 2001:db8:1::1",
+        ),
+        (
+            Box::new(|p| {
+                let (port, rate) = ("core0".parse().unwrap(), Rate::from_bits_per_second(1));
+                p.content.shaping = vec![PortShaping { port, rate, classes: Vec::new() }];
+            }),
+            "port core0 is to have classes for slices, which only a Linux kernel has",
         ),
         (
             Box::new(|p| p.content.loopback = (1..=5_u8).map(|n| IpAddr::from([192, 0, 2, n])).collect()),
