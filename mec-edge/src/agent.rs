@@ -1,4 +1,4 @@
-//! The agent: the edge's end of the stream to the manager. It reconnects by itself; the edge works without it.
+//! The agent: the node's end of the stream to the manager. It reconnects by itself; the node works without it.
 
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use tonic::Streaming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 
 use crate::config::TlsMaterial;
-use crate::control::Control;
-use crate::report;
+use crate::node::Node;
 use crate::told::in_full;
 
 /// Where the manager is, and how the edge shows who it is.
@@ -42,8 +41,8 @@ impl From<tonic::Status> for Ended {
     }
 }
 
-/// Speaks to the manager until it is told to stop; then ends the realms.
-pub(crate) async fn run(mut control: Control, manager: Option<Manager>, mut stop: watch::Receiver<bool>) {
+/// Speaks to the manager until it is told to stop; then ends what the node does for it.
+pub(crate) async fn run(mut node: impl Node, manager: Option<Manager>, mut stop: watch::Receiver<bool>) {
     match manager {
         None => drop(stop.wait_for(|stop| *stop).await),
         Some(manager) => {
@@ -52,7 +51,7 @@ pub(crate) async fn run(mut control: Control, manager: Option<Manager>, mut stop
                 let started = tokio::time::Instant::now();
                 let ended = tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => break,
-                    ended = attach(&mut control, &manager) => ended,
+                    ended = attach(&mut node, &manager) => ended,
                 };
                 if started.elapsed() > STEADY {
                     patience = Backoff::default();
@@ -60,7 +59,7 @@ pub(crate) async fn run(mut control: Control, manager: Option<Manager>, mut stop
                 let wait = patience.next();
                 if let Err(error) = ended {
                     let reason = in_full(&error);
-                    tracing::warn!(reason, ?wait, "not attached to the manager; the edge goes on");
+                    tracing::warn!(reason, ?wait, "not attached to the manager; the node goes on");
                 }
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => break,
@@ -69,17 +68,17 @@ pub(crate) async fn run(mut control: Control, manager: Option<Manager>, mut stop
             }
         }
     }
-    control.stop().await;
+    node.stop().await;
 }
 
 /// One stream, from its hello to its end.
-async fn attach(control: &mut Control, manager: &Manager) -> Result<(), Ended> {
+async fn attach(node: &mut impl Node, manager: &Manager) -> Result<(), Ended> {
     let channel = connect(manager).await?;
     let (reports, outgoing) = mpsc::channel(REPORTS_MAX);
     // The manager waits for the hello before it answers, so it is on its way first.
-    send(&reports, Report::Hello(hello(control))).await?;
-    let mut pulse = control.pulse().await;
-    let mut last = report::realised(control).await;
+    send(&reports, Report::Hello(node.hello())).await?;
+    let mut pulse = node.pulse().await;
+    let mut last = node.realised().await;
     send(&reports, Report::Realised(last.clone())).await?;
     let mut client = EdgeServiceClient::new(channel).max_decoding_message_size(MESSAGE_OCTETS_MAX);
     let mut commands: Streaming<v1::EdgeCommand> = client.attach(ReceiverStream::new(outgoing)).await?.into_inner();
@@ -90,19 +89,19 @@ async fn attach(control: &mut Control, manager: &Manager) -> Result<(), Ended> {
         tokio::select! {
             command = commands.message() => match command?.ok_or(Ended::Closed)?.command {
                 Some(Command::Program(program)) => {
-                    take(control, program).await;
-                    pulse = control.pulse().await;
-                    last = report::realised(control).await;
+                    take(node, program).await;
+                    pulse = node.pulse().await;
+                    last = node.realised().await;
                     send(&reports, Report::Realised(last.clone())).await?;
                 }
-                Some(Command::Read(read)) => answer(control, &reports, read).await?,
+                Some(Command::Read(read)) => answer(node, &reports, read).await?,
                 None => tracing::warn!("the manager sent a command that this build does not know"),
             },
             _ = look.tick() => {
-                let beat = control.pulse().await;
+                let beat = node.pulse().await;
                 if beat != pulse {
                     pulse = beat;
-                    let now = report::realised(control).await;
+                    let now = node.realised().await;
                     if now != last {
                         last = now;
                         send(&reports, Report::Realised(last.clone())).await?;
@@ -131,32 +130,20 @@ async fn send(reports: &mpsc::Sender<v1::EdgeReport>, report: Report) -> Result<
     reports.send(v1::EdgeReport { report: Some(report) }).await.map_err(|_| Ended::Closed)
 }
 
-fn hello(control: &Control) -> v1::Hello {
-    let port = |(name, driver): &(model::PortName, &'static str)| v1::PortStatus {
-        port: name.to_string(),
-        driver: (*driver).to_owned(),
-    };
-    v1::Hello {
-        edge: control.name().to_string(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ports: control.ports().iter().map(port).collect(),
-    }
-}
-
 /// A program is read, its digest checked, and run.
-async fn take(control: &mut Control, message: v1::Program) {
+async fn take(node: &mut impl Node, message: v1::Program) {
     let generation = Generation::new(message.generation);
     match Program::try_from(message) {
-        Ok(program) => control.apply(program).await,
-        Err(error) => control.refuse(generation, &error),
+        Ok(program) => node.apply(program).await,
+        Err(error) => node.refuse_unread(generation, error).await,
     }
 }
 
 /// Answers a reading in parts, so that none is larger than a message may be.
-async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read: v1::Read) -> Result<(), Ended> {
+async fn answer(node: &impl Node, reports: &mpsc::Sender<v1::EdgeReport>, read: v1::Read) -> Result<(), Ended> {
     let part = || v1::Reading { id: read.id, ..v1::Reading::default() };
     let mut parts: Vec<v1::Reading> = Vec::new();
-    let problem = match gather(control, read.kind()).await {
+    let problem = match node.read(read.kind()).await {
         Ok(all) => {
             parts.extend(all.drops.chunks(ROWS_MAX).map(|rows| v1::Reading { drops: rows.to_vec(), ..part() }));
             parts.extend(all.meters.chunks(ROWS_MAX).map(|rows| v1::Reading { meters: rows.to_vec(), ..part() }));
@@ -171,6 +158,9 @@ async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read:
                 all.segments.chunks(SEGMENTS_MAX).map(|rows| v1::Reading { segments: rows.to_vec(), ..part() }),
             );
             parts.extend(all.slices.chunks(ROWS_MAX).map(|rows| v1::Reading { slices: rows.to_vec(), ..part() }));
+            parts.extend(all.routes.chunks(ROWS_MAX).map(|rows| v1::Reading { routes: rows.to_vec(), ..part() }));
+            // A port has many classes.
+            parts.extend(all.shaping.chunks(1).map(|rows| v1::Reading { shaping: rows.to_vec(), ..part() }));
             String::new()
         }
         Err(problem) => problem,
@@ -180,28 +170,6 @@ async fn answer(control: &Control, reports: &mpsc::Sender<v1::EdgeReport>, read:
         send(reports, Report::Reading(part)).await?;
     }
     Ok(())
-}
-
-/// The whole of a reading.
-async fn gather(control: &Control, kind: v1::ReadKind) -> Result<v1::Reading, String> {
-    let mut gathered = v1::Reading::default();
-    match kind {
-        v1::ReadKind::Drops => gathered.drops = report::drops(control, &*control.read().await.map_err(text)?),
-        v1::ReadKind::Meters => {
-            gathered.meters = report::meters(control, &control.read().await.map_err(text)?.pipeline);
-        }
-        v1::ReadKind::Sessions => gathered.sessions = report::sessions(control).await.map_err(text)?,
-        v1::ReadKind::AaaCounters => gathered.aaa_counters = report::aaa_counters(control),
-        v1::ReadKind::Paths => gathered.paths = report::paths(control).await.map_err(text)?,
-        v1::ReadKind::Running => gathered = report::running(control).await.map_err(text)?,
-        v1::ReadKind::Unspecified => return Err("this edge does not know that kind of reading".to_owned()),
-    }
-    Ok(gathered)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn text(error: crate::worker::WorkerGone) -> String {
-    error.to_string()
 }
 
 /// Waits longer each time, and never the same for two edges.

@@ -26,6 +26,19 @@ pub struct Config {
     pub sessions_max: usize,
 }
 
+/// What the agent of a Linux kernel is started with.
+#[derive(Debug, Clone)]
+pub struct KernelConfig {
+    /// The node's name, as the topology and its certificate have it.
+    pub name: NodeName,
+    /// Where the manager is; without one, the kernel does the program that was kept.
+    pub manager: Option<Uri>,
+    /// The folder with `ca.pem`, `certificate.pem` and `key.pem`; needed to reach a manager.
+    pub tls: Option<PathBuf>,
+    /// Where the program is kept.
+    pub state: PathBuf,
+}
+
 /// Certificates and key, as PEM texts.
 #[derive(Clone)]
 pub(crate) struct TlsMaterial {

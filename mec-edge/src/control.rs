@@ -5,26 +5,26 @@
 //! again, whatever happens.
 
 use aaa_server::Readiness;
+use api::{ConvertError, v1};
 use model::program::Program;
 use model::{Generation, NodeName, PortName};
 use transport_dataplane::{CompileError, Compiler};
 
+use crate::node::{self, Node};
+use crate::programs::{NotAdmitted, Programs};
 use crate::realms::Realms;
+use crate::report;
 use crate::state::{StateError, StateFolder};
-use crate::told::in_full;
 use crate::worker::{Worker, WorkerGone, WorkerReading};
 
 /// The control side of an edge.
 #[derive(Debug)]
 pub(crate) struct Control {
-    name: NodeName,
     ports: Vec<(PortName, &'static str)>,
     compiler: Compiler,
     worker: Worker,
-    state: StateFolder,
+    programs: Programs,
     realms: Realms,
-    running: Option<Program>,
-    refused: Option<(Generation, String)>,
 }
 
 /// What changes whenever what the edge would report changes.
@@ -39,25 +39,9 @@ pub(crate) struct Pulse {
 /// Why a program is not run. What ran before goes on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApplyError {
-    /// It is another edge's.
-    #[error("the program is for {found}, and this is {here}")]
-    OtherEdge {
-        /// The edge that it is for.
-        found: NodeName,
-        /// This one.
-        here: NodeName,
-    },
-    /// It is older than what runs.
-    #[error("generation {found} is older than generation {running}, which runs")]
-    Older {
-        /// Its generation.
-        found: Generation,
-        /// The one that runs.
-        running: Generation,
-    },
-    /// It says something else than what runs under the same number.
-    #[error("generation {0} runs already, and says something else")]
-    Contradicts(Generation),
+    /// It is not for this edge, or not for now.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     /// This edge can't run it.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -78,72 +62,27 @@ impl Control {
         state: StateFolder,
         realms: Realms,
     ) -> Self {
-        Self { name, ports, compiler, worker, state, realms, running: None, refused: None }
+        Self { ports, compiler, worker, programs: Programs::new(name, state), realms }
     }
 
     /// Starts from the program on disk, if there is one that is whole and this edge's.
     pub(crate) async fn resume(&mut self) {
-        let found = match self.state.load() {
-            Ok(found) => found,
-            Err(error) => return self.refuse(Generation::NONE, &error),
-        };
-        if let Some(program) = found.program {
+        let (program, passed_over) = self.programs.load();
+        if let Some(program) = program {
             let generation = program.generation;
-            let admitted = self.admit(&program);
-            let result = if admitted.is_ok() { self.run(program, false).await } else { admitted.map(drop) };
-            match result {
-                Ok(()) => tracing::info!(%generation, "runs the program that was kept"),
-                Err(error) => self.refuse(generation, &error),
-            }
+            let result = match self.programs.admit(&program) {
+                Ok(_) => self.run(program, false).await,
+                Err(error) => Err(error.into()),
+            };
+            self.programs.came_of(generation, result);
         }
-        for file in &found.passed_over {
+        for file in &passed_over {
             self.refuse(Generation::NONE, file);
         }
     }
 
-    /// Runs a program, or says why not; either is part of the next report.
-    pub(crate) async fn apply(&mut self, program: Program) {
-        let generation = program.generation;
-        let result = match self.admit(&program) {
-            // One that runs already is kept already; it is run anew because somebody wants to be sure of it.
-            Ok(is_new) => self.run(program, is_new).await,
-            Err(error) => Err(error),
-        };
-        match result {
-            Ok(()) => {
-                self.refused = None;
-                tracing::info!(%generation, "runs a program");
-            }
-            Err(error) => self.refuse(generation, &error),
-        }
-    }
-
-    /// Notes a program that could not even be read.
-    pub(crate) fn refuse(&mut self, generation: Generation, why: &dyn std::error::Error) {
-        let reason = in_full(why);
-        tracing::warn!(%generation, reason, "a program is refused");
-        self.refused = Some((generation, reason));
-    }
-
-    /// May it be run? If so: is it another than what runs?
-    fn admit(&self, program: &Program) -> Result<bool, ApplyError> {
-        let found = &program.content.edge;
-        if *found != self.name {
-            return Err(ApplyError::OtherEdge { found: found.clone(), here: self.name.clone() });
-        }
-        match &self.running {
-            Some(running) if program.generation < running.generation => {
-                Err(ApplyError::Older { found: program.generation, running: running.generation })
-            }
-            Some(running) if program.generation == running.generation => {
-                if running.content == program.content {
-                    Ok(false)
-                } else {
-                    Err(ApplyError::Contradicts(program.generation))
-                }
-            }
-            _ => Ok(true),
-        }
+    fn refuse(&mut self, generation: Generation, why: &(dyn std::error::Error + 'static)) {
+        self.programs.refuse(generation, why);
     }
 
     async fn run(&mut self, program: Program, keep: bool) -> Result<(), ApplyError> {
@@ -151,26 +90,26 @@ impl Control {
         let mut compiler = self.compiler.clone();
         let mut tables = compiler.compile(&program, self.worker.now())?;
         if keep {
-            let state = self.state.clone();
+            let state = self.programs.state().clone();
             let kept = program.clone();
             // A disk may take its time; the realms and the agent go on meanwhile.
             let written = tokio::task::spawn_blocking(move || state.keep(&kept)).await;
             written.unwrap_or_else(|fault| std::panic::resume_unwind(fault.into_panic()))?;
         }
-        if self.running.is_some() {
+        if self.programs.running().is_some() {
             // What runs goes on until the way of what is to run is known.
             tables = self.worker.introduce(tables).await?;
         }
         self.worker.swap(tables).await?;
         self.compiler = compiler;
-        self.realms.follow(&program.content, &self.compiler, &self.state).await;
-        self.running = Some(program);
+        self.realms.follow(&program.content, &self.compiler, self.programs.state()).await;
+        self.programs.runs(program);
         Ok(())
     }
 
     /// The edge's name.
     pub(crate) const fn name(&self) -> &NodeName {
-        &self.name
+        self.programs.name()
     }
 
     /// The ports and their drivers.
@@ -184,8 +123,8 @@ impl Control {
     }
 
     /// The last program that was refused, since one was run.
-    pub(crate) fn refused(&self) -> Option<&(Generation, String)> {
-        self.refused.as_ref()
+    pub(crate) const fn refused(&self) -> Option<&(Generation, String)> {
+        self.programs.refused()
     }
 
     /// The worker.
@@ -194,17 +133,46 @@ impl Control {
     }
 
     /// What the dataplane runs and has counted.
-    pub(crate) async fn read(&self) -> Result<Box<WorkerReading>, WorkerGone> {
+    pub(crate) async fn read_worker(&self) -> Result<Box<WorkerReading>, WorkerGone> {
         self.worker.read().await
     }
+}
 
-    /// By what it is seen whether [`report::realised`](crate::report::realised) would say something else than before.
-    pub(crate) async fn pulse(&self) -> Pulse {
+impl Node for Control {
+    type Pulse = Pulse;
+
+    fn hello(&self) -> v1::Hello {
+        node::hello(self.name(), self.ports.iter().cloned())
+    }
+
+    async fn apply(&mut self, program: Program) {
+        let generation = program.generation;
+        let result = match self.programs.admit(&program) {
+            // One that runs already is kept already; it is run anew because somebody wants to be sure of it.
+            Ok(is_new) => self.run(program, is_new).await,
+            Err(error) => Err(error.into()),
+        };
+        self.programs.came_of(generation, result);
+    }
+
+    async fn refuse_unread(&mut self, generation: Generation, why: ConvertError) {
+        self.refuse(generation, &why);
+    }
+
+    async fn pulse(&self) -> Pulse {
         Pulse { worker: self.worker.pulse().await.ok(), realms: self.realms.states(), refused: self.refused().cloned() }
     }
 
+    async fn realised(&self) -> v1::Realised {
+        report::realised(self).await
+    }
+
+    async fn read(&self, kind: v1::ReadKind) -> Result<v1::Reading, String> {
+        report::reading(self, kind).await
+    }
+
     /// Ends the realms; their sessions are unbound.
-    pub(crate) async fn stop(&mut self) {
+    async fn stop(&mut self) {
         self.realms.stop().await;
     }
 }

@@ -13,21 +13,21 @@ use tonic::transport::Uri;
 use tracing_subscriber::EnvFilter;
 use transport_dataplane::SESSIONS_MAX;
 
-use crate::config::{Config, SESSIONS_DEFAULT};
-use crate::edge::Edge;
+use crate::config::{Config, KernelConfig, SESSIONS_DEFAULT};
+use crate::edge::{Edge, RunningEdge};
 use crate::ports::{EdgePort, PortConfig};
 use crate::told::in_full;
 
-/// Runs the micro-segments of one MEC site: their packets, their AAA, their limits.
+/// Runs the micro-segments of one MEC site: their packets, their AAA, their limits. Or a core node.
 ///
 /// The log goes to standard error; RUST_LOG says what is in it (such as `info` or `mec_edge=debug`).
 #[derive(Debug, Parser)]
 #[command(name = "mec-edge", version)]
 struct Args {
-    /// Name of this edge, as the topology and its certificate have it.
+    /// Name of this node, as the topology and its certificate have it.
     #[arg(long)]
     name: NodeName,
-    /// Where the manager is, such as https://manager:7443. Without it, the edge runs the program that it has kept.
+    /// Where the manager is, such as https://manager:7443. Without it, the program that was kept is run.
     #[arg(long, value_name = "URL")]
     manager: Option<Uri>,
     /// Folder with ca.pem, certificate.pem and key.pem, as `slicectl certificate issue` makes it.
@@ -36,14 +36,18 @@ struct Args {
     /// Folder for the program and the accounting records; made if it is not there.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
+    /// Have the kernel of this box do the work of a core node, instead of a dataplane of ours; ports are then the network
+    /// devices that the topology names. Needs CAP_NET_ADMIN.
+    #[arg(long, value_enum, conflicts_with_all = ["secrets", "aaa_address", "ports", "sessions_max"])]
+    device: Option<DeviceKind>,
     /// Folder of secrets: SLICE/SEGMENT.yaml, readable by nobody else.
-    #[arg(long, value_name = "DIR")]
-    secrets: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "device")]
+    secrets: Option<PathBuf>,
     /// Address that the segments' AAA listens on; their ports are decided by the manager.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     aaa_address: IpAddr,
     /// A port: NAME=af-packet:INTERFACE (needs root) or NAME=pcap:INPUT,OUTPUT (INPUT may be `none`).
-    #[arg(long = "port", value_name = "PORT", required = true)]
+    #[arg(long = "port", value_name = "PORT", required_unless_present = "device")]
     ports: Vec<PortConfig>,
     /// How many sessions there is room for.
     #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
@@ -51,6 +55,13 @@ struct Args {
     /// Form of the log.
     #[arg(long, value_enum, default_value = "text")]
     log: LogForm,
+}
+
+/// Whose work a kernel does.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DeviceKind {
+    /// The Linux kernel of the network namespace that this runs in.
+    Linux,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -100,6 +111,23 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let edge = start(args).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stops");
+    edge.shutdown().await;
+    Ok(())
+}
+
+async fn start(args: Args) -> Result<RunningEdge, Box<dyn std::error::Error>> {
+    if let Some(DeviceKind::Linux) = args.device {
+        let config = KernelConfig { name: args.name, manager: args.manager, tls: args.tls_dir, state: args.state };
+        return Ok(Edge::start_on_kernel(config).await?);
+    }
     let mut ports: Vec<(PortName, Box<dyn EdgePort>)> = Vec::new();
     for (number, port) in (0_u8..).zip(&args.ports) {
         ports.push((port.name.clone(), port.open(number)?));
@@ -109,20 +137,11 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         manager: args.manager,
         tls: args.tls_dir,
         state: args.state,
-        secrets: args.secrets,
+        secrets: args.secrets.unwrap_or_default(),
         aaa_address: args.aaa_address,
         sessions_max: args.sessions_max,
     };
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let edge = Edge::start(config, ports).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stops");
-    edge.shutdown().await;
-    Ok(())
+    Ok(Edge::start(config, ports).await?)
 }
 
 fn start_log(form: LogForm) {
@@ -168,6 +187,23 @@ mod tests {
             let error = parse(&more).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_kernel_needs_no_ports_and_no_secrets_and_takes_none() {
+        let parse = |more: &[&str]| {
+            let given = ["mec-edge", "--name", "core-1", "--state", "s"];
+            Args::try_parse_from(given.iter().chain(more))
+        };
+        let args = parse(&["--device", "linux"]).unwrap();
+        assert!(matches!(args.device, Some(DeviceKind::Linux)) && args.ports.is_empty());
+        assert!(parse(&[]).unwrap_err().to_string().contains("--secrets"));
+        for more in [["--secrets", "x"], ["--port", "a=af-packet:b"], ["--sessions-max", "1"], ["--aaa-address", "::1"]]
+        {
+            let error = parse(&[&["--device", "linux"], &more[..]].concat()).unwrap_err().to_string();
+            assert!(error.contains("cannot be used with"), "{error}");
+        }
+        assert!(parse(&["--device", "freebsd"]).unwrap_err().to_string().contains("[possible values: linux]"));
     }
 
     #[test]

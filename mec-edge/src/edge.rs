@@ -1,14 +1,21 @@
-//! A running edge: worker, control, realms and agent. A process hosts one, or the testbed several.
+//! A running edge: worker, control, realms and agent; or the agent of a Linux kernel. A process hosts one, or the testbed
+//! several.
+
+use std::path::Path;
 
 use model::PortName;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tonic::transport::Uri;
 use transport_dataplane::{CompileError, Compiler, PortSpec};
+use transport_southbound::{Linux, OpenError};
 
 use crate::agent::{self, Manager};
-use crate::config::{Config, TlsError, TlsMaterial};
+use crate::config::{Config, KernelConfig, TlsError, TlsMaterial};
 use crate::control::Control;
+use crate::linux::KeeperThread;
 use crate::ports::EdgePort;
+use crate::programs::Programs;
 use crate::realms::Realms;
 use crate::state::{StateError, StateFolder};
 use crate::worker::WorkerThread;
@@ -24,7 +31,14 @@ pub struct RunningEdge {
     stop: watch::Sender<bool>,
     agent: JoinHandle<()>,
     /// Last, so that it outlives the realms that unbind their sessions.
-    _worker: WorkerThread,
+    _thread: Thread,
+}
+
+/// Who does the work; held for its end.
+#[derive(Debug)]
+enum Thread {
+    Worker { _thread: WorkerThread },
+    Keeper { _thread: KeeperThread },
 }
 
 /// Why an edge does not start.
@@ -42,8 +56,11 @@ pub enum StartError {
     /// Its ports.
     #[error(transparent)]
     Ports(#[from] CompileError),
+    /// The kernel can't be talked to.
+    #[error(transparent)]
+    Kernel(#[from] OpenError),
     /// The machine has no thread left.
-    #[error("the worker can't be started")]
+    #[error("its thread can't be started")]
     Thread(#[source] std::io::Error),
 }
 
@@ -51,13 +68,7 @@ impl Edge {
     /// Starts an edge on ports that are open. Needs a tokio runtime. When this returns, it runs the program that it has
     /// kept, and looks for its manager in the background.
     pub async fn start(config: Config, ports: Vec<(PortName, Box<dyn EdgePort>)>) -> Result<RunningEdge, StartError> {
-        // Another part of the process may have chosen already; that choice is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let manager = match (config.manager, &config.tls) {
-            (None, _) => None,
-            (Some(_), None) => return Err(StartError::NoTls),
-            (Some(uri), Some(folder)) => Some(Manager { uri, tls: TlsMaterial::read(folder)? }),
-        };
+        let manager = manager(config.manager, config.tls.as_deref())?;
         let state = StateFolder::open(&config.state)?;
         let specs = ports.iter().map(|(name, port)| PortSpec { name: name.clone(), mac: port.mac() }).collect();
         let compiler = Compiler::new(specs)?;
@@ -70,7 +81,29 @@ impl Edge {
         control.resume().await;
         let (stop, stopping) = watch::channel(false);
         let agent = tokio::spawn(agent::run(control, manager, stopping));
-        Ok(RunningEdge { stop, agent, _worker: thread })
+        Ok(RunningEdge { stop, agent, _thread: Thread::Worker { _thread: thread } })
+    }
+
+    /// Starts the agent of the kernel of the network namespace that this thread is in. Needs a tokio runtime. When this
+    /// returns, the kernel has been told the program that was kept; the manager is looked for in the background.
+    pub async fn start_on_kernel(config: KernelConfig) -> Result<RunningEdge, StartError> {
+        let manager = manager(config.manager, config.tls.as_deref())?;
+        let device = Linux::open(config.name.as_str())?;
+        let programs = Programs::new(config.name, StateFolder::open(&config.state)?);
+        let (thread, node) = KeeperThread::start(device, programs).await.map_err(StartError::Thread)?;
+        let (stop, stopping) = watch::channel(false);
+        let agent = tokio::spawn(agent::run(node, manager, stopping));
+        Ok(RunningEdge { stop, agent, _thread: Thread::Keeper { _thread: thread } })
+    }
+}
+
+fn manager(uri: Option<Uri>, tls: Option<&Path>) -> Result<Option<Manager>, StartError> {
+    // Another part of the process may have chosen already; that choice is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match (uri, tls) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(StartError::NoTls),
+        (Some(uri), Some(folder)) => Ok(Some(Manager { uri, tls: TlsMaterial::read(folder)? })),
     }
 }
 

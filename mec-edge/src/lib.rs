@@ -18,14 +18,17 @@ mod config;
 mod control;
 mod daemon;
 mod edge;
+mod linux;
+mod node;
 pub mod ports;
+mod programs;
 mod realms;
 mod report;
 mod state;
 mod told;
 mod worker;
 
-pub use config::{Config, SESSIONS_DEFAULT, TlsError};
+pub use config::{Config, KernelConfig, SESSIONS_DEFAULT, TlsError};
 pub use daemon::{command, run};
 pub use edge::{Edge, RunningEdge, StartError};
 pub use state::StateError;

@@ -9,15 +9,35 @@ use model::resource::SegmentId;
 use transport_dataplane::{Drops, MeterReading, Reading, SegmentReading, TunnelReading};
 
 use crate::control::Control;
+use crate::node::UNKNOWN_READING;
 use crate::ports::Losses;
 use crate::worker::{WorkerGone, WorkerReading};
 
-use transport::{Clock, realised_paths, tunnel_ends};
-pub(crate) use transport::{paths, running};
+use transport::{Clock, paths, realised_paths, running, tunnel_ends};
+
+/// The whole of a reading.
+pub(crate) async fn reading(control: &Control, kind: v1::ReadKind) -> Result<v1::Reading, String> {
+    let mut gathered = v1::Reading::default();
+    match kind {
+        v1::ReadKind::Drops => gathered.drops = drops(control, &*control.read_worker().await.map_err(text)?),
+        v1::ReadKind::Meters => gathered.meters = meters(control, &control.read_worker().await.map_err(text)?.pipeline),
+        v1::ReadKind::Sessions => gathered.sessions = sessions(control).await.map_err(text)?,
+        v1::ReadKind::AaaCounters => gathered.aaa_counters = aaa_counters(control),
+        v1::ReadKind::Paths => gathered.paths = paths(control).await.map_err(text)?,
+        v1::ReadKind::Running => gathered = running(control).await.map_err(text)?,
+        v1::ReadKind::Unspecified => return Err(UNKNOWN_READING.to_owned()),
+    }
+    Ok(gathered)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn text(error: WorkerGone) -> String {
+    error.to_string()
+}
 
 /// What the edge runs. If the dataplane has stopped, that is what it says, and nothing of what it should run.
 pub(crate) async fn realised(control: &Control) -> v1::Realised {
-    let reading = match control.read().await {
+    let reading = match control.read_worker().await {
         Ok(reading) => reading.pipeline,
         Err(WorkerGone) => return stopped(control),
     };
@@ -31,6 +51,8 @@ pub(crate) async fn realised(control: &Control) -> v1::Realised {
         segments: reading.segments.iter().map(|segment| realised_segment(control, segment, tunnel_ends)).collect(),
         refusal,
         paths: realised_paths(Clock::of(control), &reading),
+        // Tables are exchanged whole, and nobody else can change them.
+        drift: Vec::new(),
     }
 }
 
@@ -62,7 +84,7 @@ fn realised_segment(
 
 /// Packets dropped. Those of a segment are listed under it; the rest of a port, and what its driver lost, under the port
 /// alone.
-pub(crate) fn drops(control: &Control, reading: &WorkerReading) -> Vec<v1::DropCounter> {
+fn drops(control: &Control, reading: &WorkerReading) -> Vec<v1::DropCounter> {
     let WorkerReading { pipeline: reading, losses } = reading;
     let edge = control.name().to_string();
     let mut rows = Vec::new();
@@ -113,7 +135,7 @@ enum Part<'a> {
 }
 
 /// Rate limits and what they let pass.
-pub(crate) fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
+fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
     let edge = control.name().to_string();
     let row = |slice: &str, part: Part<'_>, direction: &str, ceiling: u64, meter: &MeterReading| v1::MeterCounter {
         edge: edge.clone(),
@@ -145,7 +167,7 @@ pub(crate) fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCount
 }
 
 /// What the AAA of each segment answered, refused and dropped.
-pub(crate) fn aaa_counters(control: &Control) -> Vec<v1::AaaCounter> {
+fn aaa_counters(control: &Control) -> Vec<v1::AaaCounter> {
     let row = |id: &SegmentId, (kind, name, count): (&str, &str, u64)| v1::AaaCounter {
         edge: control.name().to_string(),
         slice: id.slice.to_string(),
@@ -159,7 +181,7 @@ pub(crate) fn aaa_counters(control: &Control) -> Vec<v1::AaaCounter> {
 }
 
 /// Sessions, with what the dataplane has counted for them.
-pub(crate) async fn sessions(control: &Control) -> Result<Vec<v1::Session>, WorkerGone> {
+async fn sessions(control: &Control) -> Result<Vec<v1::Session>, WorkerGone> {
     let bound = control.realms().sessions().await;
     let keys: Vec<_> = bound.iter().map(|(_, key)| *key).collect();
     let counters = control.worker().sessions(&keys).await?;
@@ -186,7 +208,7 @@ pub(crate) async fn sessions(control: &Control) -> Result<Vec<v1::Session>, Work
     Ok(rows)
 }
 
-fn moment(at: std::time::SystemTime) -> prost_types::Timestamp {
+pub(crate) fn moment(at: std::time::SystemTime) -> prost_types::Timestamp {
     let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     api::timestamp(Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }

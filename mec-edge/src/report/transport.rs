@@ -1,10 +1,11 @@
-//! What an edge tells of its paths, SIDs and labels: from the tables that run, never from the program.
+//! What an edge tells of its paths, SIDs, labels and routes: from the tables that run, never from the program.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use api::v1;
-use model::program::{Adjacency, Flavours, ServiceSid, TransitBehaviour, TransitLabel, TransitSid};
-use model::{Label, Sid};
+use model::program::{Adjacency, Flavours, ServiceSid, TransitBehaviour, TransitLabel, TransitSid, UnderlayRoute};
+use model::{Label, PortName, Prefix, Sid};
 use transport_dataplane::{
     Delays, LabelReading, LaneReading, Nanos, Numbers, PathReading, PathState, Reading, Sends, SidReading,
     SliceReading, TunnelReading,
@@ -76,13 +77,13 @@ fn slice(slice: &SliceReading) -> v1::RunningSlice {
 }
 
 /// Paths and what was measured of them.
-pub(crate) async fn paths(control: &Control) -> Result<Vec<v1::PathReading>, WorkerGone> {
-    Ok(path_readings(control, &control.read().await?.pipeline))
+pub(super) async fn paths(control: &Control) -> Result<Vec<v1::PathReading>, WorkerGone> {
+    Ok(path_readings(control, &control.read_worker().await?.pipeline))
 }
 
 /// Everything that a program says of paths and numbers, as it runs.
-pub(crate) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone> {
-    let reading = control.read().await?.pipeline;
+pub(super) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone> {
+    let reading = control.read_worker().await?.pipeline;
     let numbers = control.worker().numbers().await?;
     let digest = if reading.generation.get() == 0 { Vec::new() } else { reading.digest.as_bytes().to_vec() };
     Ok(v1::Reading {
@@ -90,6 +91,7 @@ pub(crate) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone
         paths: path_readings(control, &reading),
         sids: numbers.sids.iter().filter_map(|(sid, leads)| Some(running_sid(Sid::new(*sid).ok()?, leads))).collect(),
         labels: labels(&numbers),
+        routes: numbers.routes.iter().map(route).collect(),
         segments: reading.segments.iter().map(|segment| realised_segment(control, segment, tunnel_whole)).collect(),
         slices: reading.slices.iter().map(slice).collect(),
         ..v1::Reading::default()
@@ -152,6 +154,11 @@ fn running_sid(sid: Sid, leads: &SidReading) -> v1::RunningSid {
             transit(flavours, TransitBehaviour::EndX(to))
         }
     }
+}
+
+fn route((prefix, port, next_hop): &(Prefix, PortName, IpAddr)) -> v1::UnderlayRoute {
+    let via = Adjacency { port: port.clone(), next_hop: *next_hop };
+    (&UnderlayRoute { prefix: *prefix, via }).into()
 }
 
 fn labels(numbers: &Numbers) -> Vec<v1::RunningLabel> {

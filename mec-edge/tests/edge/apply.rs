@@ -230,7 +230,7 @@ async fn a_reading_comes_in_parts_of_bounded_size() {
     let meters = stream.read(ReadKind::Meters).await.meters;
     assert_eq!(meters.len(), 2 + 2 * 600);
     assert_eq!(stream.largest_part, 1_000);
-    assert_eq!(stream.read(ReadKind::Unspecified).await.problem, "this edge does not know that kind of reading");
+    assert_eq!(stream.read(ReadKind::Unspecified).await.problem, "this node does not know that kind of reading");
 }
 
 /// A port that has a fault.

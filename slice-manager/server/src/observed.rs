@@ -41,6 +41,8 @@ pub(crate) struct Report {
     pub(crate) paths: Vec<v1::RealisedPath>,
     /// The last program that it could not run.
     pub(crate) refusal: Option<Refused>,
+    /// What of the program it found to be otherwise; checked. Then it has no digest.
+    pub(crate) drift: Vec<v1::Drift>,
 }
 
 /// A program that an edge could not run.
@@ -110,6 +112,8 @@ pub(crate) enum Standing {
     InStep,
     /// It runs an older program, or none yet.
     Behind,
+    /// It has its program, and has found that not all of it is as it should be.
+    Drifted,
     /// It says that it runs something that this manager never decided, of a generation that the target can't replace: the
     /// store has lost what it had decided, or the edge has another manager.
     Foreign,
@@ -121,6 +125,11 @@ pub(crate) fn standing(decided: &Decided, edge: &NodeName, report: Option<&Repor
     let target = decided.plan.programs.get(edge);
     let newest = target.map_or(decided.plan.generation, |program| program.generation);
     match (target, report.digest) {
+        (target, None) if !report.drift.is_empty() => match target {
+            _ if report.generation > newest => Standing::Foreign,
+            Some(target) if report.generation < target.generation => Standing::Behind,
+            _ => Standing::Drifted,
+        },
         (None, None) => Standing::InStep,
         (Some(_), None) => Standing::Behind,
         _ if report.generation > newest => Standing::Foreign,
@@ -136,6 +145,18 @@ pub(crate) fn standing(decided: &Decided, edge: &NodeName, report: Option<&Repor
         // Whatever it is, the target is newer and takes its place.
         (Some(_), Some(_)) => Standing::Behind,
     }
+}
+
+/// The first of some differences, and how many more there are, for people.
+pub(crate) fn differs(drift: &[v1::Drift]) -> String {
+    let Some(difference) = drift.first().and_then(|drift| drift.difference.as_ref()) else { return String::new() };
+    let or_nothing = |text: &str| if text.is_empty() { "nothing".to_owned() } else { format!("`{text}`") };
+    let (wanted, found) = (or_nothing(&difference.wanted), or_nothing(&difference.found));
+    let more = match drift.len() {
+        1 => String::new(),
+        count => format!("; and {} more", count - 1),
+    };
+    format!("{}: wanted {wanted}, found {found}{more}", difference.what)
 }
 
 /// The generation that each edge is known to run: one that was decided, with the digest that was decided.
@@ -191,6 +212,7 @@ mod tests {
             segments: Vec::new(),
             paths: Vec::new(),
             refusal: None,
+            drift: Vec::new(),
         }
     }
 
@@ -217,6 +239,17 @@ mod tests {
         assert_eq!(stands(&decided, Some(&program(6, 2))), (Standing::Foreign, None));
         assert_eq!(stands(&decided, Some(&program(8, 2))), (Standing::Foreign, None));
         assert_eq!(standing(&decided, &edge(), None), Standing::Unknown);
+        // It has its program, and has found that something of it is not so: that confirms nothing.
+        let drift = vec![v1::Drift::default()];
+        for (generation, expected) in
+            [(3, Standing::Behind), (5, Standing::Drifted), (7, Standing::Foreign), (6, Standing::Foreign)]
+        {
+            let generation = Generation::new(generation);
+            let drifted = Report { generation, digest: None, drift: drift.clone(), ..report(Some(&second)) };
+            assert_eq!(standing(&decided, &edge(), Some(&drifted)), expected, "{generation}");
+            let observed = EdgeObserved { report: Some(drifted), ..EdgeObserved::default() };
+            assert_eq!(super::confirmed(&decided, &[(edge(), Arc::new(observed))].into()), BTreeMap::new());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::operation::{Operation, OperationProblem, OperationState, Timestamp};
 use model::{Generation, NodeName};
 
-use crate::observed::{Observations, Refused};
+use crate::observed::{Observations, Refused, differs};
 
 /// The operation as it stands now, if that is other than before.
 pub(crate) fn advance(
@@ -20,7 +20,11 @@ pub(crate) fn advance(
     let mut next = operation.clone();
     next.awaiting.retain(|(edge, since)| confirmed.get(edge).is_none_or(|running| running < since));
     next.problem = next.awaiting.iter().find_map(|(edge, since)| {
-        let Refused { generation, reason } = observations.get(edge)?.report.as_ref()?.refusal.clone()?;
+        let report = observations.get(edge)?.report.as_ref()?;
+        // One that it runs only in part is no better than one that it refuses.
+        let drifted = || Refused { generation: report.generation, reason: differs(&report.drift) };
+        let refusal = report.refusal.clone().or_else(|| (!report.drift.is_empty()).then(drifted));
+        let Refused { generation, reason } = refusal?;
         // A later program holds what this one asked for, so its refusal is this operation's problem, too.
         (generation >= *since).then(|| OperationProblem { edge: edge.clone(), generation, reason })
     });
@@ -49,6 +53,7 @@ pub(crate) fn given_up(operation: &Operation, now: Timestamp) -> Operation {
 mod tests {
     use std::sync::Arc;
 
+    use api::v1;
     use model::operation::{OperationId, OperationKind};
 
     use super::*;
@@ -85,6 +90,7 @@ mod tests {
             digest: None,
             segments: Vec::new(),
             paths: Vec::new(),
+            drift: Vec::new(),
             refusal: Some(refusal),
         };
         let observed = EdgeObserved { report: Some(report), ..EdgeObserved::default() };
@@ -104,6 +110,20 @@ mod tests {
         let both = advance(&one, &confirmed(&[("edge-b", 8)]), &nothing, Timestamp(9)).unwrap();
         assert_eq!((both.state, both.state_entered), (OperationState::Completed, Timestamp(9)));
         assert_eq!(advance(&both, &confirmed(&[]), &nothing, Timestamp(10)), None, "it is final");
+    }
+
+    #[test]
+    fn a_program_that_is_run_in_part_only_fails_it_until_it_is_whole() {
+        let mut observations = refusal("edge-b", 5);
+        let observed = Arc::make_mut(observations.get_mut("edge-b").unwrap());
+        let difference = v1::Difference { what: "SID x".into(), wanted: "End".into(), found: String::new() };
+        let drift = vec![v1::Drift { difference: Some(difference), ..v1::Drift::default() }];
+        let report = observed.report.take().unwrap();
+        observed.report = Some(Report { refusal: None, generation: Generation::new(5), drift, ..report });
+        let failed = advance(&operation(), &confirmed(&[]), &observations, Timestamp(9)).unwrap();
+        assert_eq!(failed.state, OperationState::FailedTemp);
+        let reason = "edge-b can't run generation 5: SID x: wanted `End`, found nothing";
+        assert_eq!(failed.problem.unwrap().to_string(), reason);
     }
 
     #[test]

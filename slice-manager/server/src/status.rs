@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{timestamp, v1};
 use model::plan::Quarantined;
 use model::program::{Program, SegmentProgram, SliceProgram};
-use model::resource::{Control, MicroSegment, SegmentId, Slice};
+use model::resource::{MicroSegment, SegmentId, Slice};
 use model::{Digest, NodeName, SliceName};
 
 use crate::decided::Decided;
-use crate::observed::{EdgeObserved, Observations, Standing, standing};
+use crate::observed::{EdgeObserved, Observations, Standing, differs, standing};
 
 pub(crate) use drift::Drift;
 
@@ -58,7 +58,7 @@ impl<'a> View<'a> {
         let topology = decided.intents.topology().map(|(_, topology)| topology);
         let nodes = topology.into_iter().flat_map(|topology| topology.nodes.iter());
         let names: BTreeSet<&NodeName> = nodes
-            .filter(|node| node.control() == Control::Agent)
+            .filter(|node| node.control().is_told())
             .map(|node| &node.name)
             .chain(decided.plan.programs.keys())
             .chain(observations.keys())
@@ -200,7 +200,7 @@ impl<'a> View<'a> {
         let nodes: Vec<_> = topology.into_iter().flat_map(|topology| topology.nodes.iter()).collect();
         let named: BTreeSet<&NodeName> = nodes.iter().map(|node| &node.name).collect();
         let of_topology = nodes.iter().map(|node| {
-            let edge = self.edges.get(&node.name).filter(|_| node.control() == Control::Agent);
+            let edge = self.edges.get(&node.name).filter(|_| node.control().is_told());
             node_status((*node).into(), edge)
         });
         let others = self.edges.values().filter(|edge| !named.contains(edge.name)).map(|edge| {
@@ -269,7 +269,7 @@ impl<'a> EdgeView<'a> {
             Standing::InStep => self.differences(slice),
             Standing::Behind if refused => vec![(Weight::Bad, self.says())],
             Standing::Behind | Standing::Unknown => vec![(Weight::Pending, self.says())],
-            Standing::Foreign => vec![(Weight::Bad, self.says())],
+            Standing::Foreign | Standing::Drifted => vec![(Weight::Bad, self.says())],
         }
     }
 
@@ -306,7 +306,9 @@ impl<'a> EdgeView<'a> {
         };
         let reported = match &observed.report {
             None => "it has reported nothing yet".to_owned(),
-            Some(report) if report.digest.is_none() => "it last reported that it runs nothing".to_owned(),
+            Some(report) if report.digest.is_none() && report.drift.is_empty() => {
+                "it last reported that it runs nothing".to_owned()
+            }
             Some(report) => format!("it last reported generation {}", report.generation),
         };
         let problem = self.problem();
@@ -327,6 +329,7 @@ impl<'a> EdgeView<'a> {
         let Some(report) = self.observed.and_then(|observed| observed.report.as_ref()) else { return String::new() };
         match (self.standing, &report.refusal) {
             (Standing::InStep, _) => String::new(),
+            (Standing::Drifted, _) => differs(&report.drift),
             (Standing::Foreign, _) => {
                 let target = self.target.map_or(0, |program| program.generation.get());
                 format!(

@@ -55,6 +55,16 @@ pub enum Change {
     Remove(Key),
 }
 
+impl Change {
+    /// The object that is changed.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Add(object) | Self::Replace(object) | Self::Remake(object) => object.key(),
+            Self::Remove(key) => key.clone(),
+        }
+    }
+}
+
 /// What differs, by key.
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     let wanted = desired.objects();

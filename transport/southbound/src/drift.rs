@@ -34,7 +34,7 @@ impl DriftLog {
         desired: &Desired,
         now: SystemTime,
     ) -> Result<impl ExactSizeIterator<Item = &Drift>, ObserveError> {
-        self.record(verify(device, desired)?, now);
+        self.note(verify(device, desired)?, now);
         Ok(self.0.values())
     }
 
@@ -46,7 +46,7 @@ impl DriftLog {
         now: SystemTime,
     ) -> Result<Report, ReconcileError> {
         let report = reconcile(device, desired)?;
-        self.record(report.differs.clone(), now);
+        self.note(report.differs.clone(), now);
         Ok(report)
     }
 
@@ -55,7 +55,8 @@ impl DriftLog {
         self.0.values()
     }
 
-    fn record(&mut self, differences: Vec<Difference>, now: SystemTime) {
+    /// Notes what differs now, and nothing else any more.
+    pub fn note(&mut self, differences: Vec<Difference>, now: SystemTime) {
         let before = std::mem::take(&mut self.0);
         self.0 = differences
             .into_iter()

@@ -108,10 +108,17 @@ impl Node {
 pub enum Control {
     /// Our dataplane on the node itself.
     Agent,
-    /// The manager's driver for Linux kernels.
+    /// The kernel of a Linux box, by our agent on it.
     Linux,
     /// Somebody else, from the manager's listing.
     Static,
+}
+
+impl Control {
+    /// Does the manager tell it what to do?
+    pub const fn is_told(self) -> bool {
+        matches!(self, Self::Agent | Self::Linux)
+    }
 }
 
 const fn default_sid_depth() -> u8 {

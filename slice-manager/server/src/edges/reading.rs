@@ -31,19 +31,22 @@ pub(crate) struct Gathered {
     pub(crate) labels: Vec<v1::RunningLabel>,
     pub(crate) segments: Vec<v1::RealisedSegment>,
     pub(crate) slices: Vec<v1::RunningSlice>,
+    pub(crate) routes: Vec<v1::UnderlayRoute>,
+    pub(crate) shaping: Vec<v1::PortShaping>,
 }
 
 impl Gathered {
     fn len(&self) -> usize {
         let counted = self.drops.len() + self.meters.len() + self.sessions.len() + self.aaa_counters.len();
-        counted + self.paths.len() + self.sids.len() + self.labels.len() + self.segments.len() + self.slices.len()
+        let numbers = self.sids.len() + self.labels.len() + self.routes.len() + classes(&self.shaping);
+        counted + self.paths.len() + numbers + self.segments.len() + self.slices.len()
     }
 
     /// Adds a part of an answer. Whatever the edge calls itself in it, the counters are its own.
     pub(crate) fn add(&mut self, edge: &NodeName, part: v1::Reading) -> Result<(), ReadError> {
         let counted = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
-        let numbers = part.paths.len() + part.sids.len() + part.labels.len();
-        let more = counted + numbers + part.segments.len() + part.slices.len();
+        let numbers = part.sids.len() + part.labels.len() + part.routes.len() + classes(&part.shaping);
+        let more = counted + part.paths.len() + numbers + part.segments.len() + part.slices.len();
         if self.len() + more > ENTRIES_OF_EDGE_MAX {
             return Err(ReadError::TooMany);
         }
@@ -60,6 +63,8 @@ impl Gathered {
         self.sids.extend(part.sids);
         self.labels.extend(part.labels);
         self.slices.extend(part.slices);
+        self.routes.extend(part.routes);
+        self.shaping.extend(part.shaping);
         Ok(())
     }
 
@@ -71,6 +76,12 @@ impl Gathered {
         self.aaa_counters.append(&mut other.aaa_counters);
         self.paths.append(&mut other.paths);
     }
+}
+
+/// Ports, classes, and what finds their packets.
+fn classes(shaping: &[v1::PortShaping]) -> usize {
+    let classes = shaping.iter().flat_map(|port| &port.classes);
+    shaping.len() + classes.map(|class| 1 + class.vnis.len()).sum::<usize>()
 }
 
 /// Why an edge has no part in an answer.

@@ -19,6 +19,12 @@ pub(crate) enum ReportError {
     /// A generation and a digest come together or not at all.
     #[error("realised.digest: a digest of generation 0; expected none, for nothing was ever applied")]
     DigestOfNothing,
+    /// A node that runs a whole program has a digest, and one that doesn't says what differs.
+    #[error("realised.drift: {0} differences beside a digest; expected the one or the other")]
+    DriftAndDigest(usize),
+    /// Too many differences.
+    #[error("realised.drift: {0} differences; expected at most {DRIFT_REPORTED_MAX}")]
+    TooMuchDrift(usize),
     /// Too many segments.
     #[error("realised.segments: {0} segments; expected at most {SEGMENTS_REPORTED_MAX}")]
     TooManySegments(usize),
@@ -33,6 +39,8 @@ pub(crate) fn read(edge: &NodeName, realised: v1::Realised, at: Timestamp) -> Re
     let digest = match (realised.generation, realised.digest.as_slice()) {
         (0, []) => None,
         (0, _) => return Err(ReportError::DigestOfNothing),
+        (_, []) if !realised.drift.is_empty() => None,
+        _ if !realised.drift.is_empty() => return Err(ReportError::DriftAndDigest(realised.drift.len())),
         (_, octets) => {
             let octets = <[u8; 32]>::try_from(octets).map_err(|_| ConvertProblem::Digest(octets.len()));
             Some(Digest::from_bytes(octets.map_err(|problem| at_field("realised.digest", problem))?))
@@ -44,6 +52,9 @@ pub(crate) fn read(edge: &NodeName, realised: v1::Realised, at: Timestamp) -> Re
     if realised.paths.len() > PATHS_REPORTED_MAX {
         return Err(ReportError::TooManyPaths(realised.paths.len()));
     }
+    if realised.drift.len() > DRIFT_REPORTED_MAX {
+        return Err(ReportError::TooMuchDrift(realised.drift.len()));
+    }
     for (index, path) in realised.paths.iter().enumerate() {
         name::<NodeName, _>(&path.to, &format!("realised.paths[{index}].to"))?;
     }
@@ -53,7 +64,16 @@ pub(crate) fn read(edge: &NodeName, realised: v1::Realised, at: Timestamp) -> Re
         reason: cut(&refusal.reason, REASON_CHARS_MAX),
     });
     let segments = segments.collect::<Result<_, _>>()?;
-    Ok(Report { at, generation, digest, segments, paths: realised.paths, refusal })
+    let drift = realised.drift.into_iter().map(|drift| differs(edge, drift)).collect();
+    Ok(Report { at, generation, digest, segments, paths: realised.paths, refusal, drift })
+}
+
+/// A difference, whatever node it names that of the one that reports it.
+fn differs(edge: &NodeName, drift: v1::Drift) -> v1::Drift {
+    let difference = drift.difference.unwrap_or_default();
+    let [what, wanted, found] =
+        [difference.what, difference.wanted, difference.found].map(|text| cut(&text, REASON_CHARS_MAX));
+    v1::Drift { node: edge.to_string(), difference: Some(v1::Difference { what, wanted, found }), since: drift.since }
 }
 
 fn check(edge: &NodeName, index: usize, mut segment: v1::RealisedSegment) -> Result<v1::RealisedSegment, ConvertError> {
@@ -99,6 +119,7 @@ fn cut(text: &str, chars_max: usize) -> String {
 const SEGMENTS_REPORTED_MAX: usize = 65_536;
 const PATHS_REPORTED_MAX: usize = 65_536;
 const PORTS_REPORTED_MAX: usize = 256;
+const DRIFT_REPORTED_MAX: usize = 1_024;
 const REASON_CHARS_MAX: usize = 1_024;
 
 #[cfg(test)]
@@ -131,6 +152,7 @@ mod tests {
             segments: vec![segment()],
             refusal: Some(v1::Refusal { generation: 4, reason: "no\nport\u{7} access0".into() }),
             paths: vec![v1::RealisedPath { to: "edge-c".into(), id: 1, ..v1::RealisedPath::default() }],
+            drift: Vec::new(),
         };
         let report = read(&edge(), realised, Timestamp(5)).unwrap();
         assert_eq!(report.generation, Generation::new(3));
@@ -145,6 +167,21 @@ mod tests {
         assert_eq!((report.generation.get(), report.digest), (0, None));
         let digest = v1::Realised { digest: vec![0; 32], ..v1::Realised::default() };
         assert!(refused(digest).starts_with("realised.digest: a digest of generation 0"));
+    }
+
+    #[test]
+    fn a_node_says_what_differs_or_that_nothing_does_and_not_both() {
+        let difference = v1::Difference { what: "route\u{7}".into(), wanted: "x".repeat(2_000), found: String::new() };
+        let drift = v1::Drift { node: "edge-z".into(), difference: Some(difference), since: None };
+        let with = |digest: Vec<u8>, drift| v1::Realised { generation: 3, digest, drift, ..v1::Realised::default() };
+        let report = read(&edge(), with(Vec::new(), vec![drift.clone()]), Timestamp(5)).unwrap();
+        assert_eq!((report.generation.get(), report.digest), (3, None));
+        let told = report.drift[0].difference.as_ref().unwrap();
+        assert_eq!((report.drift[0].node.as_str(), told.what.as_str(), told.wanted.len()), ("edge-a", "route", 1_024));
+        let both = refused(with(vec![7; 32], vec![drift.clone()]));
+        assert_eq!(both, "realised.drift: 1 differences beside a digest; expected the one or the other");
+        let many = refused(with(Vec::new(), vec![drift; DRIFT_REPORTED_MAX + 1]));
+        assert_eq!(many, "realised.drift: 1025 differences; expected at most 1024");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::v1;
-use model::resource::Control;
 use model::{Generation, NodeName, Principal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -19,7 +18,7 @@ use super::reading::{Gathered, ReadError, ReadRequest};
 use super::{EdgeRequest, Entry, READS_WAITING_MAX, report};
 use crate::core::Core;
 use crate::decided::Decided;
-use crate::observed::{Report, SessionId, Standing, now, standing};
+use crate::observed::{Report, SessionId, Standing, differs, now, standing};
 
 /// Where the commands of a session go.
 pub(crate) type Outgoing = mpsc::Sender<Result<v1::EdgeCommand, Status>>;
@@ -69,8 +68,8 @@ async fn greet(
         report::name(&hello.edge, "hello.edge").map_err(|e| Status::invalid_argument(e.to_string()))?;
     let intents = core.decided().intents.clone();
     let node = intents.topology().and_then(|(_, topology)| topology.nodes.get(edge.as_str()));
-    if node.is_some_and(|node| node.control() != Control::Agent) {
-        let why = format!("`{edge}` has no agent by the topology; expected `control: agent`");
+    if node.is_some_and(|node| !node.control().is_told()) {
+        let why = format!("`{edge}` has no agent by the topology; expected `control: agent` or `control: linux`");
         return Err(Status::permission_denied(why));
     }
     let entry = core.sessions.enter(&edge).map_err(|error| Status::resource_exhausted(error.to_string()))?;
@@ -161,7 +160,10 @@ impl<'a> Session<'a> {
     fn takes_programs(&self) -> bool {
         let decided = self.decided.borrow();
         decided.plan.programs.contains_key(&self.edge)
-            && matches!(standing(&decided, &self.edge, self.report.as_ref()), Standing::InStep | Standing::Behind)
+            && matches!(
+                standing(&decided, &self.edge, self.report.as_ref()),
+                Standing::InStep | Standing::Behind | Standing::Drifted
+            )
     }
 
     /// The generation of the program that the edge should be sent now.
@@ -170,7 +172,7 @@ impl<'a> Session<'a> {
         let target = decided.plan.programs.get(&self.edge)?.generation;
         let is_due = match standing(&decided, &self.edge, self.report.as_ref()) {
             Standing::Behind => self.repair || self.sent.is_none_or(|sent| sent < target),
-            Standing::InStep => self.repair,
+            Standing::InStep | Standing::Drifted => self.repair,
             Standing::Unknown | Standing::Foreign => false,
         };
         is_due.then_some(target)
@@ -215,6 +217,10 @@ impl<'a> Session<'a> {
             Some(refused) => {
                 let (refused, reason) = (refused.generation, refused.reason.as_str());
                 tracing::warn!(edge = %self.edge, %generation, %refused, reason, "the edge refuses a program");
+            }
+            None if standing == Standing::Drifted => {
+                let differs = differs(&report.drift);
+                tracing::warn!(edge = %self.edge, %generation, differs, "the edge reports differences");
             }
             None => tracing::info!(edge = %self.edge, %generation, ?standing, "the edge reports"),
         }

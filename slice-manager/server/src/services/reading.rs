@@ -1,6 +1,7 @@
 //! Counters and sessions, read from the edges when they are asked for.
 
 use api::v1;
+use model::resource::Control;
 use model::{NodeName, SegmentName, SliceName};
 use tonic::{Request, Response, Status};
 
@@ -60,6 +61,13 @@ impl Services {
         let only: Option<NodeName> = narrowing("edge", edge)?;
         let (decided, observations) = (self.0.decided(), self.0.observed.snapshot());
         let mut edges: Vec<NodeName> = View::new(&decided, &observations).edge_names().cloned().collect();
+        // A kernel counts for itself; it is asked only by name, and then says so.
+        let topology = decided.intents.topology().map(|(_, topology)| topology);
+        let is_kernel = |node: &NodeName| {
+            let node = topology.and_then(|topology| topology.nodes.get(node.as_str()));
+            node.is_some_and(|node| node.control() == Control::Linux)
+        };
+        edges.retain(|edge| only.as_ref() == Some(edge) || !is_kernel(edge));
         if let Some(only) = only {
             edges.retain(|edge| *edge == only);
             if edges.is_empty() {

@@ -145,7 +145,7 @@ impl Services {
             Standing::Unknown => Err(NotRepaired::Unknown),
             Standing::Foreign => Err(NotRepaired::Foreign),
             _ if !decided.plan.programs.contains_key(node) => Err(NotRepaired::NoProgram),
-            Standing::InStep | Standing::Behind => Ok(self.0.sessions.repair(node)?),
+            Standing::InStep | Standing::Behind | Standing::Drifted => Ok(self.0.sessions.repair(node)?),
         }
     }
 

@@ -24,10 +24,12 @@ impl Drift {
         observed: Option<&EdgeObserved>,
         now: Timestamp,
     ) -> Vec<(v1::Difference, Timestamp)> {
-        let differences = EdgeView::new(decided, observed, edge).drift();
+        let view = EdgeView::new(decided, observed, edge);
+        let differences = view.drift();
+        let told = view.told_since();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.remove(edge).unwrap_or_default();
-        let since = |what: &String| before.get(what).copied().unwrap_or(now);
+        let since = |what: &String| told.get(what.as_str()).or(before.get(what)).copied().unwrap_or(now);
         let differences: Vec<_> =
             differences.into_iter().map(|difference| (since(&difference.what), difference)).collect();
         if !differences.is_empty() {
@@ -40,6 +42,17 @@ impl Drift {
 }
 
 impl EdgeView<'_> {
+    /// Since when a difference is there, where the edge has told it itself.
+    fn told_since(&self) -> BTreeMap<&str, Timestamp> {
+        let drift = self.observed.and_then(|observed| observed.report.as_ref()).into_iter().flat_map(|r| &r.drift);
+        let told = drift.filter_map(|drift| {
+            let since = drift.since.as_ref()?;
+            let millis = since.seconds.checked_mul(1_000)?.checked_add(i64::from(since.nanos) / 1_000_000)?;
+            Some((drift.difference.as_ref()?.what.as_str(), Timestamp(u64::try_from(millis).ok()?)))
+        });
+        told.collect()
+    }
+
     /// What the edge last reported otherwise than it should.
     fn drift(&self) -> Vec<v1::Difference> {
         let report = self.observed.and_then(|observed| observed.report.as_ref());
@@ -49,6 +62,10 @@ impl EdgeView<'_> {
             differences.push(difference("stream".to_owned(), "attached".to_owned(), "away".to_owned()));
         }
         let (Some(target), Some(report)) = (self.target, report) else { return differences };
+        if self.standing == Standing::Drifted {
+            differences.extend(report.drift.iter().filter_map(|drift| drift.difference.clone()));
+            return differences;
+        }
         if self.standing != Standing::InStep {
             let program = |generation: u64, digest: Option<model::Digest>| {
                 let digest = digest.map(|digest| digest.to_string().chars().take(12).collect::<String>());

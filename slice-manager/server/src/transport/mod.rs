@@ -3,6 +3,7 @@
 //! What is listed is read from the programs of the plan, so it is what nodes are told, whatever the planner keeps beside
 //! it. Nothing here waits, stores or sends.
 
+mod forwarding;
 mod numbers;
 mod paths;
 mod suspects;

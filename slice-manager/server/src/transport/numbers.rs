@@ -144,7 +144,7 @@ pub(super) fn transit_label(label: &TransitLabel) -> String {
     }
 }
 
-fn neighbour(to: &Adjacency) -> String {
+pub(super) fn neighbour(to: &Adjacency) -> String {
     format!("{} by {}", to.next_hop, to.port)
 }
 

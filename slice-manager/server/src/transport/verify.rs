@@ -9,6 +9,7 @@ use model::program::{
 };
 use model::{Digest, NodeName};
 
+use super::forwarding;
 use super::numbers::{transit_label, transit_sid};
 use super::words::{
     circuit_text, label_name, lanes_text, limits_found, limits_text, path_name, path_text, sdp_name, segment_text,
@@ -22,7 +23,9 @@ type Things = BTreeMap<String, String>;
 /// Compares what a node has answered with its program; without one it should run nothing.
 pub(crate) fn verdict(node: &NodeName, target: Option<&Program>, found: &Gathered) -> v1::NodeVerdict {
     let running = found.program.clone().unwrap_or_default();
-    let wanted = target.map(|target| wanted(&target.content)).unwrap_or_default();
+    let content = target.map(|target| &target.content);
+    let mut wanted = content.map(wanted).unwrap_or_default();
+    wanted.extend(content.into_iter().flat_map(forwarding::wanted));
     let mut differences = Vec::new();
     let target_digest = target.map(|program| program.digest().as_bytes().to_vec()).unwrap_or_default();
     let target_generation = target.map_or(0, |program| program.generation.get());
@@ -34,7 +37,8 @@ pub(crate) fn verdict(node: &NodeName, target: Option<&Program>, found: &Gathere
         let differ = pairs.into_iter().filter(|(_, wanted, found)| wanted != found);
         differences.extend(differ.map(|(what, wanted, found)| v1::Difference { what: what.to_owned(), wanted, found }));
     }
-    differences.extend(compare(&wanted, &self::found(found)));
+    let there = self::found(found).into_iter().chain(forwarding::found(found, content)).collect();
+    differences.extend(compare(&wanted, &there));
     v1::NodeVerdict {
         node: node.to_string(),
         unread: String::new(),
@@ -47,6 +51,8 @@ pub(crate) fn verdict(node: &NodeName, target: Option<&Program>, found: &Gathere
         labels: count(&found.labels),
         segments: count(&found.segments),
         differences,
+        routes: count(&found.routes),
+        classes: found.shaping.iter().map(|port| count(&port.classes)).sum(),
     }
 }
 

@@ -109,7 +109,8 @@ impl World {
         self.observed.attached(edge, SessionId(1), String::new(), Vec::new());
         let digest = Some(program.digest());
         let (at, segments, refusal) = (now(), Vec::new(), None);
-        let report = Report { at, generation: program.generation, digest, segments, paths, refusal };
+        let drift = Vec::new();
+        let report = Report { at, generation: program.generation, digest, segments, paths, refusal, drift };
         self.observed.reported(edge, SessionId(1), report);
         self.writer.reported();
     }
@@ -185,6 +186,7 @@ async fn an_edge_that_runs_what_the_store_does_not_know_is_told_anew() {
     let report = |generation: u64| {
         let digest = Some(model::Digest::from_bytes([7; 32]));
         let report = Report {
+            drift: Vec::new(),
             at: now(),
             generation: model::Generation::new(generation),
             digest,

@@ -227,7 +227,7 @@ async fn who_speaks_must_be_who_the_certificate_names_and_speak_well() {
     // A core node that somebody else controls.
     let ended = end(&mut FakeEdge::attach(world.channel("edge", "core-1"), "core-1").await).await;
     assert_eq!(ended.code(), Code::PermissionDenied);
-    assert_eq!(ended.message(), "`core-1` has no agent by the topology; expected `control: agent`");
+    assert_eq!(ended.message(), "`core-1` has no agent by the topology; expected `control: agent` or `control: linux`");
     // A second Hello, and reports that mean nothing.
     let hello = v1::Hello { edge: "edge-a".into(), ..v1::Hello::default() };
     let no_digest = v1::Realised { generation: 1, ..v1::Realised::default() };

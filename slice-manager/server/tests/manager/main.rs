@@ -6,6 +6,7 @@ mod certificates;
 mod changes;
 mod edges;
 mod happy;
+mod kernels;
 mod kill;
 mod limits;
 mod process;

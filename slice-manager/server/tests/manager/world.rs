@@ -404,6 +404,7 @@ pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
         segments: segments.collect(),
         refusal: None,
         paths: paths.collect(),
+        drift: Vec::new(),
     }
 }
 

@@ -40,6 +40,7 @@ fn observations(paths: Vec<v1::RealisedPath>) -> Observations {
 
 fn says_all(edge: &str, paths: Vec<v1::RealisedPath>) -> (NodeName, Arc<EdgeObserved>) {
     let report = Report {
+        drift: Vec::new(),
         at: Timestamp(1),
         generation: Generation::new(1),
         digest: Some(program(edge).digest()),
