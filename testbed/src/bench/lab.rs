@@ -269,6 +269,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         probes: None,
         paths: vec![path],
         transit: TransitProgram::default(),
+        shaping: Vec::new(),
         slices: vec![slice],
     };
     Program { generation: Generation::new(1), content }

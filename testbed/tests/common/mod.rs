@@ -17,23 +17,22 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(name: &str) -> Self {
+        Self::of(name, "127.0.0.1", &["edge-a"])
+    }
+
+    /// For a manager that is reached by this name, and these nodes.
+    pub(crate) fn of(name: &str, manager: &str, nodes: &[&str]) -> Self {
         let logs = std::env::var_os("MICROSLICE_LOGS").map_or_else(std::env::temp_dir, PathBuf::from);
         let folder = logs.join(format!("{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let files = Self { folder };
         let tls = files.path("tls");
-        Self::slicectl_offline(&["init", "--dir", &tls, "--manager-name", "127.0.0.1"]);
-        Self::slicectl_offline(&[
-            "certificate",
-            "issue",
-            "edge",
-            "edge-a",
-            "--dir",
-            &tls,
-            "--out",
-            &files.path("tls/edge-a"),
-        ]);
+        Self::slicectl_offline(&["init", "--dir", &tls, "--manager-name", manager]);
+        for node in nodes {
+            let out = files.path(&format!("tls/{node}"));
+            Self::slicectl_offline(&["certificate", "issue", "edge", node, "--dir", &tls, "--out", &out]);
+        }
         files
     }
 
