@@ -134,7 +134,9 @@ fn a_slice_over_vxlan_has_its_class_where_it_crosses_a_kernel() {
     world.space(core).script("sysctl -qw net.ipv6.conf.all.forwarding=1").unwrap();
     until("all is well", Duration::from_secs(10), || world.drift().trim().lines().count() <= 1);
     // Addresses of ports that had stopped forwarding are as they were.
-    until("it is verified", Duration::from_secs(10), || world.slicectl(&["transport", "verify", "--node", core]).0 == 0);
+    until("it is verified", Duration::from_secs(10), || {
+        world.slicectl(&["transport", "verify", "--node", core]).0 == 0
+    });
     assert_eq!(world.pings(20), 20);
 }
 

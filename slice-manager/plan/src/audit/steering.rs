@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use model::plan::{PathForm, PathKey};
 use model::program::{Adjacency, PathProgram, Steering, TransitBehaviour, TransitProgram};
-use model::resource::{Link, Node, NodeRole, TopologySpec};
+use model::resource::{Control, Link, Node, NodeRole, TopologySpec};
 use model::{Label, LinkName, NodeName, PortName, Prefix, Sid};
 
 use super::{Audit, Finding};
@@ -47,7 +47,11 @@ impl<'a> Audit<'a> {
                     None => found.push(Finding::TransitAstray(node.clone())),
                 }
                 let told = self.plan.programs.get(node).map(|told| &told.content.transit);
-                if told.is_some_and(|told| *told != program) {
+                // One that nobody of ours tells any more is told to do nothing.
+                let is_told =
+                    self.nodes.get(node).is_some_and(|node| !matches!(node.control, None | Some(Control::Static)));
+                let expected = if is_told { program } else { TransitProgram::default() };
+                if told.is_some_and(|told| *told != expected) {
                     found.push(Finding::OtherTransit(node.clone()));
                 }
             });

@@ -54,6 +54,32 @@ fn a_kernel_has_no_psp_on_end_x_and_a_class_for_each_vxlan_slice_that_crosses_it
 }
 
 #[test]
+fn a_node_that_nobody_tells_any_more_is_told_to_do_nothing_until_it_has_confirmed_that() {
+    let lines = lines("e1 c1 10, c1 e2 10");
+    for control in [Control::Linux, Control::Agent] {
+        let spec = topology(&lines, |node| {
+            if node.name.as_str() == "c1" {
+                (node.control, node.labels) = (Some(control), None);
+            }
+        });
+        let mut manager = Manager::new([declared(spec.clone())].into_iter().collect());
+        assert!(!manager.plan.programs["c1"].content.transit.sids.is_empty());
+        manager.confirm("c1");
+        let mut nodes = Vec::from(spec.nodes.clone());
+        for node in &mut nodes {
+            node.control = None;
+        }
+        let spec = model::resource::TopologySpec { nodes: model::UniqueList::new(nodes).unwrap(), ..spec };
+        manager.intents.apply(declared(spec));
+        manager.replan().unwrap();
+        assert_eq!(manager.plan.programs["c1"].content, ProgramContent::empty(name("c1")));
+        manager.confirm("c1");
+        manager.replan().unwrap();
+        assert!(!manager.plan.programs.contains_key("c1"));
+    }
+}
+
+#[test]
 fn a_kernel_that_is_asked_for_what_it_has_not_is_refused() {
     let mut spec = with_kernel("e1 c1 10, c1 e2 10");
     let mut nodes = Vec::from(spec.nodes.clone());
