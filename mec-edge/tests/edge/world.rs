@@ -16,7 +16,7 @@ use model::program::{
     Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram,
     Steering, Tunnel,
 };
-use model::resource::{Client, SegmentId, Service};
+use model::resource::{Client, SegmentId, Service, Srh};
 use model::{
     Dscp, Generation, InterfaceAddress, Mac, PathId, Prefix, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni,
 };
@@ -126,6 +126,7 @@ pub(crate) fn program(side: Side, generation: u64, segments: &[Segment]) -> Prog
             next_hop: side.other().link(),
             mtu: 1_600,
             steering: Steering::Ip,
+            srh: Srh::Reduced,
         }],
         slices: vec![slice],
         ..ProgramContent::empty(side.name().parse().unwrap())

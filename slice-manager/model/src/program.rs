@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use crate::profile::AaaFeatures;
-use crate::resource::{Client, SegmentId, Service};
+use crate::resource::{Client, SegmentId, Service, Srh};
 use crate::{
     Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, PortName, Prefix, RateLimits, SdpName, Sid,
     SliceName, Snssai, TrafficClass, Vlan, Vni,
@@ -97,6 +97,8 @@ pub struct PathProgram {
     pub mtu: u16,
     /// What pins the rest of the way.
     pub steering: Steering,
+    /// How much of the segment list packets carry, where SIDs pin it.
+    pub srh: Srh,
 }
 
 /// What keeps packets on a path beyond its first hop.

@@ -7,7 +7,7 @@ use model::program::{
     Circuit, CorePort, PathProgram, ProbeProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram,
     ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitProgram, Tunnel,
 };
-use model::resource::{Control, NodeRole, Probes, Sdp, SdpVlan, SegmentId, Service, Transport};
+use model::resource::{Control, NodeRole, Probes, Sdp, SdpVlan, SegmentId, Service, Srh, Transport};
 use model::{Generation, NodeName, Prefix, Sid, SliceName};
 
 use crate::numbers::{NodeSids, service_sid};
@@ -138,6 +138,7 @@ impl Decided<'_, '_> {
             next_hop: next_hop?,
             mtu: laid.mtu,
             steering: steering.clone(),
+            srh: if matches!(steering, Steering::Srv6(_)) { laid.route.srh(graph) } else { Srh::Reduced },
         })
     }
 

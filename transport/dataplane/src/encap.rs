@@ -17,6 +17,7 @@ mod link;
 mod outer;
 mod shim;
 
+use transport_wire::ethernet;
 use transport_wire::flow::Flow;
 
 use crate::frame::Frame;
@@ -103,7 +104,8 @@ fn put<const N: usize>(out: &mut [u8], at: usize, octets: [u8; N]) {
 }
 
 const _: () = assert!(
-    link::LINK_OCTETS_MAX + outer::OUTER_OCTETS_MAX + shim::SHIM_OCTETS_MAX <= crate::frame::HEADROOM_OCTETS,
+    link::LINK_OCTETS_MAX + outer::UDP_OCTETS_MAX + shim::SHIM_OCTETS_MAX <= crate::frame::HEADROOM_OCTETS
+        && ethernet::HEADER_OCTETS + outer::SRV6_OCTETS_MAX <= crate::frame::HEADROOM_OCTETS,
     "all of it fits in front of a frame"
 );
 

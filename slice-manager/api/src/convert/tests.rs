@@ -120,6 +120,9 @@ fn topology() -> v1::Topology {
     links[0].drained = true;
     links[0].classes.insert(model::profile::QueueClass::RealTime, "12.5 %".parse().unwrap());
     topology.spec.links = model::UniqueList::new(links).unwrap();
+    let mut nodes = Vec::from(topology.spec.nodes.clone());
+    nodes[0].srh = model::resource::Srh::Full;
+    topology.spec.nodes = model::UniqueList::new(nodes).unwrap();
     let message = v1::Topology::from(&topology);
     assert_eq!(Topology::try_from(message.clone()).unwrap(), topology);
     message
@@ -141,6 +144,7 @@ fn a_topology_survives_the_way_there_and_back() {
         refusal(|t| t.nodes[0].sid_depth_max = Some(0)),
         "nodes[0].sidDepthMax: 0 is not a depth; expected 1 to 255"
     );
+    assert_eq!(refusal(|t| t.nodes[1].srh = 9), "nodes[1].srh: 9 is not a value of Srh");
     assert_eq!(
         refusal(|t| t.pools.as_mut().unwrap().sid_functions.as_mut().unwrap().first = 4095),
         "pools.sidFunctions.first: 4095 is not a SID's function; expected 4096 to 65535"

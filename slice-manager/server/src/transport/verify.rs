@@ -8,6 +8,7 @@ use api::v1;
 use model::program::{
     PathProgram, Program, ProgramContent, Remote, ServiceSid, Steering, TransitLabel, TransitSid, Tunnel,
 };
+use model::resource::Srh;
 use model::{Digest, NodeName};
 
 use super::numbers::{service_sid, transit_label, transit_sid};
@@ -128,11 +129,14 @@ fn path_name(to: &impl Display, id: impl Display) -> String {
 }
 
 fn path_text(path: &PathProgram) -> String {
-    let PathProgram { local, remote, port, next_hop, mtu, .. } = path;
+    let PathProgram { local, remote, port, next_hop, mtu, srh, .. } = path;
     let list = |items: &[String]| items.join(", ");
     let steering = match &path.steering {
         Steering::Ip => "by the underlay's routes".to_owned(),
-        Steering::Srv6(sids) => format!("SIDs [{}]", list(&sids.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        Steering::Srv6(sids) => {
+            let sids = list(&sids.iter().map(ToString::to_string).collect::<Vec<_>>());
+            format!("SIDs [{sids}]{}", if *srh == Srh::Full { " and the whole list" } else { "" })
+        }
         Steering::Mpls(labels) => {
             format!("labels [{}]", list(&labels.iter().map(ToString::to_string).collect::<Vec<_>>()))
         }

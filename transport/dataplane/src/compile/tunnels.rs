@@ -56,7 +56,7 @@ impl Build<'_> {
         let along = |sids: &[Sid]| match (local, remote) {
             (IpAddr::V6(local), IpAddr::V6(remote)) => {
                 let way: Vec<_> = sids.iter().map(|sid| sid.get()).chain([remote]).collect();
-                Outer::along(local, &way, Dscp::new(PROBE_DSCP.into()).ok()?, false, PROBE_HOPS)
+                Outer::along(local, &way, path.srh, Dscp::new(PROBE_DSCP.into()).ok()?, false, PROBE_HOPS)
             }
             _ => None,
         };
@@ -150,7 +150,7 @@ impl Build<'_> {
             (Tunnel::Srv6 { unicast, flood }, Steering::Srv6(sids)) => match local {
                 IpAddr::V6(local) => {
                     let to_sid = |sid: Sid| {
-                        let outer = Outer::srv6(local, sids, sid, remote.group, dscp)?;
+                        let outer = Outer::srv6(local, sids, sid, path.program.srh, remote.group, dscp)?;
                         Some(Encap { shim: Shim::None, outer })
                     };
                     let to_all = (flood != unicast).then(|| to_sid(flood).map(Box::new));

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use model::resource::Srh;
 use model::{Dscp, Sid};
 use transport_wire::checksum::{self, Sum};
 use transport_wire::ethernet::EtherType;
@@ -22,8 +23,15 @@ pub(crate) enum Outer {
     Ipv4 { octets: [u8; IPV4_OCTETS], dscp: Dscp },
     /// IPv6 and UDP, with the sum of what the UDP checksum covers and never changes: addresses, protocol, port.
     Ipv6 { octets: [u8; IPV6_OCTETS], dscp: Dscp, sum: Sum },
-    /// IPv6, and a segment routing header if the path has more than one segment.
-    Srv6 { octets: Box<[u8]>, dscp: Dscp, group: bool },
+    /// IPv6, and a segment routing header if the path has more than one segment or the list is to be whole.
+    Srv6 { octets: Box<[u8]>, dscp: Dscp, argument: Argument },
+}
+
+/// Where the last segment stands, whose argument is the sender's group; nowhere if the far end reads none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Argument {
+    in_address: bool,
+    in_list: bool,
 }
 
 impl Outer {
@@ -62,26 +70,37 @@ impl Outer {
         Some(Self::Ipv6 { octets, dscp, sum })
     }
 
-    /// From one end along a path to the SID that stands for the segment at the other: H.Encaps.Red and H.Encaps.L2.Red
-    /// (RFC 8986, sections 5.2 and 5.4). `None` for more than [`SIDS_MAX`] SIDs.
-    pub(crate) fn srv6(local: Ipv6Addr, path: &[Sid], service: Sid, group: bool, dscp: Dscp) -> Option<Self> {
+    /// From one end along a path to the SID that stands for the segment at the other: H.Encaps, H.Encaps.L2 and their
+    /// reduced forms (RFC 8986, sections 5.1 to 5.4). `None` for more than [`SIDS_MAX`] SIDs.
+    pub(crate) fn srv6(local: Ipv6Addr, path: &[Sid], service: Sid, srh: Srh, group: bool, dscp: Dscp) -> Option<Self> {
         let path: Vec<Ipv6Addr> = path.iter().chain([&service]).map(|sid| sid.get()).collect();
-        Self::along(local, &path, dscp, group, HOP_LIMIT)
+        Self::along(local, &path, srh, dscp, group, HOP_LIMIT)
     }
 
     /// From one end along a path to an address at its end, which has so many hops left at first.
-    pub(crate) fn along(local: Ipv6Addr, path: &[Ipv6Addr], dscp: Dscp, group: bool, hops: u8) -> Option<Self> {
+    pub(crate) fn along(
+        local: Ipv6Addr,
+        path: &[Ipv6Addr],
+        srh: Srh,
+        dscp: Dscp,
+        group: bool,
+        hops: u8,
+    ) -> Option<Self> {
         let first = *path.first().filter(|_| path.len() <= SIDS_MAX)?;
-        let header = srh::Header { next_header: Protocol(0), flags: 0, tag: 0, path, is_reduced: true, tlvs: &[] };
-        // One segment needs no header of its own (RFC 8986, section 5.2).
-        let srh_octets = if path.len() > 1 { header.octets()? } else { 0 };
+        let is_reduced = srh.is_reduced();
+        let header = srh::Header { next_header: Protocol(0), flags: 0, tag: 0, path, is_reduced, tlvs: &[] };
+        // Reduced, one segment needs no header of its own (RFC 8986, section 5.2).
+        let has_list = path.len() > 1 || !is_reduced;
+        let srh_octets = if has_list { header.octets()? } else { 0 };
         let mut octets = vec![0; ipv6::HEADER_OCTETS + srh_octets];
-        let next = if path.len() > 1 { Protocol::ROUTING } else { Protocol(0) };
+        let next = if has_list { Protocol::ROUTING } else { Protocol(0) };
         emit_ipv6(&mut octets, next, (local, first), hops)?;
-        if path.len() > 1 {
+        if has_list {
             header.emit(&mut octets[ipv6::HEADER_OCTETS..])?;
         }
-        Some(Self::Srv6 { octets: octets.into(), dscp, group })
+        // The last segment is the first of the list, and the destination if it is the only one.
+        let argument = Argument { in_address: group && path.len() == 1, in_list: group && has_list };
+        Some(Self::Srv6 { octets: octets.into(), dscp, argument })
     }
 
     /// Its length.
@@ -135,7 +154,7 @@ impl Outer {
                 put(out, ipv6::PAYLOAD_LENGTH, udp_octets.to_be_bytes());
                 put_udp(out, source_port, udp_octets, checksum);
             }
-            Self::Srv6 { octets, dscp, group } => {
+            Self::Srv6 { octets, dscp, argument } => {
                 let Some(out) = frame.push_front(octets.len()) else { return };
                 out.copy_from_slice(octets);
                 #[allow(clippy::cast_possible_truncation, reason = "at most OUTER_OCTETS_MAX")]
@@ -145,10 +164,11 @@ impl Outer {
                 let has_srh = octets.len() > ipv6::HEADER_OCTETS;
                 let next = if has_srh { ipv6::HEADER_OCTETS } else { ipv6::NEXT_HEADER };
                 out[next] = inner.payload.next_header().0;
-                if *group {
-                    // The last segment is the first of the list; it is the destination where there is no list.
-                    let sid_end = if has_srh { SRH_FIRST_END } else { ipv6::HEADER_OCTETS };
-                    put(out, sid_end - 2, inner.group.0.to_be_bytes());
+                if argument.in_list {
+                    put(out, SRH_FIRST_END - 2, inner.group.0.to_be_bytes());
+                }
+                if argument.in_address {
+                    put(out, ipv6::HEADER_OCTETS - 2, inner.group.0.to_be_bytes());
                 }
             }
         }
@@ -207,8 +227,9 @@ fn put_udp<const N: usize>(out: &mut [u8; N], source_port: u16, octets: u16, che
 
 /// The most segments of a path, the service's among them.
 pub(crate) const SIDS_MAX: usize = 9;
-pub(super) const OUTER_OCTETS_MAX: usize =
-    ipv6::HEADER_OCTETS + srh::FIXED_OCTETS + (SIDS_MAX - 1) * srh::SEGMENT_OCTETS;
+/// Of a whole list. No label stands in front of it, and no shim behind.
+pub(super) const SRV6_OCTETS_MAX: usize = ipv6::HEADER_OCTETS + srh::FIXED_OCTETS + SIDS_MAX * srh::SEGMENT_OCTETS;
+pub(super) const UDP_OCTETS_MAX: usize = IPV6_OCTETS;
 const IPV4_OCTETS: usize = ipv4::HEADER_OCTETS + udp::HEADER_OCTETS;
 const IPV6_OCTETS: usize = ipv6::HEADER_OCTETS + udp::HEADER_OCTETS;
 #[allow(clippy::cast_possible_truncation, reason = "28")]

@@ -1,6 +1,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use model::resource::Srh;
 use model::{Dscp, Label, Mac, Sid, TrafficClass, Vni};
 use transport_wire::checksum::Sum;
 
@@ -52,10 +53,10 @@ fn vxlan(local: &str, remote: &str, vni: u64, group: bool) -> Encap {
     Encap { shim: Shim::vxlan(Vni::new(vni).unwrap(), group), outer }
 }
 
-fn srv6(path: &[&str], service: &str, group: bool) -> Encap {
+fn srv6(path: &[&str], service: &str, srh: Srh, group: bool) -> Encap {
     let path: Vec<Sid> = path.iter().map(|sid| sid.parse().unwrap()).collect();
-    let outer = Outer::srv6("2001:db8::a".parse().unwrap(), &path, service.parse().unwrap(), group, dscp()).unwrap();
-    Encap { shim: Shim::None, outer }
+    let (local, service) = ("2001:db8::a".parse().unwrap(), service.parse().unwrap());
+    Encap { shim: Shim::None, outer: Outer::srv6(local, &path, service, srh, group, dscp()).unwrap() }
 }
 
 fn labels(group: bool, flow: bool, control_word: bool) -> Shim {
@@ -126,7 +127,10 @@ fn srv6_with_one_segment_has_the_octets_of_scapy() {
     let expected = format!(
         "02cc0000000102ed0000000286dd6296e3a500308f4020010db800000000000000000000000afd00000b000000000001000000000001{INNER}"
     );
-    assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &srv6(&[], "fd00:b::1:0:0:0", true)), expected);
+    assert_eq!(
+        wrapped(Payload::Ethernet, Group::LEAF, &[], &srv6(&[], "fd00:b::1:0:0:0", Srh::Reduced, true)),
+        expected
+    );
 }
 
 /// `Ether(…) / IPv6(src="2001:db8::a", dst="fd00:1:0:1::", …, nh=43) / IPv6ExtHdrSegmentRouting(nh=143,
@@ -136,7 +140,7 @@ fn srv6_with_three_segments_leaves_the_first_out_of_the_list() {
     let expected = format!(
         "02cc0000000102ed0000000286dd6296e3a500582b4020010db800000000000000000000000afd0000010000000100000000000000008f04040201000000fd00000b000000000001000000000001fd000002000000010000000000000000{INNER}"
     );
-    let encap = srv6(&["fd00:1:0:1::", "fd00:2:0:1::"], "fd00:b::1:0:0:0", true);
+    let encap = srv6(&["fd00:1:0:1::", "fd00:2:0:1::"], "fd00:b::1:0:0:0", Srh::Reduced, true);
     assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &encap), expected);
 }
 
@@ -147,7 +151,41 @@ fn srv6_carries_an_ip_packet_without_its_frame() {
     let expected = format!(
         "02cc0000000102ed0000000286dd6296e3a5003a2b4020010db800000000000000000000000afd0000010000000100000000000000000402040100000000fd00000b000000000001000000000000{packet}"
     );
-    let encap = srv6(&["fd00:1:0:1::"], "fd00:b::1:0:0:0", false);
+    let encap = srv6(&["fd00:1:0:1::"], "fd00:b::1:0:0:0", Srh::Reduced, false);
+    assert_eq!(wrapped(Payload::Ipv4, Group::LEAF, &[], &encap), expected);
+}
+
+/// RFC 8986, section 5.3: `… / IPv6(dst="fd00:1:0:1::", nh=43) / IPv6ExtHdrSegmentRouting(nh=143,
+/// addresses=["fd00:b::1:0:0:1", "fd00:2:0:1::", "fd00:1:0:1::"], segleft=2, lastentry=2) / INNER`.
+#[test]
+fn srv6_with_the_whole_list_has_the_octets_of_scapy() {
+    let expected = format!(
+        "02cc0000000102ed0000000286dd6296e3a500682b4020010db800000000000000000000000afd0000010000000100000000000000008f06040202000000fd00000b000000000001000000000001fd000002000000010000000000000000fd000001000000010000000000000000{INNER}"
+    );
+    let encap = srv6(&["fd00:1:0:1::", "fd00:2:0:1::"], "fd00:b::1:0:0:0", Srh::Full, true);
+    assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &encap), expected);
+}
+
+/// One segment is a list of one, and its argument stands twice: `… / IPv6(dst="fd00:b::1:0:0:1", nh=43) /
+/// IPv6ExtHdrSegmentRouting(nh=143, addresses=["fd00:b::1:0:0:1"], segleft=0, lastentry=0) / INNER`.
+#[test]
+fn srv6_with_a_list_of_one_has_the_octets_of_scapy() {
+    let expected = format!(
+        "02cc0000000102ed0000000286dd6296e3a500482b4020010db800000000000000000000000afd00000b0000000000010000000000018f02040000000000fd00000b000000000001000000000001{INNER}"
+    );
+    let encap = srv6(&[], "fd00:b::1:0:0:0", Srh::Full, true);
+    assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &encap), expected);
+}
+
+/// RFC 8986, section 5.1: `… / IPv6ExtHdrSegmentRouting(nh=4, addresses=["fd00:b::1:0:0:0", "fd00:1:0:1::"], segleft=1,
+/// lastentry=1) / IP(…)`, without a group.
+#[test]
+fn srv6_carries_an_ip_packet_behind_the_whole_list() {
+    let packet = &INNER[28..];
+    let expected = format!(
+        "02cc0000000102ed0000000286dd6296e3a5004a2b4020010db800000000000000000000000afd0000010000000100000000000000000404040101000000fd00000b000000000001000000000000fd000001000000010000000000000000{packet}"
+    );
+    let encap = srv6(&["fd00:1:0:1::"], "fd00:b::1:0:0:0", Srh::Full, false);
     assert_eq!(wrapped(Payload::Ipv4, Group::LEAF, &[], &encap), expected);
 }
 
@@ -193,8 +231,10 @@ fn there_are_so_many_segments_and_labels_at_most() {
     let sid: Sid = "fd00:b::1:0:0:0".parse().unwrap();
     let path = [sid; SIDS_MAX];
     let local = "2001:db8::a".parse().unwrap();
-    assert!(Outer::srv6(local, &path[1..], sid, true, dscp()).is_some());
-    assert!(Outer::srv6(local, &path, sid, true, dscp()).is_none());
+    for srh in [Srh::Reduced, Srh::Full] {
+        assert!(Outer::srv6(local, &path[1..], sid, srh, true, dscp()).is_some());
+        assert!(Outer::srv6(local, &path, sid, srh, true, dscp()).is_none());
+    }
     assert!(Link::new(PORT, &[Label::MIN; PATH_LABELS_MAX]).is_some());
     assert!(Link::new(PORT, &[Label::MIN; PATH_LABELS_MAX + 1]).is_none());
 }

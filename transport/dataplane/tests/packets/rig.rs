@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use model::program::{
     Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering, Tunnel,
 };
-use model::resource::{SegmentId, Service};
+use model::resource::{SegmentId, Service, Srh};
 use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
 use transport_dataplane::{
     Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec, Reading,
@@ -290,6 +290,7 @@ pub(crate) fn path(to: &str, remote: IpAddr) -> PathProgram {
         next_hop,
         mtu: 9_500,
         steering: Steering::Ip,
+        srh: Srh::Reduced,
     }
 }
 
