@@ -99,6 +99,7 @@ pub(crate) fn program(side: Side, generation: u64, segments: &[Segment]) -> Prog
         limits: limits(100),
         packet_octets_max: 1_400,
         dscp: Dscp::new(0).unwrap(),
+        markings: Vec::new(),
         traffic_class: TrafficClass::new(0).unwrap(),
         circuits: vec![Circuit {
             sdp: "here".parse().unwrap(),

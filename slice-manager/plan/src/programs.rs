@@ -164,6 +164,7 @@ impl Decided<'_, '_> {
             packet_octets_max: slice.derived.packet_octets_max,
             dscp: slice.derived.default_dscp,
             traffic_class: slice.derived.default_traffic_class,
+            markings: slice.derived.markings.clone(),
             circuits: slice.sdps.get(edge)?.iter().map(circuit).collect(),
             routes: routes(slice, edge),
             segments: segments.filter_map(|segment| self.segment(slice, segment, edge)).collect(),

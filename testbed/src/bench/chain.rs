@@ -318,6 +318,7 @@ fn edge(over: Over, service: Service, side: Side) -> Node {
         limits,
         packet_octets_max: 1_500,
         dscp: must(10_u64.try_into()),
+        markings: Vec::new(),
         traffic_class: must(1_u64.try_into()),
         circuits: vec![
             circuit("city", "access0", Some(VLAN), &[format!("10.{}.0.254/24", own + 1)]),

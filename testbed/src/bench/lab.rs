@@ -248,6 +248,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         limits,
         packet_octets_max: 1_500,
         dscp: Dscp::new(10).expect("6 bits"),
+        markings: Vec::new(),
         traffic_class: TrafficClass::new(1).expect("3 bits"),
         circuits: vec![Circuit {
             sdp: "city".parse().expect("a name"),

@@ -318,6 +318,7 @@ impl Plan {
             limits,
             packet_octets_max: 1_500,
             dscp: Dscp::new(DSCP).unwrap(),
+            markings: Vec::new(),
             traffic_class: TrafficClass::new(TRAFFIC_CLASS).unwrap(),
             circuits: vec![Circuit {
                 sdp: "here".parse().unwrap(),

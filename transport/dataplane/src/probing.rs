@@ -5,13 +5,12 @@
 
 use std::net::IpAddr;
 
-use model::TrafficClass;
 use transport_wire::flow::{Flow, Network};
 use transport_wire::stamp::{self, Probe, Reply};
 use transport_wire::{EtherType, Protocol, checksum, ipv4, ipv6, udp};
 
 use crate::drops::DropReason;
-use crate::encap::{Group, Inner, Payload};
+use crate::encap::{Group, Inner, Mark, Payload};
 use crate::forward::Way;
 use crate::frame::{BURST_FRAMES_MAX, Frame, FramePool};
 use crate::meter::Nanos;
@@ -97,7 +96,7 @@ impl Pipeline {
         if write(&mut frame, path, packet).is_none() {
             return self.drop(&mut way, None, DropReason::Malformed, frame);
         }
-        path.link.push(&mut frame, next_hop, path.ethertype(), PROBE_CLASS);
+        path.link.push(&mut frame, next_hop, path.ethertype(), PROBE_MARK);
         self.send(&mut way, port, None, frame);
     }
 }
@@ -140,7 +139,7 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
     header.emit(frame.octets_mut().first_chunk_mut()?);
     if let (IpAddr::V4(source), IpAddr::V4(destination)) = (local, remote) {
         let header = ipv4::Header {
-            traffic_class: PROBE_DSCP << 2,
+            traffic_class: PROBE_MARK.traffic_class(),
             total_octets: u16::try_from(ipv4::HEADER_OCTETS + octets).ok()?,
             identification: 0,
             dont_fragment: true,
@@ -151,7 +150,7 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
         };
         header.emit(frame.push_array()?);
     } else {
-        let inner = Inner { payload: Payload::Udp, hash: 0, ecn: 0, group: Group::ROOT };
+        let inner = Inner { payload: Payload::Udp, hash: 0, ecn: 0, mark: PROBE_MARK, group: Group::ROOT };
         path.probe.as_ref()?.push(frame, inner);
     }
     Some(())
@@ -161,8 +160,7 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
 const SENDER_PORT_MIN: u16 = 1_024;
 /// Where answers to our probes are sent.
 const SOURCE_PORT: u16 = 49_862;
-/// Network control: probes are not to be lost among what they measure.
-pub(crate) const PROBE_DSCP: u8 = 48;
+/// Probes are not to be lost among what they measure.
+const PROBE_MARK: Mark = Mark::NETWORK_CONTROL;
 /// So that the far end sees how many hops there were (RFC 8762, section 4.2.1).
 pub(crate) const PROBE_HOPS: u8 = u8::MAX;
-const PROBE_CLASS: TrafficClass = TrafficClass::MAX;

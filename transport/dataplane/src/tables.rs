@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use model::resource::{SegmentId, Service};
-use model::{Digest, Generation, InterfaceAddress, RateLimits, SdpName, SliceName, TrafficClass};
+use model::{Digest, Generation, InterfaceAddress, RateLimits, SdpName, SliceName};
 
 use crate::compile::{ADDRESSES_MAX, LOOPBACKS_MAX, PORTS_MAX};
 use crate::counters::Traffic;
 use crate::drops::{DropReason, Drops};
+use crate::encap::Marks;
 use crate::l3::{Gateways, Via};
 use crate::labels::LabelEntry;
 use crate::meter::{Meter, Nanos};
@@ -142,7 +143,8 @@ pub(crate) struct Segment {
     pub(crate) slice: SliceSlot,
     pub(crate) service: Service,
     pub(crate) vni: u32,
-    pub(crate) traffic_class: TrafficClass,
+    /// Those of its slice.
+    pub(crate) marks: Arc<Marks>,
     /// Devices behind other edges that are remembered.
     pub(crate) learned: u32,
     /// Counts the changes of `remotes`, so that what was learned about their places is not believed after one.

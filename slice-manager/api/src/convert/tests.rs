@@ -103,6 +103,29 @@ fn a_program_that_was_changed_on_its_way_is_refused() {
 }
 
 #[test]
+fn what_outer_headers_say_survives_the_way_there_and_back() {
+    use model::program::{Marking, PathProgram, Steering};
+    let path = PathProgram {
+        id: model::PathId::MIN,
+        to: "edge-b".parse().unwrap(),
+        local: "2001:db8::a".parse().unwrap(),
+        remote: "2001:db8::b".parse().unwrap(),
+        port: "core0".parse().unwrap(),
+        next_hop: "2001:db8:1::1".parse().unwrap(),
+        mtu: 1600,
+        steering: Steering::Srv6(vec!["fd00:1:0:1::".parse().unwrap()]),
+        srh: model::resource::Srh::Full,
+    };
+    assert_eq!(PathProgram::try_from(v1::PathProgram::from(&path)).unwrap(), path);
+    let dscp = |value| model::Dscp::new(value).unwrap();
+    let marking = Marking { inner: dscp(44), dscp: dscp(46), traffic_class: model::TrafficClass::new(5).unwrap() };
+    let message = v1::Marking::from(marking);
+    assert_eq!(Marking::try_from(message).unwrap(), marking);
+    let error = Marking::try_from(v1::Marking { inner: 64, ..message }).unwrap_err().to_string();
+    assert_eq!(error, "inner: 64 is not a DSCP; expected 0 to 63");
+}
+
+#[test]
 fn the_json_form_is_that_of_proto3() {
     let json = crate::to_json(&slice()).unwrap();
     assert_eq!(json["sdps"][0]["vlan"], 110);

@@ -2,7 +2,7 @@
 
 use model::plan::Plan;
 use model::program::{PathProgram, Steering, Tunnel};
-use model::resource::TopologySpec;
+use model::resource::{Srh, TopologySpec};
 use model::{Label, NodeName};
 use plan::{Intents, Severity, audit};
 
