@@ -9,6 +9,7 @@ use model::program::Program;
 use model::{Generation, NodeName, PortName};
 use transport_dataplane::{CompileError, Compiler};
 
+use crate::neighbours::KernelPorts;
 use crate::realms::Realms;
 use crate::state::{StateError, StateFolder};
 use crate::told::in_full;
@@ -21,10 +22,21 @@ pub(crate) struct Control {
     ports: Vec<(PortName, &'static str)>,
     compiler: Compiler,
     worker: Worker,
+    kernels: KernelPorts,
     state: StateFolder,
     realms: Realms,
     running: Option<Program>,
     refused: Option<(Generation, String)>,
+}
+
+/// What a control directs.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) compiler: Compiler,
+    pub(crate) worker: Worker,
+    pub(crate) kernels: KernelPorts,
+    pub(crate) state: StateFolder,
+    pub(crate) realms: Realms,
 }
 
 /// What changes whenever what the edge would report changes.
@@ -70,15 +82,9 @@ pub(crate) enum ApplyError {
 }
 
 impl Control {
-    pub(crate) fn new(
-        name: NodeName,
-        ports: Vec<(PortName, &'static str)>,
-        compiler: Compiler,
-        worker: Worker,
-        state: StateFolder,
-        realms: Realms,
-    ) -> Self {
-        Self { name, ports, compiler, worker, state, realms, running: None, refused: None }
+    pub(crate) fn new(name: NodeName, ports: Vec<(PortName, &'static str)>, parts: Parts) -> Self {
+        let Parts { compiler, worker, kernels, state, realms } = parts;
+        Self { name, ports, compiler, worker, kernels, state, realms, running: None, refused: None }
     }
 
     /// Starts from the program on disk, if there is one that is whole and this edge's.
@@ -157,11 +163,14 @@ impl Control {
             let written = tokio::task::spawn_blocking(move || state.keep(&kept)).await;
             written.unwrap_or_else(|fault| std::panic::resume_unwind(fault.into_panic()))?;
         }
+        let needed = self.kernels.needed(&tables);
+        self.kernels.find(&tables).await;
         if self.running.is_some() {
             // What runs goes on until the way of what is to run is known.
             tables = self.worker.introduce(tables).await?;
         }
         self.worker.swap(tables).await?;
+        self.kernels.keep(needed).await;
         self.compiler = compiler;
         self.realms.follow(&program.content, &self.compiler, &self.state).await;
         self.running = Some(program);

@@ -60,28 +60,31 @@ impl Pipeline {
             _ => return Some(frame),
         };
         match found {
-            Some(()) => self.consume(way, frame),
-            // Of no path that leads there.
-            None => self.drop(way, None, DropReason::UnknownRemote, frame),
+            Ok(()) => self.consume(way, frame),
+            Err(reason) => self.drop(way, None, reason, frame),
         }
         None
     }
 
-    fn answer_probe(&mut self, way: &mut Way<'_>, arrived: &Arrived) -> Option<()> {
-        let probe = Probe::read(&arrived.packet.octets).ok()?;
-        let path = self.tables.probes.find(arrived.from, probe.session)?;
+    fn answer_probe(&mut self, way: &mut Way<'_>, arrived: &Arrived) -> Result<(), DropReason> {
+        let probe = Probe::read(&arrived.packet.octets).map_err(|_| DropReason::UnknownRemote)?;
+        let path = self.tables.probes.find(arrived.from, probe.session).ok_or(DropReason::UnknownRemote)?;
+        if !self.tables.probes.admits(path, way.now) {
+            return Err(DropReason::ProbeRate);
+        }
         let mut octets = [0; stamp::PACKET_OCTETS];
         reflect(&probe, arrived.ttl, way.now, way.now, &self.clock).emit(&mut octets);
         let packet = Packet { ports: (stamp::PORT, arrived.packet.ports.0), octets };
         self.send_along(path, &packet, way.now, way.pool, way.out);
-        Some(())
+        Ok(())
     }
 
-    fn hear(&mut self, way: &Way<'_>, arrived: &Arrived) -> Option<()> {
-        let reply = Reply::read(&arrived.packet.octets).ok()?;
-        let path = self.tables.probes.find(arrived.from, reply.probe.session)?;
+    /// Of no path that leads there is as good as of no remote.
+    fn hear(&mut self, way: &Way<'_>, arrived: &Arrived) -> Result<(), DropReason> {
+        let reply = Reply::read(&arrived.packet.octets).map_err(|_| DropReason::UnknownRemote)?;
+        let path = self.tables.probes.find(arrived.from, reply.probe.session).ok_or(DropReason::UnknownRemote)?;
         self.tables.probes.heard(path, &reply, way.now, &self.clock);
-        Some(())
+        Ok(())
     }
 
     /// Sends a packet along a path. If the next hop is not known or no buffer is left it is not sent, which whoever waits

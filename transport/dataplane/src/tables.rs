@@ -18,7 +18,7 @@ use crate::encap::Marks;
 use crate::l3::{Gateways, Via};
 use crate::labels::LabelEntry;
 use crate::meter::{Meter, Nanos};
-use crate::neighbour::Neighbour;
+use crate::neighbour::{Neighbour, NextHop};
 use crate::path::{Path, Remote};
 use crate::port::PortIndex;
 use crate::probe::Paths;
@@ -224,6 +224,17 @@ impl Tables {
             loopbacks: ArrayVec::new(),
             neighbours: Vec::new(),
         }
+    }
+
+    /// The next hops that they need.
+    pub fn next_hops(&self) -> impl Iterator<Item = NextHop> {
+        self.neighbours.iter().map(Neighbour::next_hop)
+    }
+
+    /// The own addresses of a port towards the underlay.
+    pub fn addresses(&self, port: PortIndex) -> impl Iterator<Item = IpAddr> {
+        let own = self.ports.get(port.get()).into_iter().flat_map(|port| &port.addresses);
+        own.map(InterfaceAddress::address)
     }
 
     /// The generation of the program that they were compiled from.

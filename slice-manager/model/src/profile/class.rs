@@ -34,7 +34,7 @@ impl ClassMap {
     pub fn markings<'a>(&self, classes: impl IntoIterator<Item = &'a ClassRow>) -> Vec<Marking> {
         let had: BTreeSet<Dscp> = classes.into_iter().map(|class| class.dscp).collect();
         let heeded = self.markings.iter().filter(|marking| had.contains(&marking.class));
-        let mut markings: Vec<Marking> = heeded.map(|marking| marking.becomes()).collect();
+        let mut markings: Vec<Marking> = heeded.copied().map(MarkingRow::becomes).collect();
         markings.sort_unstable();
         markings
     }
@@ -70,7 +70,7 @@ pub struct MarkingRow {
 }
 
 impl MarkingRow {
-    const fn becomes(&self) -> Marking {
+    const fn becomes(self) -> Marking {
         Marking { inner: self.inner, dscp: self.dscp, traffic_class: self.traffic_class }
     }
 }
