@@ -10,6 +10,7 @@ use model::program::Program;
 use model::{Generation, NodeName, PortName};
 use transport_dataplane::{CompileError, Compiler};
 
+use crate::neighbours::KernelPorts;
 use crate::node::{self, Node};
 use crate::programs::{NotAdmitted, Programs};
 use crate::realms::Realms;
@@ -23,8 +24,19 @@ pub(crate) struct Control {
     ports: Vec<(PortName, &'static str)>,
     compiler: Compiler,
     worker: Worker,
+    kernels: KernelPorts,
     programs: Programs,
     realms: Realms,
+}
+
+/// What a control directs.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) compiler: Compiler,
+    pub(crate) worker: Worker,
+    pub(crate) kernels: KernelPorts,
+    pub(crate) state: StateFolder,
+    pub(crate) realms: Realms,
 }
 
 /// What changes whenever what the edge would report changes.
@@ -54,15 +66,9 @@ pub(crate) enum ApplyError {
 }
 
 impl Control {
-    pub(crate) fn new(
-        name: NodeName,
-        ports: Vec<(PortName, &'static str)>,
-        compiler: Compiler,
-        worker: Worker,
-        state: StateFolder,
-        realms: Realms,
-    ) -> Self {
-        Self { ports, compiler, worker, programs: Programs::new(name, state), realms }
+    pub(crate) fn new(name: NodeName, ports: Vec<(PortName, &'static str)>, parts: Parts) -> Self {
+        let Parts { compiler, worker, kernels, state, realms } = parts;
+        Self { ports, compiler, worker, kernels, programs: Programs::new(name, state), realms }
     }
 
     /// Starts from the program on disk, if there is one that is whole and this edge's.
@@ -96,11 +102,14 @@ impl Control {
             let written = tokio::task::spawn_blocking(move || state.keep(&kept)).await;
             written.unwrap_or_else(|fault| std::panic::resume_unwind(fault.into_panic()))?;
         }
+        let needed = self.kernels.needed(&tables);
+        self.kernels.find(&tables).await;
         if self.programs.running().is_some() {
             // What runs goes on until the way of what is to run is known.
             tables = self.worker.introduce(tables).await?;
         }
         self.worker.swap(tables).await?;
+        self.kernels.keep(needed).await;
         self.compiler = compiler;
         self.realms.follow(&program.content, &self.compiler, self.programs.state()).await;
         self.programs.runs(program);

@@ -7,17 +7,19 @@ use model::PortName;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::Uri;
-use transport_dataplane::{CompileError, Compiler, PortSpec};
+use transport_dataplane::{CompileError, Compiler, PortIndex, PortSpec};
 use transport_southbound::{Linux, OpenError};
 
 use crate::agent::{self, Manager};
 use crate::config::{Config, KernelConfig, TlsError, TlsMaterial};
-use crate::control::Control;
+use crate::control::{Control, Parts};
 use crate::linux::KeeperThread;
+use crate::neighbours::{KernelPorts, KernelSide};
 use crate::ports::EdgePort;
 use crate::programs::Programs;
 use crate::realms::Realms;
 use crate::state::{StateError, StateFolder};
+use crate::told::in_full;
 use crate::worker::WorkerThread;
 
 /// Starts edges.
@@ -73,11 +75,14 @@ impl Edge {
         let specs = ports.iter().map(|(name, port)| PortSpec { name: name.clone(), mac: port.mac() }).collect();
         let compiler = Compiler::new(specs)?;
         let drivers = ports.iter().map(|(name, port)| (name.clone(), port.driver())).collect();
+        let kernels = kernels(&ports);
         let thread =
             WorkerThread::start(config.name.as_str(), ports, config.sessions_max).map_err(StartError::Thread)?;
         let worker = thread.worker();
         let realms = Realms::new(worker.clone(), config.secrets, config.aaa_address);
-        let mut control = Control::new(config.name, drivers, compiler, worker.clone(), state, realms);
+        let kernels = KernelPorts::start(kernels, worker);
+        let parts = Parts { compiler, worker: worker.clone(), kernels, state, realms };
+        let mut control = Control::new(config.name, drivers, parts);
         control.resume().await;
         let (stop, stopping) = watch::channel(false);
         let agent = tokio::spawn(agent::run(control, manager, stopping));
@@ -105,6 +110,22 @@ fn manager(uri: Option<Uri>, tls: Option<&Path>) -> Result<Option<Manager>, Star
         (Some(_), None) => Err(StartError::NoTls),
         (Some(uri), Some(folder)) => Ok(Some(Manager { uri, tls: TlsMaterial::read(folder)? })),
     }
+}
+
+/// The kernels of the ports that have one. Where one can't be asked, the edge resolves neighbours itself.
+fn kernels(ports: &[(PortName, Box<dyn EdgePort>)]) -> Vec<(PortIndex, PortName, KernelSide)> {
+    let mut kernels = Vec::new();
+    for (at, (name, port)) in (0..).zip(ports) {
+        match port.kernel() {
+            Some(Ok(kernel)) => kernels.push((PortIndex(at), name.clone(), kernel)),
+            Some(Err(error)) => {
+                let error = in_full(&error);
+                tracing::warn!(port = %name, error, "the kernel can't be asked for neighbours: the edge resolves them itself");
+            }
+            None => {}
+        }
+    }
+    kernels
 }
 
 impl RunningEdge {

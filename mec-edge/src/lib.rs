@@ -10,6 +10,8 @@
 //! the worker, which owns the packet path. Each micro-segment has an AAA of its own; an endpoint is forwarded for only
 //! after its AAA has had it bound. What is reported is read back from the worker and the realms.
 //!
+//! Where a port is a kernel interface and the kernel has its addresses, the kernel finds the next hops, and the worker is told.
+//!
 //! An edge makes no choice of its own: it does not link the planner.
 
 mod agent;
@@ -19,6 +21,7 @@ mod control;
 mod daemon;
 mod edge;
 mod linux;
+mod neighbours;
 mod node;
 pub mod ports;
 mod programs;

@@ -19,8 +19,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 use transport_dataplane::{
-    BindError, Binding, Burst, Config, FramePool, Nanos, Numbers, Outputs, PORTS_MAX, Pipeline, PortIndex, PortSpec,
-    Pulse, Reading, SessionCounters, SessionKey, Tables,
+    BindError, Binding, Burst, Config, FramePool, KernelPort, Nanos, Numbers, Outputs, PORTS_MAX, Pipeline, PortIndex,
+    PortSpec, Pulse, Reading, SessionCounters, SessionKey, Tables,
 };
 
 use crate::clock;
@@ -59,6 +59,7 @@ enum Command {
     Introduce(Box<Tables>, oneshot::Sender<(Box<Tables>, Range<usize>)>),
     Knows(Range<usize>, oneshot::Sender<bool>),
     Swap(Box<Tables>, oneshot::Sender<Box<Tables>>),
+    FollowKernel(Box<KernelPort>, oneshot::Sender<Option<Box<KernelPort>>>),
     Bind(Binding, oneshot::Sender<Result<SessionKey, BindError>>),
     Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
     Read(oneshot::Sender<Box<WorkerReading>>),
@@ -91,6 +92,13 @@ impl Worker {
     pub(crate) async fn swap(&self, tables: Box<Tables>) -> Result<(), WorkerGone> {
         // The old tables come back to be freed here.
         self.ask(|reply| Command::Swap(tables, reply)).await.map(drop)
+    }
+
+    /// Believes what the kernel of a port says of its next hops, from the next burst on; answers when it does.
+    pub(crate) async fn follow_kernel(&self, said: KernelPort) -> Result<(), WorkerGone> {
+        let said = Box::new(said);
+        // What it said before comes back to be freed here.
+        self.ask(|reply| Command::FollowKernel(said, reply)).await.map(drop)
     }
 
     /// Binds an endpoint; answers when its frames are forwarded.
@@ -324,6 +332,7 @@ impl Running {
                 self.programmed = true;
                 drop(reply.send(self.pipeline.swap(tables)));
             }
+            Command::FollowKernel(said, reply) => drop(reply.send(self.pipeline.follow_kernel(said))),
             Command::Bind(binding, reply) => drop(reply.send(self.pipeline.bind(&binding))),
             Command::Unbind(key, reply) => drop(reply.send(self.pipeline.unbind(&key))),
             Command::Pulse(reply) => drop(reply.send(self.pipeline.pulse())),

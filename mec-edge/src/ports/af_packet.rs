@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use model::Mac;
 use transport_dataplane::{BURST_FRAMES_MAX, Burst, Frame, FramePool, Port};
+use transport_southbound::{LinkName, NeighbourEvents, Neighbours};
 use transport_wire::checksum::Sum;
 
 use super::{EdgePort, Loss, Losses};
@@ -298,6 +299,11 @@ impl EdgePort for AfPacketPort {
         // Reading sets the kernel's count back to zero.
         self.losses.count(Loss::Overrun, overruns(&self.socket).unwrap_or(0));
         self.losses
+    }
+
+    fn kernel(&self) -> Option<io::Result<(Neighbours, NeighbourEvents)>> {
+        let link = self.interface.to_str().ok().and_then(|name| LinkName::new(name).ok())?;
+        Some(Neighbours::open(&link))
     }
 
     fn readiness(&self) -> Option<BorrowedFd<'_>> {

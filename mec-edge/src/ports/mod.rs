@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use model::{InvalidName, Mac, PortName};
 use transport_dataplane::Port;
+use transport_southbound::{NeighbourEvents, Neighbours};
 
 pub use af_packet::{AfPacketError, AfPacketPort};
 pub use losses::{Loss, Losses};
@@ -30,6 +31,11 @@ pub trait EdgePort: Port + Send {
     /// Does it play back what was recorded? Then nothing is taken from it before a program runs.
     fn is_replay(&self) -> bool {
         false
+    }
+
+    /// The kernel's neighbours on it, if it is a kernel interface; asked for in the namespace that it was opened in.
+    fn kernel(&self) -> Option<std::io::Result<(Neighbours, NeighbourEvents)>> {
+        None
     }
 
     /// What becomes readable when a frame arrives, if the driver has such a thing.

@@ -17,8 +17,8 @@ use model::Prefix;
 use model::program::Program;
 
 use crate::manager::{Attached, FakeManager, PATIENCE};
-use crate::radius;
 use crate::world::{Device, HEAD_END, METER, METERING, Side, World, program};
+use crate::{neighbours, radius};
 
 #[test]
 #[ignore = "needs root"]
@@ -64,6 +64,11 @@ fn part_in_a_namespace() {
             stream.read_to_end(&mut octets).unwrap();
             assert_eq!(octets, vec![0xa5; STREAM_OCTETS]);
         }
+        "neighbours" => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(neighbours::manager(&std::env::var(PREFIX).unwrap()));
+        }
+        "receive-tunnels" => neighbours::receive(),
         other => panic!("there is no part {other}"),
     }
 }
@@ -126,7 +131,7 @@ async fn stop_session(prefix: &str, stream: &mut Attached) {
 }
 
 /// The authenticator asks from the management network.
-fn kernel_program(prefix: &str, side: Side) -> Program {
+pub(crate) fn kernel_program(prefix: &str, side: Side) -> Program {
     let mut program = program(side, 1, &[METERING]);
     if !knows_vlans(prefix) {
         program.content.slices[0].circuits[0].vlan = None;
@@ -136,7 +141,7 @@ fn kernel_program(prefix: &str, side: Side) -> Program {
     program
 }
 
-async fn admit(side: Side, device: Device, number: u8) {
+pub(crate) async fn admit(side: Side, device: Device, number: u8) {
     let server = (management(side, 1).into(), METERING.access_port);
     let password = format!("{}'s password", device.name);
     let ask = move || radius::access(server, number, device.name, &password, device.mac);
@@ -161,14 +166,14 @@ fn transfer(prefix: &str, what: &str) {
 }
 
 /// A command in a namespace.
-fn inside(prefix: &str, namespace: &str, program: &str) -> Command {
+pub(crate) fn inside(prefix: &str, namespace: &str, program: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &format!("{prefix}{namespace}"), program]).stdin(Stdio::null());
     command
 }
 
 /// This binary in a namespace.
-fn part(prefix: &str, namespace: &str, part: &str) -> Command {
+pub(crate) fn part(prefix: &str, namespace: &str, part: &str) -> Command {
     let me = std::env::current_exe().unwrap();
     let mut command = inside(prefix, namespace, me.to_str().unwrap());
     command.args(["--exact", "af_packet::part_in_a_namespace", "--ignored", "--nocapture"]);
@@ -177,7 +182,7 @@ fn part(prefix: &str, namespace: &str, part: &str) -> Command {
 }
 
 /// The management network of an edge: 1 is the edge, 2 the manager.
-const fn management(side: Side, host: u8) -> Ipv4Addr {
+pub(crate) const fn management(side: Side, host: u8) -> Ipv4Addr {
     match side {
         Side::A => Ipv4Addr::new(10, 199, 1, host),
         Side::B => Ipv4Addr::new(10, 199, 2, host),
@@ -185,7 +190,7 @@ const fn management(side: Side, host: u8) -> Ipv4Addr {
 }
 
 /// A process that does not outlive the test.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -195,12 +200,12 @@ impl Drop for Process {
 }
 
 /// The namespaces; they go when this is dropped.
-struct Namespaces {
-    prefix: String,
+pub(crate) struct Namespaces {
+    pub(crate) prefix: String,
 }
 
 impl Namespaces {
-    fn make() -> Self {
+    pub(crate) fn make() -> Self {
         let network = Self { prefix: format!("ms{}-", std::process::id()) };
         let prefix = network.prefix.as_str();
         let name = |name: &str| format!("{prefix}{name}");
@@ -268,7 +273,7 @@ fn knows_vlans(prefix: &str) -> bool {
     known
 }
 
-fn ip(arguments: &[&str]) {
+pub(crate) fn ip(arguments: &[&str]) {
     let output = Command::new("ip").args(arguments).output().unwrap();
     assert!(output.status.success(), "ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
 }

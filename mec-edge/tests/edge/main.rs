@@ -8,5 +8,6 @@ mod bytes;
 mod forwarding;
 mod kill;
 mod manager;
+mod neighbours;
 mod radius;
 mod world;

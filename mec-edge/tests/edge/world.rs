@@ -16,7 +16,7 @@ use model::program::{
     Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram,
     Steering, Tunnel,
 };
-use model::resource::{Client, SegmentId, Service};
+use model::resource::{Client, SegmentId, Service, Srh};
 use model::{
     Dscp, Generation, InterfaceAddress, Mac, PathId, Prefix, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni,
 };
@@ -99,6 +99,7 @@ pub(crate) fn program(side: Side, generation: u64, segments: &[Segment]) -> Prog
         limits: limits(100),
         packet_octets_max: 1_400,
         dscp: Dscp::new(0).unwrap(),
+        markings: Vec::new(),
         traffic_class: TrafficClass::new(0).unwrap(),
         circuits: vec![Circuit {
             sdp: "here".parse().unwrap(),
@@ -126,6 +127,7 @@ pub(crate) fn program(side: Side, generation: u64, segments: &[Segment]) -> Prog
             next_hop: side.other().link(),
             mtu: 1_600,
             steering: Steering::Ip,
+            srh: Srh::Reduced,
         }],
         slices: vec![slice],
         ..ProgramContent::empty(side.name().parse().unwrap())

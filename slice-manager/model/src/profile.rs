@@ -12,7 +12,7 @@ mod template;
 
 pub use aaa::{AaaFeature, AaaFeatures, AaaProfile};
 pub use catalog::{Catalog, CatalogError, schemas};
-pub use class::{ClassMap, ClassRow, QueueClass};
+pub use class::{ClassMap, ClassRow, MarkingRow, QueueClass};
 pub use five_qi::{FiveQi, FiveQiRow, FiveQiTable, InvalidPacketErrorRate, PacketErrorRate, ResourceType};
 pub use gst::{GST_ATTRIBUTES, GstAttribute, GstKind, GstUnit, GstValue, InvalidGstValue};
 pub use segment::{SegmentProfile, SegmentProfileSpec};

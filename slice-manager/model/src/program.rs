@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use crate::profile::AaaFeatures;
-use crate::resource::{Client, SegmentId, Service};
+use crate::resource::{Client, SegmentId, Service, Srh};
 use crate::{
     ClassNumber, Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, PortName, Prefix, Rate,
     RateLimits, SdpName, Sid, SliceName, Snssai, TrafficClass, Vlan, Vni,
@@ -101,6 +101,8 @@ pub struct PathProgram {
     pub mtu: u16,
     /// What pins the rest of the way.
     pub steering: Steering,
+    /// How much of the segment list packets carry, where SIDs pin it.
+    pub srh: Srh,
 }
 
 /// What keeps packets on a path beyond its first hop.
@@ -236,16 +238,29 @@ pub struct SliceProgram {
     pub limits: RateLimits,
     /// The longest layer-3 packet of a device, in octets.
     pub packet_octets_max: u16,
-    /// Written into the outer IP header.
+    /// Written into the outer IP header of what no marking speaks of.
     pub dscp: Dscp,
-    /// Written into the label stack.
+    /// Written into the label stack of the same.
     pub traffic_class: TrafficClass,
+    /// What becomes of the code points that devices may use, each once, in order.
+    pub markings: Vec<Marking>,
     /// Where frames of the slice come from.
     pub circuits: Vec<Circuit>,
     /// Of an l3 slice: which other edge has which subnet.
     pub routes: Vec<SliceRoute>,
     /// The micro-segments spawned here, by name.
     pub segments: Vec<SegmentProgram>,
+}
+
+/// What becomes of a code point of a device's packets; the packets themselves keep theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Marking {
+    /// The device's.
+    pub inner: Dscp,
+    /// Written into the outer IP header.
+    pub dscp: Dscp,
+    /// Written into the label stack.
+    pub traffic_class: TrafficClass,
 }
 
 /// An attachment circuit.

@@ -24,7 +24,7 @@ pub use realm::{Client, Realm, RealmSpec};
 pub use segment::{MicroSegment, SegmentSpec};
 pub use slice::{BackupMode, LatencyObjective, PathPolicy, Sdp, SdpVlan, Service, Slice, SliceSpec, Transport};
 pub use topology::{
-    Control, LabelBlock, Link, LinkEnd, Loopback, Node, NodeRole, Port, Topology, TopologySpec, UnderlayKind,
+    Control, LabelBlock, Link, LinkEnd, Loopback, Node, NodeRole, Port, Srh, Topology, TopologySpec, UnderlayKind,
 };
 
 /// A resource of any kind.

@@ -94,6 +94,30 @@ fn classes_keep_the_order_of_urgency() {
 }
 
 #[test]
+fn devices_may_mark_as_rfc_4594_has_it() {
+    let catalog = builtin();
+    let markings = &catalog.classes().markings;
+    // RFC 4594, figure 3, with VOICE-ADMIT of RFC 5865: EF, CS5, AF4x, CS4, AF3x, AF2x, AF1x.
+    let figure = [46, 44, 40, 34, 36, 38, 32, 26, 28, 30, 18, 20, 22, 10, 12, 14];
+    assert_eq!(markings.iter().map(|row| row.inner.get()).collect::<Vec<_>>(), figure);
+    for row in markings {
+        assert_eq!(row.dscp, row.inner, "kept as it is");
+        assert_eq!(row.traffic_class.get(), row.dscp.get() >> 3, "{}", row.inner);
+        // Nobody gets a higher class than the one that is asked for.
+        assert!(row.dscp.get() >> 3 <= row.class.get() >> 3, "{}", row.inner);
+    }
+    let rows = |five_qis: &[u64]| {
+        five_qis.iter().map(|value| *catalog.classes().get(five_qi(*value)).unwrap()).collect::<Vec<_>>()
+    };
+    let heeded = |five_qis: &[u64]| {
+        let markings = catalog.classes().markings(&rows(five_qis));
+        markings.iter().map(|marking| marking.inner.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(heeded(&[1, 5, 9]), [40, 44, 46]);
+    assert_eq!(heeded(&[9]), [] as [u8; 0]);
+}
+
+#[test]
 fn segments_and_their_aaa_are_what_they_are_meant_for() {
     let catalog = builtin();
     let aaa = |name: &str| &catalog.aaa(&name.parse().unwrap()).unwrap().features;
@@ -247,6 +271,25 @@ fn a_wrong_profile_is_refused_where_it_is_wrong() {
             "fiveQI: 9",
             "fiveQI: 8",
             "c.yaml:6:3: spec.rows: no row for 5QI 9; expected one for each 5QI of the table",
+        ),
+        (1, "dscp: 0", "dscp: 48", "c.yaml:7:26: spec.rows[0].dscp: 48 is for network control; expected 0 to 47"),
+        (
+            1,
+            "best-effort }",
+            "best-effort }\n  markings: [{ inner: 8, class: 0, dscp: 56, trafficClass: 0 }]",
+            "c.yaml:8:42: spec.markings[0].dscp: 56 is for network control; expected 0 to 47",
+        ),
+        (
+            1,
+            "best-effort }",
+            "best-effort }\n  markings: [{ inner: 8, class: 8, dscp: 8, trafficClass: 1 }]",
+            "c.yaml:8:33: spec.markings[0].class: no 5QI has the code point 8; expected that of a row",
+        ),
+        (
+            1,
+            "best-effort }",
+            "best-effort }\n  markings:\n    - { inner: 8, class: 0, dscp: 0, trafficClass: 0 }\n    - { inner: 8, class: 0, dscp: 8, trafficClass: 1 }",
+            "c.yaml:10:16: spec.markings[1].inner: code point 8 is told twice; expected it once",
         ),
         (1, "dscp: 0", "dscp: 64", "c.yaml:7:26: spec.rows[0].dscp: 64 is not a DSCP; expected 0 to 63"),
         (3, "aaa: a", "aaa: b", "s.yaml:4:33: spec.aaa: there is no AAA profile `b`"),

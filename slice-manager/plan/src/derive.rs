@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use model::profile::{Attributes, Catalog, ClassRow, FiveQi, GstValue, QueueClass, Template};
+use model::program::Marking;
 use model::resource::{LatencyObjective, ResourceId, SliceSpec};
 use model::{Dscp, Latency, Rate, RateLimits, SliceName, TrafficClass};
 
@@ -30,6 +31,8 @@ pub struct SliceDerivation {
     pub default_dscp: Dscp,
     /// Written into the label stack of the same traffic.
     pub default_traffic_class: TrafficClass,
+    /// What becomes of the code points that its devices may use.
+    pub markings: Vec<Marking>,
     /// The class in which its guarantee is booked: that of the same traffic.
     pub default_class: QueueClass,
     /// Must every segment have a realm?
@@ -93,6 +96,7 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
             default_dscp: default.map_or(Dscp::MIN, |class| class.dscp),
             default_traffic_class: default.map_or(TrafficClass::MIN, |class| class.traffic_class),
             default_class: default.map_or(QueueClass::BestEffort, |class| class.queue),
+            markings: parts.markings,
             classes: parts.classes,
             aaa_required: parts.aaa_required,
             lines: parts.lines,
@@ -115,6 +119,7 @@ struct Parts {
     packet_octets: u64,
     sessions_max: Option<u32>,
     classes: BTreeMap<FiveQi, ClassRow>,
+    markings: Vec<Marking>,
     aaa_required: bool,
     lines: Vec<Derivation>,
 }
@@ -217,6 +222,12 @@ impl Parts {
             let rule = "that of the 5QI whose traffic no rule classifies; written into the outer header";
             self.line("defaultFiveQI", &default.to_string(), "dscp", &dscp, rule);
         }
+        self.markings = catalog.classes().markings(self.classes.values());
+        let heeded: Vec<_> = self.markings.iter().map(|marking| marking.inner.to_string()).collect();
+        let heeded = if heeded.is_empty() { "none".to_owned() } else { heeded.join(", ") };
+        let rule =
+            "code points of devices that the class map knows in one of these classes; all others get the default's";
+        self.line(SILENT, "", "markings", &heeded, rule);
     }
 
     /// The underlay stands between the 5G-AN and the N6 end of the UPF, so its bound is the core network's part of the

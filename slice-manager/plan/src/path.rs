@@ -16,6 +16,8 @@ pub(crate) use pin::{Pin, Pinned, Unpinnable, depth};
 pub(crate) use search::Query;
 pub(crate) use tree::Trees;
 
+use model::resource::Srh;
+
 /// A path from one edge to another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Route {
@@ -69,6 +71,11 @@ impl Route {
         back.links.reverse();
         back.nodes.reverse();
         back
+    }
+
+    /// How much of their segment list its packets carry: all of it if one of its nodes asks for that.
+    pub(crate) fn srh(&self, graph: &Graph<'_>) -> Srh {
+        self.nodes.iter().map(|node| graph.node(*node as usize).srh).max().unwrap_or_default()
     }
 
     /// Its hops: the node from which each link is entered, and the link with the node to which it leads.

@@ -7,7 +7,7 @@ use model::program::{
     Circuit, CorePort, PathProgram, ProbeProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram,
     ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitProgram, Tunnel,
 };
-use model::resource::{Control, NodeRole, Probes, Sdp, SdpVlan, SegmentId, Service, Transport};
+use model::resource::{Control, NodeRole, Probes, Sdp, SdpVlan, SegmentId, Service, Srh, Transport};
 use model::{Generation, NodeName, Prefix, Sid, SliceName};
 
 use crate::numbers::{NodeSids, service_sid};
@@ -142,6 +142,7 @@ impl Decided<'_, '_> {
             next_hop: next_hop?,
             mtu: laid.mtu,
             steering: steering.clone(),
+            srh: if matches!(steering, Steering::Srv6(_)) { laid.route.srh(graph) } else { Srh::Reduced },
         })
     }
 
@@ -167,6 +168,7 @@ impl Decided<'_, '_> {
             packet_octets_max: slice.derived.packet_octets_max,
             dscp: slice.derived.default_dscp,
             traffic_class: slice.derived.default_traffic_class,
+            markings: slice.derived.markings.clone(),
             circuits: slice.sdps.get(edge)?.iter().map(circuit).collect(),
             routes: routes(slice, edge),
             segments: segments.filter_map(|segment| self.segment(slice, segment, edge)).collect(),

@@ -135,6 +135,17 @@ pub enum RefusalReason {
     /// A routed slice has an address at every SDP.
     #[error("an SDP of an l3 slice has no address; expected at least one")]
     NoGateway,
+    /// IPv6 needs longer packets than the slice carries.
+    #[error(
+        "{address} is IPv6, which needs packets of {IPV6_PACKET_OCTETS} octets (RFC 8200, section 5); the slice carries \
+         {packet_octets} at most"
+    )]
+    TooShortForIpv6 {
+        /// The SDP's.
+        address: InterfaceAddress,
+        /// The longest packet of a device.
+        packet_octets: u16,
+    },
     /// A bridged slice has none.
     #[error("{0} can't be the edge's address in a layer-2 slice; expected addresses on l3 slices only")]
     GatewayInLayer2(InterfaceAddress),
@@ -578,3 +589,5 @@ pub enum RefusalReason {
 
 /// The longest packet that a program can name.
 pub const PACKET_OCTETS_MAX: u64 = 65_535;
+/// What every link that carries IPv6 must carry whole (RFC 8200, section 5).
+pub(crate) const IPV6_PACKET_OCTETS: u16 = 1280;

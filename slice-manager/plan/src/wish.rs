@@ -13,7 +13,7 @@ use model::{
 use crate::derive::{SliceDerivation, derive};
 use crate::intents::Intents;
 use crate::numbers::kept_vlan;
-use crate::refusal::{Refusal, RefusalReason};
+use crate::refusal::{IPV6_PACKET_OCTETS, Refusal, RefusalReason};
 use crate::underlay::Underlay;
 
 /// A slice that is wanted.
@@ -157,12 +157,29 @@ fn slice<'a>(
     }
     service(spec, &mut refuse);
     let derived = derive(catalog, name, spec).map_err(|found| refusals.extend(found)).ok()?;
+    refusals.extend(too_short_for_ipv6(name, spec, derived.packet_octets_max));
     let mut sdps: BTreeMap<&NodeName, Vec<&Sdp>> = BTreeMap::new();
     for sdp in &spec.sdps {
         sdps.entry(&sdp.edge).or_default().push(sdp);
     }
     let wish = SliceWish { name, spec, derived, sdps, segments: Vec::new() };
     (refusals.len() == before).then_some(wish)
+}
+
+/// A host never takes "too big" for less than IPv6's least (RFC 8200, section 5; RFC 8201, section 4): the edge could refuse
+/// its packets for ever. What a layer-2 slice carries is not the edge's to know.
+fn too_short_for_ipv6(name: &SliceName, spec: &SliceSpec, packet_octets: u16) -> Vec<Refusal> {
+    let addresses =
+        spec.sdps.iter().enumerate().flat_map(|(sdp, at)| (0..).zip(&at.addresses).map(move |found| (sdp, found)));
+    let is_ipv6 = |address: &InterfaceAddress| address.address().is_ipv6();
+    let short = addresses.filter(|(_, (_, address))| is_ipv6(address) && packet_octets < IPV6_PACKET_OCTETS);
+    let of_l3 = short.filter(|_| spec.service == Service::L3);
+    let refusal = |(sdp, (at, address)): (usize, (u32, &InterfaceAddress))| Refusal {
+        resource: ResourceId::Slice(name.clone()),
+        path: format!("spec.sdps[{sdp}].addresses[{at}]"),
+        reason: RefusalReason::TooShortForIpv6 { address: *address, packet_octets },
+    };
+    of_l3.map(refusal).collect()
 }
 
 /// What a service asks of its SDPs.

@@ -16,7 +16,7 @@ use model::program::{
     ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitBehaviour, TransitLabel, TransitProgram,
     TransitSid, Tunnel, UnderlayRoute,
 };
-use model::resource::{SegmentId, Service};
+use model::resource::{SegmentId, Service, Srh};
 use model::{Generation, Mac, PathId, Rate, RateLimits, Snssai, Sst};
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, GATEWAY_MAC, Nanos, Outputs, Pipeline, PortIndex,
@@ -276,6 +276,7 @@ fn edge(over: Over, service: Service, side: Side) -> Node {
         next_hop: if over == Over::VxlanIpv4 { LINK_V4[own].into() } else { LINK_V6[own].into() },
         mtu: 9_000,
         steering,
+        srh: Srh::Reduced,
     };
     let sid = |side: usize, function: u16| name(&format!("fd00:{}:0:{function:x}::", side + 1));
     let tunnel = match over {
@@ -317,6 +318,7 @@ fn edge(over: Over, service: Service, side: Side) -> Node {
         limits,
         packet_octets_max: 1_500,
         dscp: must(10_u64.try_into()),
+        markings: Vec::new(),
         traffic_class: must(1_u64.try_into()),
         circuits: vec![
             circuit("city", "access0", Some(VLAN), &[format!("10.{}.0.254/24", own + 1)]),

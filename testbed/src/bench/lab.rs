@@ -8,7 +8,7 @@ use model::program::{
     Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering,
     TransitProgram, Tunnel,
 };
-use model::resource::{SegmentId, Service};
+use model::resource::{SegmentId, Service, Srh};
 use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec,
@@ -226,6 +226,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         next_hop,
         mtu: 9_000,
         steering: Steering::Ip,
+        srh: Srh::Reduced,
     };
     let segment = |name: &str, vni| {
         let vni = Vni::new(vni).expect("24 bits");
@@ -247,6 +248,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         limits,
         packet_octets_max: 1_500,
         dscp: Dscp::new(10).expect("6 bits"),
+        markings: Vec::new(),
         traffic_class: TrafficClass::new(1).expect("3 bits"),
         circuits: vec![Circuit {
             sdp: "city".parse().expect("a name"),

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use model::resource::Srh;
+
 use crate::capture::Capture;
 use crate::matrix::{Cell, Matrix};
 use crate::program::{Plan, Service, Side, Transport, Way, core};
@@ -40,14 +42,16 @@ fn every_service_crosses_kernels_as_srv6_nodes_and_as_plain_routers() {
     let labels = world.space("core-1").output(&["ip", "-f", "mpls", "route", "add", "100", "dev", "lo"]).unwrap();
     let refusal = String::from_utf8_lossy(&labels.stderr).trim().to_owned();
     for service in Service::ALL {
-        for (transport, way, peer) in [
-            (Transport::Srv6, Way::Both, "core: Linux, End, End.X, PSP"),
-            (Transport::Srv6, Way::Routes, "core: Linux, IPv6 routes"),
-            (Transport::MplsUdp, Way::Routes, "core: Linux, IPv6 routes"),
-            (Transport::Vxlan, Way::Routes, "core: Linux, IPv6 routes"),
+        for (transport, way, srh, peer) in [
+            (Transport::Srv6, Way::Both, Srh::Reduced, "core: Linux, End, End.X, PSP"),
+            (Transport::Srv6, Way::Both, Srh::Full, "core: Linux, End, End.X, PSP, whole lists"),
+            (Transport::Srv6, Way::Routes, Srh::Reduced, "core: Linux, IPv6 routes"),
+            (Transport::Srv6, Way::Routes, Srh::Full, "core: Linux, IPv6 routes, whole lists"),
+            (Transport::MplsUdp, Way::Routes, Srh::Reduced, "core: Linux, IPv6 routes"),
+            (Transport::Vxlan, Way::Routes, Srh::Reduced, "core: Linux, IPv6 routes"),
         ] {
-            let cell = Cell { service, transport, peer };
-            between_ours(&mut world, &mut matrix, &Plan::ours(service, transport, way), cell);
+            let (plan, cell) = (Plan { srh, ..Plan::ours(service, transport, way) }, Cell { service, transport, peer });
+            between_ours(&mut world, &mut matrix, &plan, cell);
         }
         let cell = Cell { service, transport: Transport::Mpls, peer: "core: Linux" };
         let why = if labels.status.success() {

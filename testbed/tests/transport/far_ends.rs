@@ -1,5 +1,6 @@
 //! One edge is ours; the other end is somebody else's.
 
+use model::resource::Srh;
 use transport_southbound::EncapMode;
 
 use crate::capture::Capture;
@@ -20,16 +21,20 @@ fn a_kernel_is_the_far_end_of_srv6() {
     let cells = [
         ("End.DX4", EncapMode::Encaps, Way::Both, Families::Ipv4, "far end: Linux, End.DX4, H.Encaps"),
         ("End.DX4", EncapMode::EncapsRed, Way::Routes, Families::Ipv4, "far end: Linux, End.DX4, H.Encaps.Red"),
+        ("End.DX4", EncapMode::Encaps, Way::Routes, Families::Ipv4, "far end: Linux, End.DX4, lists of one"),
         ("End.DX6", EncapMode::EncapsRed, Way::Both, Families::Ipv6, "far end: Linux, End.DX6, H.Encaps.Red"),
         ("End.DT6", EncapMode::Encaps, Way::Both, Families::Ipv6, "far end: Linux, End.DT6, H.Encaps"),
     ];
     let (service, transport) = (Service::L3, Transport::Srv6);
     for (behaviour, head, way, families, peer) in cells {
+        // What it does itself it asks of ours.
+        let srh = if head == EncapMode::Encaps { Srh::Full } else { Srh::Reduced };
         kernel::clear(&world, "edge-c");
         kernel::far_end_srv6(&world, FarEnd { behaviour, head, way });
         let cell = Cell { service, transport, peer };
         world.address_devices(service);
-        with_ours(&mut world, &mut matrix, &Plan::foreign(service, transport, way), cell, families);
+        let plan = Plan { srh, ..Plan::foreign(service, transport, way) };
+        with_ours(&mut world, &mut matrix, &plan, cell, families);
     }
     for service in Service::ALL {
         let cell = Cell { service, transport: Transport::Mpls, peer: "far end: Linux" };

@@ -9,7 +9,7 @@ use model::program::{
     SegmentProgram, ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitBehaviour, TransitLabel,
     TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
-use model::resource::{Client, SegmentId, Service as ModelService};
+use model::resource::{Client, SegmentId, Service as ModelService, Srh};
 use model::{
     Dscp, Generation, InterfaceAddress, Label, Mac, PathId, Rate, RateLimits, Sid, Snssai, Sst, TrafficClass, Vni,
 };
@@ -69,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) service: Service,
     pub(crate) transport: Transport,
     pub(crate) way: Way,
+    /// How much of their segment list packets of an edge of ours carry.
+    pub(crate) srh: Srh,
     /// Is the sender's group sent along?
     pub(crate) group: bool,
     /// Does a control word stand between labels and frame?
@@ -212,6 +214,7 @@ impl Plan {
             service,
             transport,
             way,
+            srh: Srh::Reduced,
             group: true,
             control_word: true,
             flow_label: true,
@@ -265,6 +268,7 @@ impl Plan {
             next_hop: side.link(core).1.into(),
             mtu: self.mtu,
             steering,
+            srh: self.srh,
         };
         // From edge-a core-1 comes first, from edge-c core-2.
         let first: u8 = if side == Side::A { 1 } else { 2 };
@@ -314,6 +318,7 @@ impl Plan {
             limits,
             packet_octets_max: 1_500,
             dscp: Dscp::new(DSCP).unwrap(),
+            markings: Vec::new(),
             traffic_class: TrafficClass::new(TRAFFIC_CLASS).unwrap(),
             circuits: vec![Circuit {
                 sdp: "here".parse().unwrap(),

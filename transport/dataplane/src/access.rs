@@ -156,7 +156,7 @@ impl Pipeline {
         match destination {
             Destination::Here(to) => self.deliver(way, segment, to, sender, frame),
             Destination::Remote(remote) => {
-                let inner = Inner::new(flow, Payload::Ethernet, group);
+                let inner = Inner::new(flow, Payload::Ethernet, group, &self.tables.segments[segment].marks);
                 self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
             Destination::Flood => self.flood(way, segment, circuit, flow, group, frame),
@@ -205,7 +205,7 @@ impl Pipeline {
         group: Group,
         frame: Frame,
     ) {
-        let inner = Inner::new(flow, Payload::Ethernet, group);
+        let inner = Inner::new(flow, Payload::Ethernet, group, &self.tables.segments[segment].marks);
         let here = if flow.destination.is_unicast() {
             Flooded::Copies(0)
         } else {

@@ -14,6 +14,7 @@ use transport_wire::ethernet;
 
 use crate::counters::Traffic;
 use crate::drops::Drops;
+use crate::encap::{Mark, Marks};
 use crate::frame::FRAME_OCTETS_MAX;
 use crate::l3::GATEWAYS_MAX;
 use crate::meter::Nanos;
@@ -121,6 +122,10 @@ impl Compiler {
             }
             for circuit in &slice.circuits {
                 at_most("gateway addresses of a circuit", circuit.gateways.len(), GATEWAYS_MAX)?;
+            }
+            let mut inner = BTreeSet::new();
+            if let Some(twice) = slice.markings.iter().find(|marking| !inner.insert(marking.inner)) {
+                return Err(CompileError::MarkingTwice { slice: slice.slice.clone(), inner: twice.inner });
             }
             let (octets, max) = (slice.packet_octets_max, FRAME_OCTETS_MAX - HEADERS_OCTETS);
             if usize::from(octets) > max {
@@ -268,8 +273,9 @@ impl Build<'_> {
             table.role = PortRole::Access;
             table.by_vlan.get_or_insert_with(|| Box::new([None; 4096]))[usize::from(vlan)] = Some(CircuitIndex(at));
         }
+        let marks = Arc::new(Marks::new(Mark::new(slice.dscp, slice.traffic_class), &slice.markings));
         for segment in &slice.segments {
-            self.segment(tables, slice, segment, slot)?;
+            self.segment(tables, slice, segment, slot, &marks)?;
         }
         let circuits = first..place(tables.circuits.len());
         let (name, routes) = (Arc::new(slice.slice.clone()), Self::subnets(slice, first)?);
@@ -283,6 +289,7 @@ impl Build<'_> {
         slice: &SliceProgram,
         segment: &SegmentProgram,
         slot: SliceSlot,
+        marks: &Arc<Marks>,
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
@@ -299,7 +306,7 @@ impl Build<'_> {
             slice: slot,
             service: slice.service,
             vni: segment.vni.get(),
-            traffic_class: slice.traffic_class,
+            marks: marks.clone(),
             learned: 0,
             epoch: 0,
             from_access: metered,

@@ -102,6 +102,8 @@ drop_reasons! {
     NoRoute = "no-route",
     /// The tunnel comes from an address that is no edge of the segment.
     UnknownRemote = "unknown-remote",
+    /// More probes of a path than are answered.
+    ProbeRate = "probe-rate",
     /// The sender's group is none that there is.
     UnknownGroup = "unknown-group",
     /// The inner source, or the address that it sends from, is that of a device of this edge.

@@ -14,15 +14,18 @@
 
 mod congestion;
 mod link;
+mod mark;
 mod outer;
 mod shim;
 
+use transport_wire::ethernet;
 use transport_wire::flow::Flow;
 
 use crate::frame::Frame;
 
 pub(crate) use congestion::propagate_congestion;
 pub(crate) use link::{Link, PATH_LABELS_MAX};
+pub(crate) use mark::{Mark, Marks};
 pub(crate) use outer::{Outer, SIDS_MAX};
 pub(crate) use shim::{GROUP_LABELS, Labelled, Shim};
 
@@ -41,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) hash: u32,
     /// Explicit congestion notification, which is copied out (RFC 6040, section 4.1, normal mode).
     pub(crate) ecn: u8,
+    /// What the outer headers say of its class.
+    pub(crate) mark: Mark,
     /// The sender's group.
     pub(crate) group: Group,
 }
@@ -73,10 +78,12 @@ impl Group {
 }
 
 impl Inner {
-    /// A frame of a group.
+    /// A frame of a group, in a slice with these marks.
     #[inline]
-    pub(crate) fn new(flow: &Flow, payload: Payload, group: Group) -> Self {
-        Self { payload, hash: flow.hash(), ecn: flow.traffic_class().unwrap_or(0) & 3, group }
+    pub(crate) fn new(flow: &Flow, payload: Payload, group: Group, marks: &Marks) -> Self {
+        let traffic_class = flow.traffic_class();
+        let (ecn, mark) = (traffic_class.unwrap_or(0) & 3, marks.of(traffic_class));
+        Self { payload, hash: flow.hash(), ecn, mark, group }
     }
 }
 
@@ -94,6 +101,8 @@ impl Encap {
     }
 }
 
+/// Where the traffic class stands in an entry of a label stack (RFC 3032, section 2.1; RFC 5462).
+const CLASS: usize = 2;
 /// The hop limit of a new packet (RFC 1700), and the TTL of its labels.
 const HOP_LIMIT: u8 = 64;
 
@@ -103,7 +112,8 @@ fn put<const N: usize>(out: &mut [u8], at: usize, octets: [u8; N]) {
 }
 
 const _: () = assert!(
-    link::LINK_OCTETS_MAX + outer::OUTER_OCTETS_MAX + shim::SHIM_OCTETS_MAX <= crate::frame::HEADROOM_OCTETS,
+    link::LINK_OCTETS_MAX + outer::UDP_OCTETS_MAX + shim::SHIM_OCTETS_MAX <= crate::frame::HEADROOM_OCTETS
+        && ethernet::HEADER_OCTETS + outer::SRV6_OCTETS_MAX <= crate::frame::HEADROOM_OCTETS,
     "all of it fits in front of a frame"
 );
 

@@ -228,7 +228,7 @@ impl Pipeline {
         here.to_tunnels.count(frame.len());
         let encap = lane.encap(to.is_flood);
         encap.push(&mut frame, inner);
-        path.link.push(&mut frame, next_hop, encap.outer.ethertype(), here.traffic_class);
+        path.link.push(&mut frame, next_hop, encap.outer.ethertype(), inner.mark);
         let port = path.port;
         self.send(way, port, Some(segment), frame);
     }

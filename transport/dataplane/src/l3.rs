@@ -147,7 +147,7 @@ impl Pipeline {
                         if flow.ethertype == EtherType::IPV4 { Payload::Ipv4 } else { Payload::Ipv6 }
                     }
                 };
-                let inner = Inner::new(flow, payload, sender.group);
+                let inner = Inner::new(flow, payload, sender.group, &self.tables.segments[segment].marks);
                 self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
         }

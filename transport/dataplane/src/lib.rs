@@ -47,6 +47,7 @@ pub use drops::{DropReason, Drops};
 pub use frame::{BURST_FRAMES_MAX, Burst, FRAME_OCTETS_MAX, Frame, FramePool, HEADROOM_OCTETS};
 pub use l3::GATEWAY_MAC;
 pub use meter::{METER_BURST_FRAMES, METER_BURST_TIME, Meter, Nanos};
+pub use neighbour::{KernelPort, NextHop};
 pub use pipeline::{Config, Pipeline};
 pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
 pub use probe::{Delays, Jitter, Measures, PATHS_MAX, PathState, ProbeError, Prober, StampClock};

@@ -1,7 +1,8 @@
 //! Next hops: whom the underlay's frames are handed to, found by ARP (RFC 826) and neighbour discovery (RFC 4861).
 //!
 //! The next hops of a program are known when it is compiled, so they are asked for before the first packet needs one, and
-//! again from time to time.
+//! again from time to time. Where a kernel has the address from which they would be asked, it resolves them, and what it
+//! says counts: nothing is asked, answered or believed here then, so that nobody on the link hears two voices.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,11 +25,35 @@ pub(crate) struct Neighbour {
     pub(crate) mac: Option<Mac>,
     heard: Nanos,
     asked: Option<Nanos>,
+    /// Resolved by the port's kernel.
+    is_of_kernel: bool,
+}
+
+/// What the kernel of a port says: which of the port's addresses it has, and where the next hops are that it resolves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelPort {
+    /// The port.
+    pub port: PortIndex,
+    /// Those of its addresses that the kernel has, too.
+    pub addresses: Vec<IpAddr>,
+    /// Next hops that can be reached, each once.
+    pub next_hops: Vec<(IpAddr, Mac)>,
+}
+
+/// A next hop that tables need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NextHop {
+    /// On which port.
+    pub port: PortIndex,
+    /// Its address.
+    pub address: IpAddr,
+    /// The port's own address from which it is asked.
+    pub from: IpAddr,
 }
 
 impl Neighbour {
     pub(crate) const fn new(port: PortIndex, address: IpAddr, from: IpAddr) -> Self {
-        Self { port, address, from, mac: None, heard: Nanos(0), asked: None }
+        Self { port, address, from, mac: None, heard: Nanos(0), asked: None, is_of_kernel: false }
     }
 
     /// Is it the same neighbour, asked in the same way?
@@ -36,14 +61,36 @@ impl Neighbour {
         (self.port, self.address, self.from) == (other.port, other.address, other.from)
     }
 
+    /// Who it is, for whoever resolves it.
+    pub(crate) const fn next_hop(&self) -> NextHop {
+        NextHop { port: self.port, address: self.address, from: self.from }
+    }
+
     /// It has said where it is.
     pub(crate) const fn heard(&mut self, mac: Mac, now: Nanos) {
-        self.mac = Some(mac);
-        self.heard = now;
+        if !self.is_of_kernel {
+            self.mac = Some(mac);
+            self.heard = now;
+        }
+    }
+
+    /// The port's kernel has said where it is, if the kernel has the address from which it is asked.
+    pub(crate) fn follow(&mut self, kernel: Option<&KernelPort>) {
+        let kernel = kernel.filter(|kernel| kernel.addresses.contains(&self.from));
+        if let Some(kernel) = kernel {
+            self.mac = kernel.next_hops.iter().find(|(address, _)| *address == self.address).map(|(_, mac)| *mac);
+        } else if self.is_of_kernel {
+            // Ours again: asked at once, and meanwhile where it was.
+            (self.heard, self.asked) = (Nanos(0), None);
+        }
+        self.is_of_kernel = kernel.is_some();
     }
 
     /// Is it time to ask? If so, the question counts as asked.
     pub(crate) fn is_due(&mut self, now: Nanos) -> bool {
+        if self.is_of_kernel {
+            return false;
+        }
         // A clock that stepped back asks at once.
         let since = |then: Nanos| now.0.checked_sub(then.0);
         let wanted = self.mac.is_none() || since(self.heard).is_none_or(|since| since > REFRESH.0);

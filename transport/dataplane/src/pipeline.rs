@@ -3,6 +3,7 @@
 //! Frames from devices are the business of `access`, frames from the underlay that of `underlay` and `tunnel`; the ways
 //! that both take in the end are in `forward`.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use crate::counters::Traffic;
@@ -10,6 +11,7 @@ use crate::drops::{DropReason, Drops};
 use crate::forward::Way;
 use crate::frame::{Burst, FramePool};
 use crate::meter::Nanos;
+use crate::neighbour::KernelPort;
 use crate::port::{Outputs, PortIndex, PortSpec};
 use crate::probe::StampClock;
 use crate::session::{BindError, Binding, SessionCounters, SessionKey, Sessions, Slot, session_key};
@@ -45,6 +47,8 @@ pub struct Pipeline {
     pub(crate) unlearned: u64,
     /// Where forgetting remote devices goes on.
     pub(crate) swept: usize,
+    /// By port, what its kernel says, if it has said anything.
+    pub(crate) kernels: Vec<Option<Box<KernelPort>>>,
 }
 
 /// What a port has seen.
@@ -69,6 +73,7 @@ impl Pipeline {
             consumed: 0,
             unlearned: 0,
             swept: 0,
+            kernels: (0..ports).map(|_| None).collect(),
             ports: config.ports,
             clock: config.clock,
         }
@@ -81,10 +86,31 @@ impl Pipeline {
         let before = known.len();
         for wanted in &next.neighbours {
             if !known.iter().any(|neighbour| neighbour.is_same_as(wanted)) {
-                known.push(*wanted);
+                let mut wanted = *wanted;
+                wanted.follow(self.kernels.get(wanted.port.get()).and_then(Option::as_deref));
+                known.push(wanted);
             }
         }
         before..known.len()
+    }
+
+    /// Believes from now on what the kernel of a port says of its addresses and next hops. Answers what it said before, for
+    /// the caller to free.
+    pub fn follow_kernel(&mut self, said: Box<KernelPort>) -> Option<Box<KernelPort>> {
+        let port = said.port;
+        for neighbour in self.tables.neighbours.iter_mut().filter(|neighbour| neighbour.port == port) {
+            neighbour.follow(Some(&said));
+        }
+        match self.kernels.get_mut(port.get()) {
+            Some(kernel) => kernel.replace(said),
+            None => Some(said),
+        }
+    }
+
+    /// Has the port's kernel this address, so that it is the kernel that answers for it?
+    pub(crate) fn is_of_kernel(&self, port: PortIndex, address: IpAddr) -> bool {
+        let kernel = self.kernels.get(port.get()).and_then(Option::as_ref);
+        kernel.is_some_and(|kernel| kernel.addresses.contains(&address))
     }
 
     /// Have all of these next hops answered?
@@ -97,6 +123,9 @@ impl Pipeline {
     /// any more; the caller unbinds them.
     pub fn swap(&mut self, mut tables: Box<Tables>) -> Box<Tables> {
         tables.carry_over(&mut self.tables);
+        for neighbour in &mut tables.neighbours {
+            neighbour.follow(self.kernels.get(neighbour.port.get()).and_then(Option::as_deref));
+        }
         std::mem::replace(&mut self.tables, tables)
     }
 

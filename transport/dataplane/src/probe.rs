@@ -26,6 +26,7 @@ use prober::Timing;
 
 pub use delay::{Delays, Jitter};
 pub use prober::{Measures, PathState, Prober};
+use reflect::Gate;
 pub use reflect::StampClock;
 pub(crate) use reflect::reflect;
 
@@ -43,6 +44,8 @@ pub(crate) struct Paths {
     probers: Vec<Prober>,
     /// Places by far end and id, sorted.
     by_end: Vec<(IpAddr, u16, PathIndex)>,
+    /// By place: how many more probes of the far end are answered.
+    gates: Vec<Gate>,
     /// By place: one bit for each path that is not down. All that is read for a packet.
     usable: Vec<u64>,
     round: Round,
@@ -127,6 +130,7 @@ impl Paths {
         Ok(Self {
             timing,
             programs: paths.to_vec(),
+            gates: vec![Gate::default(); paths.len()],
             next_number: u32::from(index(probers.len()).0),
             probers,
             by_end,
@@ -168,6 +172,11 @@ impl Paths {
     pub(crate) fn find(&self, remote: IpAddr, session: u16) -> Option<PathIndex> {
         let at = self.by_end.binary_search_by(|(end, id, _)| (*end, *id).cmp(&(remote, session))).ok()?;
         Some(self.by_end[at].2)
+    }
+
+    /// Is a probe of the far end of a path answered? Not if there are more than anybody has reason to send.
+    pub(crate) fn admits(&mut self, path: PathIndex, now: Nanos) -> bool {
+        self.gates.get_mut(path.place()).is_some_and(|gate| gate.admits(now))
     }
 
     /// Which path a packet takes: the working one unless it is down and its backup is not. If both are down, probes alone

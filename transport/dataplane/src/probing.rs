@@ -5,13 +5,12 @@
 
 use std::net::IpAddr;
 
-use model::TrafficClass;
 use transport_wire::flow::{Flow, Network};
 use transport_wire::stamp::{self, Probe, Reply};
 use transport_wire::{EtherType, Protocol, checksum, ipv4, ipv6, udp};
 
 use crate::drops::DropReason;
-use crate::encap::{Group, Inner, Payload};
+use crate::encap::{Group, Inner, Mark, Payload};
 use crate::forward::Way;
 use crate::frame::{BURST_FRAMES_MAX, Frame, FramePool};
 use crate::meter::Nanos;
@@ -61,28 +60,31 @@ impl Pipeline {
             _ => return Some(frame),
         };
         match found {
-            Some(()) => self.consume(way, frame),
-            // Of no path that leads there.
-            None => self.drop(way, None, DropReason::UnknownRemote, frame),
+            Ok(()) => self.consume(way, frame),
+            Err(reason) => self.drop(way, None, reason, frame),
         }
         None
     }
 
-    fn answer_probe(&mut self, way: &mut Way<'_>, arrived: &Arrived) -> Option<()> {
-        let probe = Probe::read(&arrived.packet.octets).ok()?;
-        let path = self.tables.probes.find(arrived.from, probe.session)?;
+    fn answer_probe(&mut self, way: &mut Way<'_>, arrived: &Arrived) -> Result<(), DropReason> {
+        let probe = Probe::read(&arrived.packet.octets).map_err(|_| DropReason::UnknownRemote)?;
+        let path = self.tables.probes.find(arrived.from, probe.session).ok_or(DropReason::UnknownRemote)?;
+        if !self.tables.probes.admits(path, way.now) {
+            return Err(DropReason::ProbeRate);
+        }
         let mut octets = [0; stamp::PACKET_OCTETS];
         reflect(&probe, arrived.ttl, way.now, way.now, &self.clock).emit(&mut octets);
         let packet = Packet { ports: (stamp::PORT, arrived.packet.ports.0), octets };
         self.send_along(path, &packet, way.now, way.pool, way.out);
-        Some(())
+        Ok(())
     }
 
-    fn hear(&mut self, way: &Way<'_>, arrived: &Arrived) -> Option<()> {
-        let reply = Reply::read(&arrived.packet.octets).ok()?;
-        let path = self.tables.probes.find(arrived.from, reply.probe.session)?;
+    /// Of no path that leads there is as good as of no remote.
+    fn hear(&mut self, way: &Way<'_>, arrived: &Arrived) -> Result<(), DropReason> {
+        let reply = Reply::read(&arrived.packet.octets).map_err(|_| DropReason::UnknownRemote)?;
+        let path = self.tables.probes.find(arrived.from, reply.probe.session).ok_or(DropReason::UnknownRemote)?;
         self.tables.probes.heard(path, &reply, way.now, &self.clock);
-        Some(())
+        Ok(())
     }
 
     /// Sends a packet along a path. If the next hop is not known or no buffer is left it is not sent, which whoever waits
@@ -97,7 +99,7 @@ impl Pipeline {
         if write(&mut frame, path, packet).is_none() {
             return self.drop(&mut way, None, DropReason::Malformed, frame);
         }
-        path.link.push(&mut frame, next_hop, path.ethertype(), PROBE_CLASS);
+        path.link.push(&mut frame, next_hop, path.ethertype(), PROBE_MARK);
         self.send(&mut way, port, None, frame);
     }
 }
@@ -140,7 +142,7 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
     header.emit(frame.octets_mut().first_chunk_mut()?);
     if let (IpAddr::V4(source), IpAddr::V4(destination)) = (local, remote) {
         let header = ipv4::Header {
-            traffic_class: PROBE_DSCP << 2,
+            traffic_class: PROBE_MARK.traffic_class(),
             total_octets: u16::try_from(ipv4::HEADER_OCTETS + octets).ok()?,
             identification: 0,
             dont_fragment: true,
@@ -151,7 +153,7 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
         };
         header.emit(frame.push_array()?);
     } else {
-        let inner = Inner { payload: Payload::Udp, hash: 0, ecn: 0, group: Group::ROOT };
+        let inner = Inner { payload: Payload::Udp, hash: 0, ecn: 0, mark: PROBE_MARK, group: Group::ROOT };
         path.probe.as_ref()?.push(frame, inner);
     }
     Some(())
@@ -161,8 +163,7 @@ fn write(frame: &mut Frame, path: &Path, packet: &Packet) -> Option<()> {
 const SENDER_PORT_MIN: u16 = 1_024;
 /// Where answers to our probes are sent.
 const SOURCE_PORT: u16 = 49_862;
-/// Network control: probes are not to be lost among what they measure.
-pub(crate) const PROBE_DSCP: u8 = 48;
+/// Probes are not to be lost among what they measure.
+const PROBE_MARK: Mark = Mark::NETWORK_CONTROL;
 /// So that the far end sees how many hops there were (RFC 8762, section 4.2.1).
 pub(crate) const PROBE_HOPS: u8 = u8::MAX;
-const PROBE_CLASS: TrafficClass = TrafficClass::MAX;

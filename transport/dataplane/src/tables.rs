@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use model::resource::{SegmentId, Service};
-use model::{Digest, Generation, InterfaceAddress, Prefix, RateLimits, SdpName, SliceName, TrafficClass};
+use model::{Digest, Generation, InterfaceAddress, Prefix, RateLimits, SdpName, SliceName};
 
 use crate::compile::{ADDRESSES_MAX, LOOPBACKS_MAX, PORTS_MAX};
 use crate::counters::Traffic;
 use crate::drops::{DropReason, Drops};
+use crate::encap::Marks;
 use crate::l3::{Gateways, Via};
 use crate::labels::LabelEntry;
 use crate::meter::{Meter, Nanos};
-use crate::neighbour::Neighbour;
+use crate::neighbour::{Neighbour, NextHop};
 use crate::path::{Path, Remote};
 use crate::port::PortIndex;
 use crate::probe::Paths;
@@ -144,7 +145,8 @@ pub(crate) struct Segment {
     pub(crate) slice: SliceSlot,
     pub(crate) service: Service,
     pub(crate) vni: u32,
-    pub(crate) traffic_class: TrafficClass,
+    /// Those of its slice.
+    pub(crate) marks: Arc<Marks>,
     /// Devices behind other edges that are remembered.
     pub(crate) learned: u32,
     /// Counts the changes of `remotes`, so that what was learned about their places is not believed after one.
@@ -225,6 +227,17 @@ impl Tables {
             loopbacks: ArrayVec::new(),
             neighbours: Vec::new(),
         }
+    }
+
+    /// The next hops that they need.
+    pub fn next_hops(&self) -> impl Iterator<Item = NextHop> {
+        self.neighbours.iter().map(Neighbour::next_hop)
+    }
+
+    /// The own addresses of a port towards the underlay.
+    pub fn addresses(&self, port: PortIndex) -> impl Iterator<Item = IpAddr> {
+        let own = self.ports.get(port.get()).into_iter().flat_map(|port| &port.addresses);
+        own.map(InterfaceAddress::address)
     }
 
     /// The generation of the program that they were compiled from.

@@ -203,6 +203,9 @@ impl Pipeline {
         if !self.is_of_port(way, target.into()) {
             return self.drop(way, None, DropReason::NotForUs, frame);
         }
+        if self.is_of_kernel(way.port, target.into()) {
+            return self.consume(way, frame);
+        }
         self.heard(way, sender.into(), sender_mac);
         if operation == arp::Operation::REQUEST {
             neighbour::answer_arp(&mut frame, self.ports[way.port.get()].mac, target, (sender_mac, sender));
@@ -217,6 +220,8 @@ impl Pipeline {
         let mac = self.ports[way.port.get()].mac;
         if !self.tables.loopbacks.contains(&ends.1) && !self.is_of_port(way, ends.1) {
             self.drop(way, None, DropReason::NotForUs, frame);
+        } else if self.is_of_kernel(way.port, ends.1) {
+            self.consume(way, frame);
         } else if reply(&mut frame, flow, mac) {
             self.answer(way, frame);
         } else {
@@ -227,6 +232,7 @@ impl Pipeline {
     fn neighbour_discovery(&mut self, way: &mut Way<'_>, mut frame: Frame, heard: &Heard) {
         let Heard { said, source, ends } = *heard;
         match said.kind {
+            Kind::Solicitation if self.is_of_kernel(way.port, said.target.into()) => self.consume(way, frame),
             Kind::Solicitation if self.is_of_port(way, said.target.into()) => {
                 // One that is asked whether it is still there need not be told where the asker is.
                 let asker = said.link_layer.unwrap_or(source);

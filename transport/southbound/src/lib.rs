@@ -9,6 +9,8 @@
 //! disciplines the handle [`HANDLE`]; what stands on or in one of these is ours, too. New objects are made exclusively:
 //! when something foreign is in the way, the kernel says so, and it stays.
 //!
+//! Beside that, [`Neighbours`] reads where the kernel has found the next hops of a link, for a forwarder that shares it.
+//!
 //! Calls block for as long as the kernel takes to answer; an async caller makes them where blocking is allowed.
 //!
 //! What this crate does not do: it decides nothing (that is the planner's), keeps no state beside the device's own, and
@@ -27,7 +29,7 @@ mod value;
 pub use device::{ApplyError, Cause, Device, Found, ObserveError, Observed, Unsupported};
 pub use diff::{Change, Difference, diff, differences};
 pub use drift::{Drift, DriftLog};
-pub use linux::{GROUP, HANDLE, Linux, OpenError, PROTOCOL};
+pub use linux::{GROUP, HANDLE, Linux, NeighbourEvents, Neighbours, OpenError, PROTOCOL, Resolved};
 pub use object::{
     Action, Address, Bridge, BridgePort, Classifier, Csid, Desired, Duplicate, Encap, EncapMode, Flavours, Forwarding,
     Key, LocalSid, Object, Route, Shaper, ShaperRoot, Vxlan, VxlanPeer,

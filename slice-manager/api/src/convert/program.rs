@@ -2,8 +2,8 @@
 
 use model::profile::{AaaFeature, AaaFeatures};
 use model::program::{
-    Circuit, CorePort, PathProgram, PortShaping, Program, ProgramContent, RealmProgram, Remote, SegmentProgram,
-    ServiceSid, SliceProgram, SliceRoute,
+    Circuit, CorePort, Marking, PathProgram, PortShaping, Program, ProgramContent, RealmProgram, Remote,
+    SegmentProgram, ServiceSid, SliceProgram, SliceRoute,
 };
 use model::resource::{Client, SegmentId};
 use model::{Digest, Dscp, Generation, SliceName, TrafficClass, Vlan, Vni};
@@ -93,6 +93,7 @@ impl TryFrom<v1::SliceProgram> for SliceProgram {
             packet_octets_max: narrow16("a packet length", 1, message.packet_octets_max).at("packetOctetsMax")?,
             dscp: Dscp::try_from(message.dscp).at("dscp")?,
             traffic_class: TrafficClass::try_from(message.traffic_class).at("trafficClass")?,
+            markings: list(message.markings, "markings", Marking::try_from)?,
             circuits: list(message.circuits, "circuits", Circuit::try_from)?,
             routes: list(message.routes, "routes", SliceRoute::try_from)?,
             segments,
@@ -111,10 +112,30 @@ impl From<&SliceProgram> for v1::SliceProgram {
             packet_octets_max: slice.packet_octets_max.into(),
             dscp: slice.dscp.get().into(),
             traffic_class: slice.traffic_class.get().into(),
+            markings: slice.markings.iter().copied().map(Into::into).collect(),
             circuits: slice.circuits.iter().map(Into::into).collect(),
             routes: slice.routes.iter().map(Into::into).collect(),
             segments: slice.segments.iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl TryFrom<v1::Marking> for Marking {
+    type Error = ConvertError;
+
+    fn try_from(message: v1::Marking) -> Result<Self, ConvertError> {
+        Ok(Self {
+            inner: Dscp::try_from(message.inner).at("inner")?,
+            dscp: Dscp::try_from(message.dscp).at("dscp")?,
+            traffic_class: TrafficClass::try_from(message.traffic_class).at("trafficClass")?,
+        })
+    }
+}
+
+impl From<Marking> for v1::Marking {
+    fn from(marking: Marking) -> Self {
+        let Marking { inner, dscp, traffic_class } = marking;
+        Self { inner: inner.get().into(), dscp: dscp.get().into(), traffic_class: traffic_class.get().into() }
     }
 }
 

@@ -135,6 +135,29 @@ fn the_classes_of_a_port_survive_the_way_there_and_back_and_are_refused_by_field
 }
 
 #[test]
+fn what_outer_headers_say_survives_the_way_there_and_back() {
+    use model::program::{Marking, PathProgram, Steering};
+    let path = PathProgram {
+        id: model::PathId::MIN,
+        to: "edge-b".parse().unwrap(),
+        local: "2001:db8::a".parse().unwrap(),
+        remote: "2001:db8::b".parse().unwrap(),
+        port: "core0".parse().unwrap(),
+        next_hop: "2001:db8:1::1".parse().unwrap(),
+        mtu: 1600,
+        steering: Steering::Srv6(vec!["fd00:1:0:1::".parse().unwrap()]),
+        srh: model::resource::Srh::Full,
+    };
+    assert_eq!(PathProgram::try_from(v1::PathProgram::from(&path)).unwrap(), path);
+    let dscp = |value| model::Dscp::new(value).unwrap();
+    let marking = Marking { inner: dscp(44), dscp: dscp(46), traffic_class: model::TrafficClass::new(5).unwrap() };
+    let message = v1::Marking::from(marking);
+    assert_eq!(Marking::try_from(message).unwrap(), marking);
+    let error = Marking::try_from(v1::Marking { inner: 64, ..message }).unwrap_err().to_string();
+    assert_eq!(error, "inner: 64 is not a DSCP; expected 0 to 63");
+}
+
+#[test]
 fn the_json_form_is_that_of_proto3() {
     let json = crate::to_json(&slice()).unwrap();
     assert_eq!(json["sdps"][0]["vlan"], 110);
@@ -152,6 +175,9 @@ fn topology() -> v1::Topology {
     links[0].drained = true;
     links[0].classes.insert(model::profile::QueueClass::RealTime, "12.5 %".parse().unwrap());
     topology.spec.links = model::UniqueList::new(links).unwrap();
+    let mut nodes = Vec::from(topology.spec.nodes.clone());
+    nodes[0].srh = model::resource::Srh::Full;
+    topology.spec.nodes = model::UniqueList::new(nodes).unwrap();
     let message = v1::Topology::from(&topology);
     assert_eq!(Topology::try_from(message.clone()).unwrap(), topology);
     message
@@ -173,6 +199,7 @@ fn a_topology_survives_the_way_there_and_back() {
         refusal(|t| t.nodes[0].sid_depth_max = Some(0)),
         "nodes[0].sidDepthMax: 0 is not a depth; expected 1 to 255"
     );
+    assert_eq!(refusal(|t| t.nodes[1].srh = 9), "nodes[1].srh: 9 is not a value of Srh");
     assert_eq!(
         refusal(|t| t.pools.as_mut().unwrap().sid_functions.as_mut().unwrap().first = 4095),
         "pools.sidFunctions.first: 4095 is not a SID's function; expected 4096 to 65535"

@@ -2,7 +2,7 @@
 
 use model::resource::{
     Control, LabelBlock, Link, LinkEnd, Loopback, Node, NodeRole, Pools, Port, ProbeSpec, Probes, RadiusPortPool,
-    RouteTargetPool, SidFunctionPool, Topology, TopologySpec, UnderlayKind, VlanPool, VniPool,
+    RouteTargetPool, SidFunctionPool, Srh, Topology, TopologySpec, UnderlayKind, VlanPool, VniPool,
 };
 use model::{Label, Latency, Rate, UniqueList, Vlan, Vni};
 
@@ -90,6 +90,7 @@ impl TryFrom<v1::Node> for Node {
             labels: message.labels.map(LabelBlock::try_from).transpose().within("labels")?,
             sid_depth_max: depth(message.sid_depth_max, Node::SID_DEPTH_DEFAULT).at("sidDepthMax")?,
             label_depth_max: depth(message.label_depth_max, Node::LABEL_DEPTH_DEFAULT).at("labelDepthMax")?,
+            srh: srh(message.srh).at("srh")?,
             control: control.at("control")?,
         })
     }
@@ -118,7 +119,27 @@ impl From<&Node> for v1::Node {
             labels: node.labels.map(|l| v1::LabelBlock { first: l.first.get(), last: l.last.get() }),
             sid_depth_max: Some(node.sid_depth_max.into()),
             label_depth_max: Some(node.label_depth_max.into()),
+            srh: v1::Srh::from(node.srh).into(),
             control: control.into(),
+        }
+    }
+}
+
+/// How much of its segment list a packet carries.
+pub(super) fn srh(found: i32) -> Result<Srh, ConvertProblem> {
+    enumeration(found, "Srh", |srh| {
+        Some(match srh {
+            v1::Srh::Unspecified | v1::Srh::Reduced => Srh::Reduced,
+            v1::Srh::Full => Srh::Full,
+        })
+    })
+}
+
+impl From<Srh> for v1::Srh {
+    fn from(srh: Srh) -> Self {
+        match srh {
+            Srh::Reduced => Self::Reduced,
+            Srh::Full => Self::Full,
         }
     }
 }

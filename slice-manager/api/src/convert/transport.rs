@@ -6,6 +6,7 @@ use model::program::{
 };
 use model::{ClassNumber, Label, PathId, Rate, Vni};
 
+use super::topology::srh;
 use super::{At, ConvertError, ConvertProblem, Within, enumeration, list, narrow8, narrow16, required, text, texts};
 use crate::v1;
 
@@ -45,6 +46,7 @@ impl TryFrom<v1::PathProgram> for PathProgram {
             next_hop: text(&message.next_hop, "an IP address").at("nextHop")?,
             mtu: narrow16("an MTU", 1280, message.mtu_octets).at("mtuOctets")?,
             steering: steering.try_into()?,
+            srh: srh(message.srh).at("srh")?,
         })
     }
 }
@@ -60,6 +62,7 @@ impl From<&PathProgram> for v1::PathProgram {
             next_hop: path.next_hop.to_string(),
             mtu_octets: path.mtu.into(),
             steering: Some((&path.steering).into()),
+            srh: v1::Srh::from(path.srh).into(),
         }
     }
 }

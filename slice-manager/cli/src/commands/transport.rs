@@ -38,7 +38,7 @@ pub(super) async fn paths(
                 program.to.clone(),
                 program.id.to_string(),
                 path.links.join(", "),
-                steering(program.steering.as_ref()),
+                steering(&program),
                 table::latency(path.delay_nanoseconds),
                 path.uses.iter().map(taken).collect::<Vec<_>>().join(", "),
                 state,
@@ -272,12 +272,15 @@ fn measured(reading: Option<&v1::PathReading>) -> [String; 5] {
     ]
 }
 
-fn steering(steering: Option<&v1::path_program::Steering>) -> String {
+fn steering(program: &v1::PathProgram) -> String {
     use v1::path_program::Steering;
-    match steering {
+    match &program.steering {
         None => String::new(),
         Some(Steering::Ip(_)) => "ip".to_owned(),
-        Some(Steering::Srv6(steering)) => format!("srv6 {}", steering.sids.join(", ")).trim_end().to_owned(),
+        Some(Steering::Srv6(steering)) => {
+            let whole = if program.srh() == v1::Srh::Full { " (whole list)" } else { "" };
+            format!("{}{whole}", format!("srv6 {}", steering.sids.join(", ")).trim_end())
+        }
         Some(Steering::Mpls(steering)) => {
             let labels = steering.labels.iter().map(ToString::to_string).collect::<Vec<_>>();
             format!("mpls {}", labels.join(", ")).trim_end().to_owned()

@@ -17,6 +17,7 @@ fn program() -> v1::PathProgram {
         next_hop: text("fd00:2:a::1"),
         mtu_octets: 1600,
         steering: Some(Steering::Srv6(v1::Srv6Steering { sids: vec![text("fd00:2:0:1::")] })),
+        srh: v1::Srh::Full.into(),
     }
 }
 
@@ -60,7 +61,7 @@ fn paths_are_shown_as_planned_and_as_measured() {
     let out = manager.slicectl(&["transport", "path", "list"]).quietly();
     let cells = |line: &str| line.split("  ").map(str::trim).filter(|c| !c.is_empty()).map(text).collect::<Vec<_>>();
     let lines: Vec<_> = out.lines().map(cells).collect();
-    let planned = ["edge-c", "2", "core-2--edge-a, core-2--edge-c", "srv6 fd00:2:0:1::", "1200 us"];
+    let planned = ["edge-c", "2", "core-2--edge-a, core-2--edge-c", "srv6 fd00:2:0:1:: (whole list)", "1200 us"];
     let taken = "iot (backup), vehicles";
     let measured = ["up", "2026-01-02T03:04:05Z", "1/1000", "2.40 ms / 2.50 ms / 3.00 ms / 9.00 ms", "12.0 us"];
     assert_eq!(lines[1], [&["edge-a"][..], &planned, &[taken], &measured].concat());

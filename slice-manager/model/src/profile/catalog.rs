@@ -1,6 +1,6 @@
 //! All profiles together, checked against one another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -139,6 +139,7 @@ impl Loader {
                 return Err(document.error("spec.rows", Problem::Value(problem)).into());
             }
         }
+        check_classes(&classes, &document)?;
         for (template, document) in self.templates.values() {
             check_template(template, &five_qi, document)?;
         }
@@ -156,6 +157,30 @@ impl Loader {
             classes,
         })
     }
+}
+
+/// No traffic of a slice looks like network control, and each marking is told once, of a class that there is.
+fn check_classes(classes: &ClassMap, document: &Document) -> Result<(), FileError> {
+    let mut inner = BTreeSet::new();
+    let rows = classes.rows.iter().enumerate().map(|(at, row)| (format!("spec.rows[{at}].dscp"), row.dscp));
+    let told = classes.markings.iter().enumerate().map(|(at, row)| (format!("spec.markings[{at}].dscp"), row.dscp));
+    for (path, dscp) in rows.chain(told) {
+        if dscp.get() >= NETWORK_CONTROL {
+            let problem = format!("{dscp} is for network control; expected 0 to {}", NETWORK_CONTROL - 1);
+            return Err(document.error(&path, Problem::Value(problem)));
+        }
+    }
+    for (at, marking) in classes.markings.iter().enumerate() {
+        if !inner.insert(marking.inner) {
+            let problem = format!("code point {} is told twice; expected it once", marking.inner);
+            return Err(document.error(&format!("spec.markings[{at}].inner"), Problem::Value(problem)));
+        }
+        if !classes.rows.iter().any(|row| row.dscp == marking.class) {
+            let problem = format!("no 5QI has the code point {}; expected that of a row", marking.class);
+            return Err(document.error(&format!("spec.markings[{at}].class"), Problem::Value(problem)));
+        }
+    }
+    Ok(())
 }
 
 /// The 5QIs of a template stand in the table, and its default is one of them.
@@ -207,6 +232,8 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
     ]
 }
 
+/// The first code point of network control: class selectors 6 and 7 (RFC 4594, section 3).
+const NETWORK_CONTROL: u8 = 48;
 /// The attribute that lists the 5QIs of a slice.
 pub(crate) const GST_FIVE_QI: &str = "Slice quality of service: 3GPP 5QI";
 const PROFILE_KINDS: [&str; 5] = ["Template", "SegmentProfile", "AaaProfile", "FiveQITable", "ClassMap"];

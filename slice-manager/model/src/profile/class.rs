@@ -1,11 +1,13 @@
 //! The class map: how the transport treats each 5QI.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FiveQi;
+use crate::program::Marking;
 use crate::{Dscp, TrafficClass};
 
 /// How the transport treats each 5QI.
@@ -16,12 +18,25 @@ pub struct ClassMap {
     pub source: String,
     /// One row for each 5QI of the table.
     pub rows: Vec<ClassRow>,
+    /// Which code points of devices are heeded, and what becomes of them; each once.
+    #[serde(default)]
+    pub markings: Vec<MarkingRow>,
 }
 
 impl ClassMap {
     /// The treatment of a 5QI.
     pub fn get(&self, five_qi: FiveQi) -> Option<&ClassRow> {
         self.rows.iter().find(|row| row.five_qi == five_qi)
+    }
+
+    /// What becomes of the code points of devices in a slice that has these classes, in their order. Those of classes that
+    /// it does not have are not heeded there, so that no device raises itself above its slice.
+    pub fn markings<'a>(&self, classes: impl IntoIterator<Item = &'a ClassRow>) -> Vec<Marking> {
+        let had: BTreeSet<Dscp> = classes.into_iter().map(|class| class.dscp).collect();
+        let heeded = self.markings.iter().filter(|marking| had.contains(&marking.class));
+        let mut markings: Vec<Marking> = heeded.copied().map(MarkingRow::becomes).collect();
+        markings.sort_unstable();
+        markings
     }
 }
 
@@ -38,6 +53,26 @@ pub struct ClassRow {
     pub traffic_class: TrafficClass,
     /// The queue.
     pub queue: QueueClass,
+}
+
+/// What becomes of a code point that a device writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MarkingRow {
+    /// The device's code point.
+    pub inner: Dscp,
+    /// It is heeded where the slice has a 5QI of this class, named by the code point of its row.
+    pub class: Dscp,
+    /// The code point in the outer IP header.
+    pub dscp: Dscp,
+    /// The traffic class in an MPLS label.
+    pub traffic_class: TrafficClass,
+}
+
+impl MarkingRow {
+    const fn becomes(self) -> Marking {
+        Marking { inner: self.inner, dscp: self.dscp, traffic_class: self.traffic_class }
+    }
 }
 
 /// The queues of a segment, most urgent first.

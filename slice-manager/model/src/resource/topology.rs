@@ -82,6 +82,9 @@ pub struct Node {
     #[serde(default = "default_label_depth", deserialize_with = "crate::number::within::<_, _, 1, 0xFF>")]
     #[schemars(range(min = 1))]
     pub label_depth_max: u8,
+    /// How much of their segment list the packets of a path carry that ends here or leads over the node.
+    #[serde(default, skip_serializing_if = "Srh::is_reduced")]
+    pub srh: Srh,
     /// Who makes it do what the plan says; `agent` for an edge, and `static` for a core node that does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
@@ -99,6 +102,26 @@ impl Node {
             NodeRole::Edge => Control::Agent,
             NodeRole::Core => Control::Static,
         })
+    }
+}
+
+/// How much of its segment list a packet carries in its segment routing header.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Srh {
+    /// All but the first segment, which is the destination address; no header for one segment (RFC 8986, sections 5.2
+    /// and 5.4).
+    #[default]
+    Reduced,
+    /// All of it, even if it is one segment (RFC 8986, sections 5.1 and 5.3): for nodes that look the first one up there
+    /// or take no packet without the header.
+    Full,
+}
+
+impl Srh {
+    /// Is the first segment left out?
+    pub const fn is_reduced(&self) -> bool {
+        matches!(self, Self::Reduced)
     }
 }
 

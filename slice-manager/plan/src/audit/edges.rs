@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::profile::SegmentProfileSpec;
+use model::profile::{FiveQi, GstValue, SegmentProfileSpec, Template};
 use model::program::{
-    Flavours, ProgramContent, RealmProgram, SegmentProgram, SliceProgram, TransitBehaviour, TransitSid,
+    Flavours, Marking, ProgramContent, RealmProgram, SegmentProgram, SliceProgram, TransitBehaviour, TransitSid,
 };
 use model::resource::{
     Client, Control, NodeRole, Probes, RealmSpec, Sdp, SdpVlan, SegmentId, Service, SliceSpec, Transport,
 };
-use model::{NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
+use model::{Dscp, NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
 
 use super::numbers::{POOLS, number};
 use super::{Audit, Finding, NumberFinding};
@@ -45,6 +45,22 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// What devices may ask for: the code points of the template's 5QIs, by the class map.
+    fn markings(&self, template: &Template) -> Vec<Marking> {
+        let map = self.catalog.classes();
+        let Some(GstValue::Choices(listed)) = template.spec.attributes.get("Slice quality of service: 3GPP 5QI") else {
+            return Vec::new();
+        };
+        let of_slice = |class: Dscp| {
+            let mut rows = listed.iter().filter_map(|value| map.get(FiveQi::new(*value).ok()?));
+            rows.any(|row| row.dscp == class)
+        };
+        let code_points = (0..64).filter_map(|value| Dscp::new(value).ok());
+        let heeded =
+            code_points.filter_map(|inner| map.markings.iter().find(|row| row.inner == inner && of_slice(row.class)));
+        heeded.map(|row| Marking { inner: row.inner, dscp: row.dscp, traffic_class: row.traffic_class }).collect()
+    }
+
     fn slice(&mut self, name: &SliceName, spec: &SliceSpec, edge: &NodeName, program: &SliceProgram) {
         let template = self.template(spec);
         let attribute = template.and_then(|t| t.spec.attributes.whole("Maximum supported packet size"));
@@ -56,6 +72,7 @@ impl<'a> Audit<'a> {
             ("packet size", u64::from(program.packet_octets_max) != attribute.unwrap_or(1500)),
             ("DSCP", Some(program.dscp) != class.map(|row| row.dscp)),
             ("traffic class", Some(program.traffic_class) != class.map(|row| row.traffic_class)),
+            ("set of markings", template.map(|template| self.markings(template)).as_ref() != Some(&program.markings)),
             ("service", program.service != spec.service),
         ];
         for (what, _) in differs.into_iter().filter(|(_, differs)| *differs) {

@@ -326,6 +326,16 @@ pub enum Finding {
         /// Which.
         path: PathId,
     },
+    /// A program names another form of the segment routing header than the nodes of the path ask for.
+    #[error("{edge} is told another form of the segment list of path {path} to {to} than its nodes ask for")]
+    PathSrh {
+        /// The edge.
+        edge: NodeName,
+        /// The other end.
+        to: NodeName,
+        /// Which.
+        path: PathId,
+    },
     /// Packets leave the path, or may.
     #[error("what {edge} sends on path {path} to {to} does not stay on it")]
     SteeringAstray {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use model::program::{PathProgram, Remote, SegmentProgram, Steering, Tunnel};
-use model::resource::{SegmentId, Service, SliceSpec, Transport};
+use model::resource::{SegmentId, Service, SliceSpec, Srh, Transport};
 use model::{NodeName, PortName, SliceName};
 
 use super::steering::sid_of;
@@ -114,7 +114,7 @@ impl<'a> Audit<'a> {
     /// From one loopback to another, over a neighbour on the path.
     fn path_program(&self, edge: &NodeName, own: &[IpAddr], program: &PathProgram) -> Vec<Finding> {
         let mut found = Vec::new();
-        let PathProgram { id, to, local, remote, port, next_hop, mtu, steering } = program;
+        let PathProgram { id, to, local, remote, port, next_hop, mtu, steering, srh } = program;
         let is_loopback = |node: &NodeName, address: &IpAddr| {
             self.nodes.get(node).is_some_and(|node| node.loopback.addresses().any(|own| own == *address))
         };
@@ -133,10 +133,21 @@ impl<'a> Audit<'a> {
         }
         let ends = path.into_iter().flat_map(|path| &path.links).filter_map(|link| self.links.get(link));
         let expected = ends.flat_map(|link| [&link.a, &link.b]).map(|end| self.mtu(&end.node, &end.port)).min();
+        if path.is_some_and(|path| *srh != self.srh(path, steering)) {
+            found.push(Finding::PathSrh { edge: edge.clone(), to: to.clone(), path: *id });
+        }
         if path.is_some() && expected != Some(u32::from(*mtu)) {
             found.push(Finding::PathMtu { edge: edge.clone(), to: to.clone(), path: *id });
         }
         found
+    }
+
+    /// A path pinned by SIDs has them all in its packets if a node on it says so.
+    fn srh(&self, path: &model::plan::Path, steering: &Steering) -> Srh {
+        let links = path.links.iter().filter_map(|link| self.links.get(link));
+        let mut nodes = links.flat_map(|link| [&link.a.node, &link.b.node]).filter_map(|node| self.nodes.get(node));
+        let is_whole = matches!(steering, Steering::Srv6(_)) && nodes.any(|node| node.srh == Srh::Full);
+        if is_whole { Srh::Full } else { Srh::Reduced }
     }
 
     /// What tunnels add must fit beside the packet on every port, and what pins a path must not be more than its end can
@@ -222,7 +233,11 @@ fn overhead(spec: &SliceSpec, path: &PathProgram) -> u32 {
         // RFC 7348, section 5: outer IP, UDP, VXLAN, inner Ethernet.
         (Transport::Vxlan, Steering::Mpls(labels)) => words(labels.len()) + ip + 8 + 8 + 14,
         (Transport::Vxlan, _) => ip + 8 + 8 + 14,
-        // RFC 8986, section 5.2: an SRH only where there is more than the SID of the service; the first SID is not in it.
+        // RFC 8986, section 5.1: every SID, that of the service among them.
+        (Transport::Srv6, Steering::Srv6(sids)) if path.srh == Srh::Full => {
+            40 + 8 + 4 * words(sids.len() + 1) + ethernet
+        }
+        // Section 5.2: an SRH only where there is more than the SID of the service; the first SID is not in it.
         (Transport::Srv6, Steering::Srv6(sids)) if !sids.is_empty() => 40 + 8 + 4 * words(sids.len()) + ethernet,
         (Transport::Srv6, _) => 40 + ethernet,
         // Service, group; for frames the flow label (RFC 6391) and the control word (RFC 4448, section 4.6), too.

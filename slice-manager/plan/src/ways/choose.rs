@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use model::plan::{PathForm, PathKey, Plan, Way};
-use model::resource::{BackupMode, UnderlayKind};
+use model::resource::{BackupMode, Srh, UnderlayKind};
 
 use super::hose::{Hose, Ledger};
 use super::request::{Pair, Request, service_depth, tunnel_octets};
@@ -326,9 +326,10 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
         let line = graph.link(arc.link());
         let affinities = &line.link.affinities;
         let has = |wanted: &[model::AffinityName]| affinities.iter().any(|affinity| wanted.contains(affinity));
-        // With the headers that every path of the kind needs; those of what pins it are counted when it is known.
+        // With the headers that every path of the kind needs; those of what pins it are counted when it is known, and a
+        // whole segment list when it is known that a node asks for it.
         let form = pair.forms.first().map_or(PathForm::Ip, |(form, _)| *form);
-        let headers = tunnel_octets(request.transport, request.service, form, pair.family, 0);
+        let headers = tunnel_octets(request.transport, request.service, form, pair.family, 0, Srh::Reduced);
         let is_long_enough = request.packet_octets == 0
             || pair.forms.len() > 1
             || usize::from(request.packet_octets) + headers <= usize::from(line.mtu);
@@ -362,7 +363,8 @@ impl<'c, 'g, 'a> Chooser<'c, 'g, 'a> {
                 return Err(Unfit::TooDeep { route, end, needed, max: max.into() });
             }
         }
-        let headers = tunnel_octets(request.transport, request.service, form, scope.pair.family, pinned.depth());
+        let (family, depth, srh) = (scope.pair.family, pinned.depth(), route.srh(graph));
+        let headers = tunnel_octets(request.transport, request.service, form, family, depth, srh);
         let mtu = route.links.iter().map(|link| usize::from(graph.link(*link as usize).mtu)).min().unwrap_or(0);
         if usize::from(request.packet_octets) + headers > mtu && request.packet_octets > 0 {
             return Err(Unfit::TooLong);

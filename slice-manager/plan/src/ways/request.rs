@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::PathForm;
 use model::profile::QueueClass;
-use model::resource::{BackupMode, PathPolicy, ResourceId, SegmentId, Service, Transport, UnderlayKind};
+use model::resource::{BackupMode, PathPolicy, ResourceId, SegmentId, Service, Srh, Transport, UnderlayKind};
 use model::{AffinityName, NodeName};
 
 use crate::path::{Graph, Plane};
@@ -176,6 +176,7 @@ pub(crate) fn tunnel_octets(
     form: PathForm,
     family: Family,
     depth: usize,
+    srh: Srh,
 ) -> usize {
     let ip = match family {
         Family::Ipv4 => 20,
@@ -187,8 +188,9 @@ pub(crate) fn tunnel_octets(
     let labels = if service == Service::L3 { SERVICE_LABELS } else { SERVICE_LABELS + 1 };
     let steering = match form {
         PathForm::Ip => 0,
-        // The list holds the SID of the service, too, but not the first of all (H.Encaps.Red, RFC 8986, section 5.2);
-        // without steering there is no SRH.
+        // The list holds the SID of the service, too. Reduced, it is without the first of all, and without steering there
+        // is no SRH (H.Encaps.Red, RFC 8986, section 5.2); else it is whole (H.Encaps, section 5.1).
+        PathForm::Srv6 if srh == Srh::Full => SRH_OCTETS + SID_OCTETS * (depth + 1),
         PathForm::Srv6 if depth == 0 => 0,
         PathForm::Srv6 => SRH_OCTETS + SID_OCTETS * depth,
         PathForm::Mpls => LABEL_OCTETS * depth,

@@ -221,6 +221,18 @@ fn programs_that_say_something_else_are_named() {
             "edge-a runs slice factory with another DSCP than is declared",
         ),
         (
+            |plan| slice(plan, "edge-a", "iot").markings.clear(),
+            "edge-a runs slice iot with another set of markings than is declared",
+        ),
+        (
+            // What the slice of meters has no class for.
+            |plan| {
+                let raised = slice(plan, "edge-a", "handsets").markings.clone();
+                slice(plan, "edge-a", "iot").markings = raised;
+            },
+            "edge-a runs slice iot with another set of markings than is declared",
+        ),
+        (
             |plan| slice(plan, "edge-a", "iot").circuits.clear(),
             "the circuits of slice iot on edge-a are not its SDPs there",
         ),

@@ -70,6 +70,25 @@ fn classes_are_those_of_the_5qis() {
 }
 
 #[test]
+fn devices_may_use_the_code_points_of_their_slice() {
+    for (template, sst, expected) in [
+        // EF with admitted voice, CS5, AF1x.
+        ("embb", 1, &[10, 12, 14, 40, 44, 46][..]),
+        ("urllc", 2, &[44, 46]),
+        // AF1x, AF2x: nothing more urgent in a slice of meters.
+        ("miot", 3, &[10, 12, 14, 18, 20, 22]),
+        ("v2x", 4, &[32, 44, 46]),
+    ] {
+        let found = slice(&bare(template, sst)).unwrap();
+        let heeded: Vec<u8> = found.markings.iter().map(|marking| marking.inner.get()).collect();
+        assert_eq!(heeded, expected, "{template}");
+        assert!(found.markings.iter().all(|marking| marking.dscp == marking.inner), "{template}");
+        let texts: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(line(&found.lines, "").last(), Some(&("markings", texts.join(", ").as_str())));
+    }
+}
+
+#[test]
 fn every_attribute_of_every_template_has_its_line() {
     for template in CATALOG.templates() {
         let lines = explain(&CATALOG, template);

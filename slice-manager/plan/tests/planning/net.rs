@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::resource::{
     LabelBlock, Link, LinkEnd, Loopback, Node, NodeRole, Pools, Port, Probes, RadiusPortPool, Resource,
-    RouteTargetPool, SidFunctionPool, Topology, TopologySpec, UnderlayKind, VlanPool, VniPool,
+    RouteTargetPool, SidFunctionPool, Srh, Topology, TopologySpec, UnderlayKind, VlanPool, VniPool,
 };
 use model::{InterfaceAddress, Label, Latency, Rate, UniqueList, Vni};
 
@@ -109,6 +109,7 @@ pub(crate) fn topology(lines: &[Line], change: impl Fn(&mut Node)) -> TopologySp
             labels: Some(LabelBlock { first: label(first), last: label(first + 999) }),
             sid_depth_max: 8,
             label_depth_max: 10,
+            srh: Srh::Reduced,
             control: None,
         };
         change(&mut node);

@@ -8,8 +8,8 @@ use model::program::{SegmentProgram, Tunnel};
 use model::resource::{
     Client, LabelBlock, LatencyObjective, Link, LinkEnd, Loopback, MicroSegment, Node, NodeRole, PathPolicy, Pools,
     Port, Probes, RadiusPortPool, Realm, RealmSpec, Resource, ResourceId, RouteTargetPool, Sdp, SdpVlan, SegmentId,
-    SegmentSpec, Service, SidFunctionPool, Slice, SliceSpec, Topology, TopologySpec, Transport, UnderlayKind, VlanPool,
-    VniPool,
+    SegmentSpec, Service, SidFunctionPool, Slice, SliceSpec, Srh, Topology, TopologySpec, Transport, UnderlayKind,
+    VlanPool, VniPool,
 };
 use model::{
     Generation, InterfaceAddress, Label, Latency, NodeName, PathId, Rate, RateLimits, Share, SliceName, Snssai, Sst,
@@ -163,6 +163,8 @@ fn topology(seed: &Seed) -> Resource {
             labels: (families & 2 != 0).then(|| LabelBlock { first: label(host, 0), last: label(host, 40) }),
             sid_depth_max: Node::SID_DEPTH_DEFAULT,
             label_depth_max: Node::LABEL_DEPTH_DEFAULT,
+            // Paths over one of them carry whole lists.
+            srh: if host == 4 { Srh::Full } else { Srh::Reduced },
             control: None,
         }
     });

@@ -48,6 +48,33 @@ fn each_service_asks_its_own() {
     );
 }
 
+/// RFC 8200, section 5: 1,280 octets are what IPv6 needs. 5QI 82's slices carry 256 at most.
+#[test]
+fn a_routed_slice_of_short_packets_has_no_ipv6_subnet() {
+    let urllc =
+        |text: String| text.replace("template: miot, snssai: { sst: 3 }", "template: urllc, snssai: { sst: 2 }");
+    let ipv6 = |text: String| text.replace("10.1.0.1/16", "fd00:7::1/64");
+    let found = refused("service: l3", |text| ipv6(urllc(text)));
+    assert!(
+        found.contains(
+            &"slice/s: spec.sdps[1].addresses[0]: fd00:7::1/64 is IPv6, which needs packets of 1280 octets (RFC 8200, section \
+              5); the slice carries 256 at most"
+                .to_owned()
+        ),
+        "{found:#?}"
+    );
+    let world = |text: String| {
+        let net = declared(topology(&lines("e1 c1 10, c1 e2 10, c1 e3 10"), |_| {}));
+        let resources = read("slice.yaml", &text).into_iter();
+        let found = Manager { intents: resources.chain([net]).collect(), ..Manager::default() }.replan();
+        found.err().unwrap_or_default().join(", ")
+    };
+    // With longer packets it has one, and with short ones an IPv4 subnet.
+    let l3 = || slice(&["e1", "e2"], "service: l3");
+    assert!(!world(ipv6(l3())).contains("IPv6"));
+    assert!(!world(urllc(l3())).contains("IPv6"));
+}
+
 #[test]
 fn a_vlan_that_is_left_to_the_manager_is_free_and_stays() {
     let auto = |name: &str, sd: &str| {

@@ -3,7 +3,7 @@
 
 use model::NodeName;
 use model::program::{PathProgram, SegmentProgram, ServiceBehaviour, Steering, Tunnel};
-use model::resource::TopologySpec;
+use model::resource::{Srh, TopologySpec};
 use plan::transit_of;
 
 use crate::net::{declared, lines, name, slice, topology};
@@ -216,4 +216,46 @@ fn depth_is_kept_or_named() {
     // Where another path fits, it is taken.
     let manager = world(deep(1), &slice(&["e1", "e2"], "transport: srv6, paths: { backup: none }"));
     assert_eq!(working(&manager, "e1"), (["l01", "l04", "l05", "l03"].map(String::from).to_vec(), srv6(&[])));
+}
+
+/// RFC 8986, sections 5.1 and 5.3: with the whole list, every SID is in it, that of the service among them.
+#[test]
+fn a_node_that_wants_whole_lists_gets_them_on_its_paths() {
+    let spec = |mtu: u16, wants: &'static str| {
+        topology(&lines(LADDER), move |node| {
+            node.srh = if node.name.as_str() == wants { Srh::Full } else { Srh::Reduced };
+            let mut ports = Vec::from(node.ports.clone());
+            ports.iter_mut().filter(|port| port.name.as_str() != "access").for_each(|port| port.mtu = mtu);
+            node.ports = model::UniqueList::new(ports).unwrap();
+        })
+    };
+    let told =
+        |manager: &Manager, edge: &str| paths(manager, edge).into_iter().map(|path| path.srh).collect::<Vec<_>>();
+    let (direct, detour) = ("transport: srv6", "transport: srv6, paths: { excludeLinks: [l02], backup: none }");
+    // A far end, and nodes on the way, whichever direction.
+    for (wants, more, srh) in [
+        ("e2", direct, Srh::Full),
+        ("c1", direct, Srh::Full),
+        ("c3", "transport: srv6, paths: { backup: none }", Srh::Reduced),
+        ("c3", detour, Srh::Full),
+        ("c1", "transport: vxlan", Srh::Reduced),
+    ] {
+        let manager = world(spec(9000, wants), &slice(&["e1", "e2"], more));
+        for edge in ["e1", "e2"] {
+            assert!(told(&manager, edge).iter().all(|told| *told == srh), "{wants}: {more}: {edge}");
+        }
+    }
+    // What a frame of 1500 octets needs: its header, IPv6, and 8 + 16 octets for each SID in the list. A SID less is in it
+    // where it is reduced; none, no list.
+    for (wants, more, octets) in [
+        ("none", direct, 1500 + 14 + 40),
+        ("e2", direct, 1500 + 14 + 40 + 8 + 16),
+        ("none", detour, 1500 + 14 + 40 + 8 + 16),
+        ("c2", detour, 1500 + 14 + 40 + 8 + 2 * 16),
+    ] {
+        world(spec(octets, wants), &slice(&["e1", "e2"], more));
+        let refused = refused(spec(octets - 1, wants), &slice(&["e1", "e2"], more)).join(", ");
+        let expected = format!("a packet of 1500 octets needs {octets} on port");
+        assert!(refused.contains(&expected), "{wants}: {more}: {refused}");
+    }
 }

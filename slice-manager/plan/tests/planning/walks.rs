@@ -2,7 +2,7 @@
 
 use model::plan::Plan;
 use model::program::{PathProgram, Steering, Tunnel};
-use model::resource::TopologySpec;
+use model::resource::{Srh, TopologySpec};
 use model::{Label, NodeName};
 use plan::{Intents, Severity, audit};
 
@@ -74,6 +74,10 @@ fn sids_that_lead_elsewhere_are_named() {
             // It arrives before its segments are through.
             (|plan| path(plan, "e1").steering = srv6(&["fd02:3:0:1::", "fd02:5:0:1000::"]), ASTRAY),
             (|plan| path(plan, "e1").steering = Steering::Ip, ASTRAY),
+            (
+                |plan| path(plan, "e1").srh = Srh::Full,
+                "e1 is told another form of the segment list of path 1 to e2 than its nodes ask for",
+            ),
             (|plan| path(plan, "e2").steering = srv6(&[]), "what e2 sends on path 1 to e1 does not stay on it"),
         ],
     );

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use api::v1;
 use model::program::{Circuit, PathProgram, Remote, ServiceSid, Steering, Tunnel};
+use model::resource::Srh;
 use model::{PathId, RateLimits};
 
 use super::numbers::service_sid;
@@ -13,11 +14,14 @@ pub(super) fn path_name(to: &impl Display, id: impl Display) -> String {
 }
 
 pub(super) fn path_text(path: &PathProgram) -> String {
-    let PathProgram { local, remote, port, next_hop, mtu, .. } = path;
+    let PathProgram { local, remote, port, next_hop, mtu, srh, .. } = path;
     let list = |items: &[String]| items.join(", ");
     let steering = match &path.steering {
         Steering::Ip => "by the underlay's routes".to_owned(),
-        Steering::Srv6(sids) => format!("SIDs [{}]", list(&sids.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        Steering::Srv6(sids) => {
+            let sids = list(&sids.iter().map(ToString::to_string).collect::<Vec<_>>());
+            format!("SIDs [{sids}]{}", if *srh == Srh::Full { " and the whole list" } else { "" })
+        }
         Steering::Mpls(labels) => {
             format!("labels [{}]", list(&labels.iter().map(ToString::to_string).collect::<Vec<_>>()))
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use model::resource::SegmentId;
-use model::{Label, NodeName, PathId, PortName, SdpName, Sid, SliceName, Vlan, Vni};
+use model::{Dscp, Label, NodeName, PathId, PortName, SdpName, Sid, SliceName, Vlan, Vni};
 
 use crate::probe::ProbeError;
 use crate::route::RoutesError;
@@ -46,6 +46,14 @@ pub enum CompileError {
         slice: SliceName,
         /// The SDP.
         sdp: SdpName,
+    },
+    /// A slice says twice what becomes of a code point.
+    #[error("slice {slice} has two markings for code point {inner}")]
+    MarkingTwice {
+        /// The slice.
+        slice: SliceName,
+        /// The code point of devices.
+        inner: Dscp,
     },
     /// A segment is listed twice.
     #[error("{0} is listed twice")]

@@ -9,7 +9,7 @@ use model::program::{
     Tunnel,
 };
 use model::resource::Service;
-use model::{Dscp, Label, NodeName, PathId, Sid};
+use model::{Label, NodeName, PathId, Sid};
 use transport_wire::{mpls, vxlan};
 
 use super::{Build, CompileError, REMOTES_MAX, at_most, neighbour, place};
@@ -18,7 +18,7 @@ use crate::l3::Via;
 use crate::labels::{LabelEntry, Wire};
 use crate::path::{Carries, Lane, Path, Remote};
 use crate::probe::PathIndex;
-use crate::probing::{PROBE_DSCP, PROBE_HOPS};
+use crate::probing::PROBE_HOPS;
 use crate::route::Routes;
 use crate::sids::SidAction;
 use crate::tables::{CircuitIndex, PortRole, Tables};
@@ -56,7 +56,7 @@ impl Build<'_> {
         let along = |sids: &[Sid]| match (local, remote) {
             (IpAddr::V6(local), IpAddr::V6(remote)) => {
                 let way: Vec<_> = sids.iter().map(|sid| sid.get()).chain([remote]).collect();
-                Outer::along(local, &way, Dscp::new(PROBE_DSCP.into()).ok()?, false, PROBE_HOPS)
+                Outer::along(local, &way, path.srh, false, PROBE_HOPS)
             }
             _ => None,
         };
@@ -104,8 +104,8 @@ impl Build<'_> {
         }
         let mut found: Vec<(&RemoteProgram, Remote)> = Vec::with_capacity(count);
         for remote in &segment.remotes {
-            let (working, address) = self.lane(tables, slice, segment, remote, remote.working)?;
-            let backup = remote.backup.map(|id| self.lane(tables, slice, segment, remote, id)).transpose()?;
+            let (working, address) = self.lane(tables, segment, remote, remote.working)?;
+            let backup = remote.backup.map(|id| self.lane(tables, segment, remote, id)).transpose()?;
             // The far end knows us by one address, and we know it by one.
             if let Some((_, other)) = backup.as_ref().filter(|(_, other)| *other != address) {
                 let (segment, to, id, other) = (segment.id.clone(), remote.edge.clone(), remote.working, *other);
@@ -137,7 +137,6 @@ impl Build<'_> {
     fn lane(
         &self,
         tables: &Tables,
-        slice: &SliceProgram,
         segment: &SegmentProgram,
         remote: &RemoteProgram,
         id: PathId,
@@ -146,14 +145,14 @@ impl Build<'_> {
         let at = self.paths.get(&(to, id)).copied();
         let at = at.ok_or_else(|| CompileError::UnknownPath { segment: in_segment(), to: to.clone(), id })?;
         let path = &tables.paths[usize::from(at)];
-        let (local, far, dscp) = (path.program.local, path.program.remote, slice.dscp);
-        let udp = |shim: Shim, port| Outer::udp(local, far, port, dscp).map(|outer| (Encap { shim, outer }, None));
+        let (local, far) = (path.program.local, path.program.remote);
+        let udp = |shim: Shim, port| Outer::udp(local, far, port).map(|outer| (Encap { shim, outer }, None));
         let found = match (remote.tunnel, &path.program.steering) {
             (Tunnel::Vxlan(vni), Steering::Ip | Steering::Mpls(_)) => udp(Shim::vxlan(vni, remote.group), vxlan::PORT),
             (Tunnel::Srv6 { unicast, flood }, Steering::Srv6(sids)) => match local {
                 IpAddr::V6(local) => {
                     let to_sid = |sid: Sid| {
-                        let outer = Outer::srv6(local, sids, sid, remote.group, dscp)?;
+                        let outer = Outer::srv6(local, sids, sid, path.program.srh, remote.group)?;
                         Some(Encap { shim: Shim::None, outer })
                     };
                     let to_all = (flood != unicast).then(|| to_sid(flood).map(Box::new));
@@ -162,9 +161,7 @@ impl Build<'_> {
                 IpAddr::V4(_) => None,
             },
             (Tunnel::Mpls { to, control_word, flow_label, .. }, steering) => {
-                let traffic_class = slice.traffic_class;
-                let labelled =
-                    Labelled { service: to, group: remote.group, flow: flow_label, control_word, traffic_class };
+                let labelled = Labelled { service: to, group: remote.group, flow: flow_label, control_word };
                 match steering {
                     Steering::Mpls(_) => Some((Encap { shim: Shim::labels(labelled), outer: Outer::None }, None)),
                     Steering::Ip => udp(Shim::labels(labelled), mpls::UDP_PORT),

@@ -1,10 +1,10 @@
 //! What a path puts in front of everything that takes it: the Ethernet header, and the labels that pin its way.
 
-use model::{Label, Mac, TrafficClass};
+use model::{Label, Mac};
 use transport_wire::ethernet::{self, EtherType};
 use transport_wire::mpls;
 
-use super::{HOP_LIMIT, put};
+use super::{CLASS, HOP_LIMIT, Mark, put};
 use crate::frame::Frame;
 
 /// The header of a path's first link, written but for the next hop's MAC address.
@@ -38,24 +38,24 @@ impl Link {
 
     /// Puts the header in front of a packet of this type.
     #[inline]
-    pub(crate) fn push(&self, frame: &mut Frame, next_hop: Mac, ethertype: EtherType, class: TrafficClass) {
+    pub(crate) fn push(&self, frame: &mut Frame, next_hop: Mac, ethertype: EtherType, mark: Mark) {
         if usize::from(self.len) == ethernet::HEADER_OCTETS {
             let Some(out) = frame.push_array::<{ ethernet::HEADER_OCTETS }>() else { return };
             out.copy_from_slice(&self.octets[..ethernet::HEADER_OCTETS]);
             put(out, 0, next_hop.0);
             put(out, ETHERTYPE, ethertype.0.to_be_bytes());
         } else {
-            self.push_labels(frame, next_hop, ethertype, class);
+            self.push_labels(frame, next_hop, ethertype, mark);
         }
     }
 
-    fn push_labels(&self, frame: &mut Frame, next_hop: Mac, ethertype: EtherType, class: TrafficClass) {
+    fn push_labels(&self, frame: &mut Frame, next_hop: Mac, ethertype: EtherType, mark: Mark) {
         let len = usize::from(self.len);
         let Some(out) = frame.push_front(len) else { return };
         out.copy_from_slice(&self.octets[..len]);
         put(out, 0, next_hop.0);
         for entry in out[ethernet::HEADER_OCTETS..].as_chunks_mut::<{ mpls::ENTRY_OCTETS }>().0 {
-            entry[2] |= class.get() << 1;
+            entry[CLASS] |= mark.label;
         }
         if ethertype != EtherType::MPLS {
             // An IP packet follows: the stack ends here.

@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::{Dscp, Sid};
+use model::Sid;
+use model::resource::Srh;
 use transport_wire::checksum::{self, Sum};
 use transport_wire::ethernet::EtherType;
 use transport_wire::{Protocol, ipv4, ipv6, srh, udp, vxlan};
@@ -19,24 +20,38 @@ pub(crate) enum Outer {
     /// Labels follow the link's header at once.
     None,
     /// IPv4 and UDP.
-    Ipv4 { octets: [u8; IPV4_OCTETS], dscp: Dscp },
+    Ipv4 { octets: [u8; IPV4_OCTETS] },
     /// IPv6 and UDP, with the sum of what the UDP checksum covers and never changes: addresses, protocol, port.
-    Ipv6 { octets: [u8; IPV6_OCTETS], dscp: Dscp, sum: Sum },
-    /// IPv6, and a segment routing header if the path has more than one segment.
-    Srv6 { octets: Box<[u8]>, dscp: Dscp, group: bool },
+    Ipv6 { octets: [u8; IPV6_OCTETS], sum: Sum },
+    /// IPv6, and a segment routing header if the path has more than one segment or the list is to be whole.
+    Srv6 { octets: Box<[u8]>, argument: Argument },
+}
+
+/// Where the last segment stands, whose argument is the sender's group; nowhere if the far end reads none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Argument {
+    in_address: bool,
+    in_list: bool,
+}
+
+impl Argument {
+    /// Does the sender's group travel with a packet?
+    pub(crate) const fn has_group(self) -> bool {
+        self.in_address || self.in_list
+    }
 }
 
 impl Outer {
     /// From one end to a UDP port of the other; `None` if they are not of one family.
-    pub(crate) fn udp(local: IpAddr, remote: IpAddr, port: u16, dscp: Dscp) -> Option<Self> {
+    pub(crate) fn udp(local: IpAddr, remote: IpAddr, port: u16) -> Option<Self> {
         match (local, remote) {
-            (IpAddr::V4(local), IpAddr::V4(remote)) => Self::ipv4((local, remote), port, dscp),
-            (IpAddr::V6(local), IpAddr::V6(remote)) => Self::ipv6((local, remote), port, dscp),
+            (IpAddr::V4(local), IpAddr::V4(remote)) => Self::ipv4((local, remote), port),
+            (IpAddr::V6(local), IpAddr::V6(remote)) => Self::ipv6((local, remote), port),
             _ => None,
         }
     }
 
-    fn ipv4(ends: (Ipv4Addr, Ipv4Addr), port: u16, dscp: Dscp) -> Option<Self> {
+    fn ipv4(ends: (Ipv4Addr, Ipv4Addr), port: u16) -> Option<Self> {
         let mut octets = [0; IPV4_OCTETS];
         let header = ipv4::Header {
             traffic_class: 0,
@@ -51,37 +66,41 @@ impl Outer {
         };
         header.emit(octets.first_chunk_mut()?);
         emit_udp(&mut octets[ipv4::HEADER_OCTETS..], port)?;
-        Some(Self::Ipv4 { octets, dscp })
+        Some(Self::Ipv4 { octets })
     }
 
-    fn ipv6(ends: (Ipv6Addr, Ipv6Addr), port: u16, dscp: Dscp) -> Option<Self> {
+    fn ipv6(ends: (Ipv6Addr, Ipv6Addr), port: u16) -> Option<Self> {
         let mut octets = [0; IPV6_OCTETS];
         emit_ipv6(&mut octets, Protocol::UDP, ends, HOP_LIMIT)?;
         emit_udp(&mut octets[ipv6::HEADER_OCTETS..], port)?;
         let sum = Sum::new().pseudo_ipv6(ends.0, ends.1, Protocol::UDP.0, 0).add_u16(port);
-        Some(Self::Ipv6 { octets, dscp, sum })
+        Some(Self::Ipv6 { octets, sum })
     }
 
-    /// From one end along a path to the SID that stands for the segment at the other: H.Encaps.Red and H.Encaps.L2.Red
-    /// (RFC 8986, sections 5.2 and 5.4). `None` for more than [`SIDS_MAX`] SIDs.
-    pub(crate) fn srv6(local: Ipv6Addr, path: &[Sid], service: Sid, group: bool, dscp: Dscp) -> Option<Self> {
+    /// From one end along a path to the SID that stands for the segment at the other: H.Encaps, H.Encaps.L2 and their
+    /// reduced forms (RFC 8986, sections 5.1 to 5.4). `None` for more than [`SIDS_MAX`] SIDs.
+    pub(crate) fn srv6(local: Ipv6Addr, path: &[Sid], service: Sid, srh: Srh, group: bool) -> Option<Self> {
         let path: Vec<Ipv6Addr> = path.iter().chain([&service]).map(|sid| sid.get()).collect();
-        Self::along(local, &path, dscp, group, HOP_LIMIT)
+        Self::along(local, &path, srh, group, HOP_LIMIT)
     }
 
     /// From one end along a path to an address at its end, which has so many hops left at first.
-    pub(crate) fn along(local: Ipv6Addr, path: &[Ipv6Addr], dscp: Dscp, group: bool, hops: u8) -> Option<Self> {
+    pub(crate) fn along(local: Ipv6Addr, path: &[Ipv6Addr], srh: Srh, group: bool, hops: u8) -> Option<Self> {
         let first = *path.first().filter(|_| path.len() <= SIDS_MAX)?;
-        let header = srh::Header { next_header: Protocol(0), flags: 0, tag: 0, path, is_reduced: true, tlvs: &[] };
-        // One segment needs no header of its own (RFC 8986, section 5.2).
-        let srh_octets = if path.len() > 1 { header.octets()? } else { 0 };
+        let is_reduced = srh.is_reduced();
+        let header = srh::Header { next_header: Protocol(0), flags: 0, tag: 0, path, is_reduced, tlvs: &[] };
+        // Reduced, one segment needs no header of its own (RFC 8986, section 5.2).
+        let has_list = path.len() > 1 || !is_reduced;
+        let srh_octets = if has_list { header.octets()? } else { 0 };
         let mut octets = vec![0; ipv6::HEADER_OCTETS + srh_octets];
-        let next = if path.len() > 1 { Protocol::ROUTING } else { Protocol(0) };
+        let next = if has_list { Protocol::ROUTING } else { Protocol(0) };
         emit_ipv6(&mut octets, next, (local, first), hops)?;
-        if path.len() > 1 {
+        if has_list {
             header.emit(&mut octets[ipv6::HEADER_OCTETS..])?;
         }
-        Some(Self::Srv6 { octets: octets.into(), dscp, group })
+        // The last segment is the first of the list, and the destination if it is the only one.
+        let argument = Argument { in_address: group && path.len() == 1, in_list: group && has_list };
+        Some(Self::Srv6 { octets: octets.into(), argument })
     }
 
     /// Its length.
@@ -111,11 +130,11 @@ impl Outer {
         let octets_inside = frame.len() as u16;
         match self {
             Self::None => {}
-            Self::Ipv4 { octets, dscp } => {
+            Self::Ipv4 { octets } => {
                 let Some(out) = frame.push_array::<IPV4_OCTETS>() else { return };
                 *out = *octets;
                 let total = octets_inside + IPV4_OCTETS_U16;
-                let traffic_class = dscp.get() << 2 | inner.ecn;
+                let traffic_class = inner.traffic_class();
                 let written = u16::from_be_bytes([octets[ipv4::CHECKSUM], octets[ipv4::CHECKSUM + 1]]);
                 // Both words were 0 but for version and header length when the checksum was written (RFC 1624).
                 let sum = checksum::update(checksum::update(written, 0, total), 0, u16::from(traffic_class));
@@ -124,31 +143,32 @@ impl Outer {
                 put(out, ipv4::CHECKSUM, sum.to_be_bytes());
                 put_udp(out, inner.tunnel_port(), octets_inside + UDP_OCTETS_U16, 0);
             }
-            Self::Ipv6 { octets, dscp, sum } => {
+            Self::Ipv6 { octets, sum } => {
                 let (udp_octets, source_port) = (octets_inside + UDP_OCTETS_U16, inner.tunnel_port());
                 // The length stands in the pseudo header and in the UDP header.
                 let sum = sum.add_u16(udp_octets).add_u16(udp_octets).add_u16(source_port);
                 let checksum = sum.add(frame.octets()).udp_checksum();
                 let Some(out) = frame.push_array::<IPV6_OCTETS>() else { return };
                 *out = *octets;
-                put(out, 0, ipv6::first_word(dscp.get() << 2 | inner.ecn, inner.hash));
+                put(out, 0, ipv6::first_word(inner.traffic_class(), inner.hash));
                 put(out, ipv6::PAYLOAD_LENGTH, udp_octets.to_be_bytes());
                 put_udp(out, source_port, udp_octets, checksum);
             }
-            Self::Srv6 { octets, dscp, group } => {
+            Self::Srv6 { octets, argument } => {
                 let Some(out) = frame.push_front(octets.len()) else { return };
                 out.copy_from_slice(octets);
                 #[allow(clippy::cast_possible_truncation, reason = "at most OUTER_OCTETS_MAX")]
                 let payload = octets_inside + (octets.len() - ipv6::HEADER_OCTETS) as u16;
-                put(out, 0, ipv6::first_word(dscp.get() << 2 | inner.ecn, inner.hash));
+                put(out, 0, ipv6::first_word(inner.traffic_class(), inner.hash));
                 put(out, ipv6::PAYLOAD_LENGTH, payload.to_be_bytes());
                 let has_srh = octets.len() > ipv6::HEADER_OCTETS;
                 let next = if has_srh { ipv6::HEADER_OCTETS } else { ipv6::NEXT_HEADER };
                 out[next] = inner.payload.next_header().0;
-                if *group {
-                    // The last segment is the first of the list; it is the destination where there is no list.
-                    let sid_end = if has_srh { SRH_FIRST_END } else { ipv6::HEADER_OCTETS };
-                    put(out, sid_end - 2, inner.group.0.to_be_bytes());
+                if argument.in_list {
+                    put(out, SRH_FIRST_END - 2, inner.group.0.to_be_bytes());
+                }
+                if argument.in_address {
+                    put(out, ipv6::HEADER_OCTETS - 2, inner.group.0.to_be_bytes());
                 }
             }
         }
@@ -156,6 +176,12 @@ impl Outer {
 }
 
 impl Inner {
+    /// That of an outer IP header.
+    #[inline]
+    const fn traffic_class(self) -> u8 {
+        self.mark.ip | self.ecn
+    }
+
     /// The UDP source port of a tunnel that carries it: 49152 to 65535 (RFC 7348, section 5; RFC 7510, section 3).
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "14 bits are kept")]
@@ -207,8 +233,9 @@ fn put_udp<const N: usize>(out: &mut [u8; N], source_port: u16, octets: u16, che
 
 /// The most segments of a path, the service's among them.
 pub(crate) const SIDS_MAX: usize = 9;
-pub(super) const OUTER_OCTETS_MAX: usize =
-    ipv6::HEADER_OCTETS + srh::FIXED_OCTETS + (SIDS_MAX - 1) * srh::SEGMENT_OCTETS;
+/// Of a whole list. No label stands in front of it, and no shim behind.
+pub(super) const SRV6_OCTETS_MAX: usize = ipv6::HEADER_OCTETS + srh::FIXED_OCTETS + SIDS_MAX * srh::SEGMENT_OCTETS;
+pub(super) const UDP_OCTETS_MAX: usize = IPV6_OCTETS;
 const IPV4_OCTETS: usize = ipv4::HEADER_OCTETS + udp::HEADER_OCTETS;
 const IPV6_OCTETS: usize = ipv6::HEADER_OCTETS + udp::HEADER_OCTETS;
 #[allow(clippy::cast_possible_truncation, reason = "28")]

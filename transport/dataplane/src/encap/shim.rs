@@ -1,9 +1,9 @@
 //! What names the segment to the far end: a VXLAN header, or labels with or without a control word. SRv6 needs none.
 
-use model::{Label, TrafficClass, Vni};
+use model::{Label, Vni};
 use transport_wire::{mpls, pseudowire, vxlan};
 
-use super::{HOP_LIMIT, Inner, put};
+use super::{CLASS, HOP_LIMIT, Inner, Mark, put};
 use crate::frame::Frame;
 
 /// A header between the outer one and what the segment sends.
@@ -24,7 +24,6 @@ pub(crate) struct Labelled {
     pub(crate) group: bool,
     pub(crate) flow: bool,
     pub(crate) control_word: bool,
-    pub(crate) traffic_class: TrafficClass,
 }
 
 impl Shim {
@@ -37,16 +36,16 @@ impl Shim {
     }
 
     pub(crate) fn labels(labelled: Labelled) -> Self {
-        let Labelled { service, group, flow, control_word, traffic_class } = labelled;
+        let Labelled { service, group, flow, control_word } = labelled;
         let mut octets = [0; SHIM_OCTETS_MAX];
         let (mut len, mut places) = (0_u8, [None; 3]);
-        // Label and TTL of group and flow are written for each packet; they are never looked at on the way.
+        // Classes are written for each packet, and labels of group and flow, whose TTL is never looked at on the way.
         let entries = [Some(service.get()), group.then_some(0), flow.then_some(0)];
         let last = entries.iter().rposition(Option::is_some).unwrap_or(0);
         for (at, (label, place)) in entries.into_iter().zip(&mut places).enumerate() {
             let Some(label) = label else { continue };
             let ttl = if at == 0 { HOP_LIMIT } else { 1 };
-            let entry = mpls::Entry::new(label, traffic_class.get(), at == last, ttl);
+            let entry = mpls::Entry::new(label, 0, at == last, ttl);
             put(&mut octets, usize::from(len), entry.octets());
             *place = Some(len);
             len += ENTRY;
@@ -82,22 +81,24 @@ impl Shim {
             Self::Labels { octets, len, group_at, flow_at } => {
                 let Some(out) = frame.push_front(usize::from(*len)) else { return };
                 out.copy_from_slice(&octets[..usize::from(*len)]);
+                out[CLASS] |= inner.mark.label;
                 if let Some(at) = group_at {
-                    put_label(out, usize::from(*at), GROUP_LABELS | u32::from(inner.group.0));
+                    put_label(out, usize::from(*at), GROUP_LABELS | u32::from(inner.group.0), inner.mark);
                 }
                 if let Some(at) = flow_at {
-                    put_label(out, usize::from(*at), mpls::flow_label(inner.hash));
+                    put_label(out, usize::from(*at), mpls::flow_label(inner.hash), inner.mark);
                 }
             }
         }
     }
 }
 
-/// Writes a label into an entry and leaves the rest of it.
+/// Writes label and class into an entry and leaves the rest of it.
 #[inline]
-fn put_label(out: &mut [u8], at: usize, label: u32) {
+fn put_label(out: &mut [u8], at: usize, label: u32, mark: Mark) {
     if let Some(entry) = out[at..].first_chunk_mut() {
         *entry = mpls::Entry::from_octets(*entry).with_label(label).octets();
+        entry[CLASS] |= mark.label;
     }
 }
 

@@ -1,7 +1,10 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use model::program::Marking;
+use model::resource::Srh;
 use model::{Dscp, Label, Mac, Sid, TrafficClass, Vni};
+use proptest::prelude::*;
 use transport_wire::checksum::Sum;
 
 use super::*;
@@ -38,37 +41,44 @@ fn wrapped(payload: Payload, group: Group, labels: &[u64], encap: &Encap) -> Str
         frame.pull_front(14);
     }
     let (before, room) = (frame.len(), encap.len() + 14 + 4 * labels.len());
-    encap.push(&mut frame, Inner::new(&flow, payload, group));
+    let inner = Inner::new(&flow, payload, group, &marks());
+    encap.push(&mut frame, inner);
     let labels: Vec<_> = labels.iter().map(|label| Label::new(*label).unwrap()).collect();
     let link = Link::new(PORT, &labels).unwrap();
     assert_eq!(link.label_octets(), 4 * labels.len());
-    link.push(&mut frame, ROUTER, encap.outer.ethertype(), class());
+    link.push(&mut frame, ROUTER, encap.outer.ethertype(), inner.mark);
     assert_eq!(frame.len(), before + room);
     hex(frame.octets())
 }
 
 fn vxlan(local: &str, remote: &str, vni: u64, group: bool) -> Encap {
-    let outer = Outer::udp(local.parse().unwrap(), remote.parse().unwrap(), 4789, dscp()).unwrap();
+    let outer = Outer::udp(local.parse().unwrap(), remote.parse().unwrap(), 4789).unwrap();
     Encap { shim: Shim::vxlan(Vni::new(vni).unwrap(), group), outer }
 }
 
-fn srv6(path: &[&str], service: &str, group: bool) -> Encap {
+fn srv6(path: &[&str], service: &str, srh: Srh, group: bool) -> Encap {
     let path: Vec<Sid> = path.iter().map(|sid| sid.parse().unwrap()).collect();
-    let outer = Outer::srv6("2001:db8::a".parse().unwrap(), &path, service.parse().unwrap(), group, dscp()).unwrap();
-    Encap { shim: Shim::None, outer }
+    let (local, service) = ("2001:db8::a".parse().unwrap(), service.parse().unwrap());
+    Encap { shim: Shim::None, outer: Outer::srv6(local, &path, service, srh, group).unwrap() }
 }
 
 fn labels(group: bool, flow: bool, control_word: bool) -> Shim {
     let service = Label::new(110_003).unwrap();
-    Shim::labels(Labelled { service, group, flow, control_word, traffic_class: class() })
+    Shim::labels(Labelled { service, group, flow, control_word })
 }
 
-fn dscp() -> Dscp {
-    Dscp::new(10).unwrap()
+/// Of a slice whose devices may ask for expedited forwarding; all else is DSCP 10, and 3 on labels.
+fn marks() -> Marks {
+    Marks::new(mark(10, 3), &[marking(46, 46, 5)])
 }
 
-fn class() -> TrafficClass {
-    TrafficClass::new(3).unwrap()
+fn mark(dscp: u64, class: u64) -> Mark {
+    Mark::new(Dscp::new(dscp).unwrap(), TrafficClass::new(class).unwrap())
+}
+
+fn marking(inner: u64, dscp: u64, class: u64) -> Marking {
+    let [inner, dscp] = [inner, dscp].map(|dscp| Dscp::new(dscp).unwrap());
+    Marking { inner, dscp, traffic_class: TrafficClass::new(class).unwrap() }
 }
 
 /// The expected octets of all of these were made by Scapy 2.8.0; flow label, source port and the pseudowire's flow label are
@@ -126,7 +136,10 @@ fn srv6_with_one_segment_has_the_octets_of_scapy() {
     let expected = format!(
         "02cc0000000102ed0000000286dd6296e3a500308f4020010db800000000000000000000000afd00000b000000000001000000000001{INNER}"
     );
-    assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &srv6(&[], "fd00:b::1:0:0:0", true)), expected);
+    assert_eq!(
+        wrapped(Payload::Ethernet, Group::LEAF, &[], &srv6(&[], "fd00:b::1:0:0:0", Srh::Reduced, true)),
+        expected
+    );
 }
 
 /// `Ether(…) / IPv6(src="2001:db8::a", dst="fd00:1:0:1::", …, nh=43) / IPv6ExtHdrSegmentRouting(nh=143,
@@ -136,7 +149,7 @@ fn srv6_with_three_segments_leaves_the_first_out_of_the_list() {
     let expected = format!(
         "02cc0000000102ed0000000286dd6296e3a500582b4020010db800000000000000000000000afd0000010000000100000000000000008f04040201000000fd00000b000000000001000000000001fd000002000000010000000000000000{INNER}"
     );
-    let encap = srv6(&["fd00:1:0:1::", "fd00:2:0:1::"], "fd00:b::1:0:0:0", true);
+    let encap = srv6(&["fd00:1:0:1::", "fd00:2:0:1::"], "fd00:b::1:0:0:0", Srh::Reduced, true);
     assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &encap), expected);
 }
 
@@ -147,7 +160,41 @@ fn srv6_carries_an_ip_packet_without_its_frame() {
     let expected = format!(
         "02cc0000000102ed0000000286dd6296e3a5003a2b4020010db800000000000000000000000afd0000010000000100000000000000000402040100000000fd00000b000000000001000000000000{packet}"
     );
-    let encap = srv6(&["fd00:1:0:1::"], "fd00:b::1:0:0:0", false);
+    let encap = srv6(&["fd00:1:0:1::"], "fd00:b::1:0:0:0", Srh::Reduced, false);
+    assert_eq!(wrapped(Payload::Ipv4, Group::LEAF, &[], &encap), expected);
+}
+
+/// RFC 8986, section 5.3: `… / IPv6(dst="fd00:1:0:1::", nh=43) / IPv6ExtHdrSegmentRouting(nh=143,
+/// addresses=["fd00:b::1:0:0:1", "fd00:2:0:1::", "fd00:1:0:1::"], segleft=2, lastentry=2) / INNER`.
+#[test]
+fn srv6_with_the_whole_list_has_the_octets_of_scapy() {
+    let expected = format!(
+        "02cc0000000102ed0000000286dd6296e3a500682b4020010db800000000000000000000000afd0000010000000100000000000000008f06040202000000fd00000b000000000001000000000001fd000002000000010000000000000000fd000001000000010000000000000000{INNER}"
+    );
+    let encap = srv6(&["fd00:1:0:1::", "fd00:2:0:1::"], "fd00:b::1:0:0:0", Srh::Full, true);
+    assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &encap), expected);
+}
+
+/// One segment is a list of one, and its argument stands twice: `… / IPv6(dst="fd00:b::1:0:0:1", nh=43) /
+/// IPv6ExtHdrSegmentRouting(nh=143, addresses=["fd00:b::1:0:0:1"], segleft=0, lastentry=0) / INNER`.
+#[test]
+fn srv6_with_a_list_of_one_has_the_octets_of_scapy() {
+    let expected = format!(
+        "02cc0000000102ed0000000286dd6296e3a500482b4020010db800000000000000000000000afd00000b0000000000010000000000018f02040000000000fd00000b000000000001000000000001{INNER}"
+    );
+    let encap = srv6(&[], "fd00:b::1:0:0:0", Srh::Full, true);
+    assert_eq!(wrapped(Payload::Ethernet, Group::LEAF, &[], &encap), expected);
+}
+
+/// RFC 8986, section 5.1: `… / IPv6ExtHdrSegmentRouting(nh=4, addresses=["fd00:b::1:0:0:0", "fd00:1:0:1::"], segleft=1,
+/// lastentry=1) / IP(…)`, without a group.
+#[test]
+fn srv6_carries_an_ip_packet_behind_the_whole_list() {
+    let packet = &INNER[28..];
+    let expected = format!(
+        "02cc0000000102ed0000000286dd6296e3a5004a2b4020010db800000000000000000000000afd0000010000000100000000000000000404040101000000fd00000b000000000001000000000000fd000001000000010000000000000000{packet}"
+    );
+    let encap = srv6(&["fd00:1:0:1::"], "fd00:b::1:0:0:0", Srh::Full, false);
     assert_eq!(wrapped(Payload::Ipv4, Group::LEAF, &[], &encap), expected);
 }
 
@@ -176,7 +223,7 @@ fn labels_in_udp_have_the_octets_of_scapy() {
     let expected = format!(
         "02cc0000000102ed0000000286dd6296e3a5003c114020010db800000000000000000000000a20010db800000000000000000000000bcb0919eb003c75261adb3740{INNER}"
     );
-    let outer = Outer::udp("2001:db8::a".parse().unwrap(), "2001:db8::b".parse().unwrap(), 6635, dscp()).unwrap();
+    let outer = Outer::udp("2001:db8::a".parse().unwrap(), "2001:db8::b".parse().unwrap(), 6635).unwrap();
     let encap = Encap { shim: labels(false, false, false), outer };
     assert_eq!(wrapped(Payload::Ethernet, Group::ROOT, &[], &encap), expected);
 }
@@ -184,8 +231,8 @@ fn labels_in_udp_have_the_octets_of_scapy() {
 #[test]
 fn a_tunnel_has_two_ends_of_one_family() {
     let (v4, v6): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "2001:db8::a".parse().unwrap());
-    assert!(Outer::udp(v4, v6, 4789, dscp()).is_none());
-    assert!(Outer::udp(v6, v4, 4789, dscp()).is_none());
+    assert!(Outer::udp(v4, v6, 4789).is_none());
+    assert!(Outer::udp(v6, v4, 4789).is_none());
 }
 
 #[test]
@@ -193,8 +240,10 @@ fn there_are_so_many_segments_and_labels_at_most() {
     let sid: Sid = "fd00:b::1:0:0:0".parse().unwrap();
     let path = [sid; SIDS_MAX];
     let local = "2001:db8::a".parse().unwrap();
-    assert!(Outer::srv6(local, &path[1..], sid, true, dscp()).is_some());
-    assert!(Outer::srv6(local, &path, sid, true, dscp()).is_none());
+    for srh in [Srh::Reduced, Srh::Full] {
+        assert!(Outer::srv6(local, &path[1..], sid, srh, true).is_some());
+        assert!(Outer::srv6(local, &path, sid, srh, true).is_none());
+    }
     assert!(Link::new(PORT, &[Label::MIN; PATH_LABELS_MAX]).is_some());
     assert!(Link::new(PORT, &[Label::MIN; PATH_LABELS_MAX + 1]).is_none());
 }
@@ -209,13 +258,13 @@ const CE: u8 = 3;
 fn congestion_marks_are_copied_out() {
     for (local, remote, class_at) in [("192.0.2.1", "192.0.2.4", 1), ("2001:db8::a", "2001:db8::b", 0)] {
         for ecn in [NOT_ECT, ECT_1, ECT_0, CE] {
-            let outer = Outer::udp(local.parse().unwrap(), remote.parse().unwrap(), 4789, Dscp::new(46).unwrap());
+            let outer = Outer::udp(local.parse().unwrap(), remote.parse().unwrap(), 4789);
             let encap = Encap { shim: Shim::vxlan(Vni::MIN, false), outer: outer.unwrap() };
             let mut inner = octets(INNER);
-            inner[15] = 0x60 | ecn;
+            inner[15] = 46 << 2 | ecn;
             let mut frame = frame(&inner);
             let flow = Flow::parse(frame.octets()).unwrap();
-            encap.push(&mut frame, Inner::new(&flow, Payload::Ethernet, Group::ROOT));
+            encap.push(&mut frame, Inner::new(&flow, Payload::Ethernet, Group::ROOT, &marks()));
             let at = frame.octets();
             let class = if class_at == 1 { at[1] } else { at[0] << 4 | at[1] >> 4 };
             assert_eq!(class, 46 << 2 | ecn);
@@ -283,4 +332,91 @@ fn a_mark_on_what_can_not_carry_it_is_a_loss() {
         assert_eq!(propagate_congestion(&mut frame, &flow, outside), kept);
         assert_eq!(frame.octets(), other);
     }
+}
+
+/// What a frame is wrapped in over every kind of outer header: the code points that show, and the classes of its labels.
+fn shown(inner: &[u8], marks: &Marks) -> (Vec<u8>, Vec<u8>) {
+    let flow = Flow::parse(inner).unwrap();
+    let inside = Inner::new(&flow, Payload::Ethernet, Group::LEAF, marks);
+    let (local, remote): (IpAddr, IpAddr) = ("2001:db8::a".parse().unwrap(), "2001:db8::b".parse().unwrap());
+    let (local_v4, remote_v4) = ("192.0.2.1".parse().unwrap(), "192.0.2.4".parse().unwrap());
+    let encaps = [
+        (vxlan("2001:db8::a", "2001:db8::b", 5_001, true), 0),
+        (vxlan("192.0.2.1", "192.0.2.4", 5_001, true), 0),
+        (srv6(&[], "fd00:b::1:0:0:0", Srh::Reduced, true), 0),
+        (srv6(&["fd00:1:0:1::"], "fd00:b::1:0:0:0", Srh::Full, true), 0),
+        (Encap { shim: labels(true, true, true), outer: Outer::udp(local, remote, 6635).unwrap() }, 3),
+        (Encap { shim: labels(false, true, false), outer: Outer::udp(local_v4, remote_v4, 6635).unwrap() }, 2),
+        (Encap { shim: labels(true, true, true), outer: Outer::None }, 3),
+    ];
+    let (mut points, mut classes) = (Vec::new(), Vec::new());
+    for (encap, entries) in encaps {
+        let mut frame = frame(inner);
+        encap.push(&mut frame, inside);
+        let link = Link::new(PORT, &[Label::new(200_001).unwrap()]).unwrap();
+        link.push(&mut frame, ROUTER, encap.outer.ethertype(), inside.mark);
+        let octets = &frame.octets()[14 + 4..];
+        let stack = match encap.outer {
+            Outer::None => octets,
+            Outer::Ipv4 { .. } => {
+                points.push(octets[1] >> 2);
+                // RFC 1071: the sum over a header with its checksum is 0.
+                assert_eq!(Sum::new().add(&octets[..20]).checksum(), 0);
+                &octets[28..]
+            }
+            Outer::Ipv6 { .. } | Outer::Srv6 { .. } => {
+                points.push((octets[0] << 4 | octets[1] >> 4) >> 2);
+                &octets[48..]
+            }
+        };
+        classes.push(frame.octets()[16] >> 1 & 7);
+        classes.extend(stack.chunks(4).take(entries).map(|entry| entry[2] >> 1 & 7));
+        // The device's packet is as it was (RFC 2983, section 3.1; RFC 3270, section 2.6.2.1).
+        assert!(frame.octets().ends_with(inner));
+    }
+    points.dedup();
+    classes.dedup();
+    (points, classes)
+}
+
+/// With this traffic class; 4 and 6 are versions of IP, all else is none.
+fn of_class(version: u8, class: u8) -> Vec<u8> {
+    let mut frame = octets(INNER);
+    match version {
+        4 => frame[15] = class,
+        6 => {
+            frame.truncate(12);
+            frame.extend([0x86, 0xdd, 0x60 | class >> 4, class << 4, 0, 0, 0, 0, 59, 64]);
+            frame.extend([1; 32]);
+        }
+        _ => frame[12..14].copy_from_slice(&[0x88, 0xcc]),
+    }
+    frame
+}
+
+proptest! {
+    /// Whatever a device writes, what shows outside is what the slice has for it, and else the slice's default.
+    #[test]
+    fn a_device_is_heeded_as_far_as_its_slice_says(
+        told in proptest::collection::btree_map(0..64_u64, (0..64_u64, 0..8_u64), 0..64),
+        default in (0..64_u64, 0..8_u64),
+        class: u8,
+        version in prop::sample::select(vec![4, 6, 0]),
+    ) {
+        let markings: Vec<_> = told.iter().map(|(inner, (dscp, class))| marking(*inner, *dscp, *class)).collect();
+        let marks = Marks::new(mark(default.0, default.1), &markings);
+        let asked = told.get(&u64::from(class >> 2)).filter(|_| version != 0);
+        let (dscp, label) = *asked.unwrap_or(&default);
+        let expected = (vec![u8::try_from(dscp).unwrap()], vec![u8::try_from(label).unwrap()]);
+        prop_assert_eq!(shown(&of_class(version, class), &marks), expected);
+    }
+}
+
+#[test]
+fn no_device_asks_for_what_its_slice_does_not_have() {
+    // AF41 in a slice that knows none, and network control (RFC 4594, section 3).
+    for class in [34 << 2, 48 << 2, 56 << 2 | 3] {
+        assert_eq!(shown(&of_class(4, class), &marks()), (vec![10], vec![3]));
+    }
+    assert_eq!(shown(&of_class(6, 46 << 2), &marks()), (vec![46], vec![5]));
 }

@@ -64,5 +64,30 @@ pub(crate) const fn reflect(probe: &Probe, ttl: u8, received: Nanos, sent: Nanos
     }
 }
 
+/// How many probes of a path are answered: so many a second and not many more at once, whoever sends them. A forger gets no
+/// more out of a node than that.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Gate {
+    /// When the answers that were given would have been due at the rate, one after the other.
+    paid: Nanos,
+}
+
+impl Gate {
+    pub(crate) fn admits(&mut self, now: Nanos) -> bool {
+        let ahead = self.paid.0.saturating_sub(now.0);
+        // Further ahead than it can come by itself: the clock was set back.
+        let ahead = if ahead > (ANSWERS_AT_ONCE_MAX + 1) * ANSWER_NANOS { 0 } else { ahead };
+        let admits = ahead < ANSWERS_AT_ONCE_MAX * ANSWER_NANOS;
+        if admits {
+            self.paid = Nanos(now.0.saturating_add(ahead + ANSWER_NANOS));
+        }
+        admits
+    }
+}
+
 /// What two readings of one clock differ by, if nobody has set it.
 const NEAR: Nanos = Nanos(20_000);
+/// From one answer to the next of a path, in the long run: twice as many as the shortest interval of probes asks for.
+const ANSWER_NANOS: u64 = 500_000;
+/// So many are answered at once: what a far end has had to wait with.
+const ANSWERS_AT_ONCE_MAX: u64 = 32;

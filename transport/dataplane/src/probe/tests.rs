@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use model::program::Steering;
+use model::resource::Srh;
 use model::{Label, PathId};
 use proptest::prelude::*;
 
@@ -22,6 +23,7 @@ fn path(number: u16) -> PathProgram {
         next_hop: Ipv4Addr::new(192, 0, 2, 1).into(),
         mtu: 1_500,
         steering: Steering::Ip,
+        srh: Srh::Reduced,
     }
 }
 

@@ -74,13 +74,13 @@ fn sends(lane: &Lane) -> Option<(Sends, bool)> {
             let (label, control_word) = (stack.top().label(), !stack.payload().is_empty());
             Some((Sends::Label { label, control_word, flow_label: flow_at.is_some() }, group_at.is_some()))
         }
-        (Shim::None, Outer::Srv6 { octets, group, .. }) => {
+        (Shim::None, Outer::Srv6 { octets, argument }) => {
             let unicast = last_segment(octets)?;
             let flood = lane.flood.as_ref().map(|encap| match &encap.outer {
                 Outer::Srv6 { octets, .. } => last_segment(octets),
                 _ => None,
             });
-            Some((Sends::Sids { unicast, flood: flood.unwrap_or(Some(unicast))? }, *group))
+            Some((Sends::Sids { unicast, flood: flood.unwrap_or(Some(unicast))? }, argument.has_group()))
         }
         _ => None,
     }

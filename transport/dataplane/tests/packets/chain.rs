@@ -13,7 +13,7 @@ use model::program::{
     Adjacency, CorePort, Flavours, PathProgram, Program, ProgramContent, Remote, ServiceBehaviour, ServiceSid,
     Steering, TransitBehaviour, TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
-use model::resource::Service;
+use model::resource::{Service, Srh};
 use model::{Generation, InterfaceAddress, Label, Mac, PathId, Prefix, Sid};
 use transport_dataplane::{BURST_FRAMES_MAX, PortIndex};
 
@@ -36,6 +36,9 @@ enum Way {
     /// SRv6 without SIDs of nodes on the way, and with one of each.
     Routed,
     Pinned,
+    /// The same, with the whole list in each packet.
+    RoutedWhole,
+    PinnedWhole,
     /// A label for each node, popped there; or one that is swapped.
     Stacked,
     Switched,
@@ -110,7 +113,7 @@ impl Chain {
 }
 
 /// Every way to carry a layer-2 service over this row.
-pub(crate) const TRANSPORTS: [Transport; 12] = [
+pub(crate) const TRANSPORTS: [Transport; 15] = [
     transport(Way::Ipv6, Carrier::Vxlan, true),
     transport(Way::Ipv4, Carrier::Vxlan, false),
     transport(Way::Stacked, Carrier::Vxlan, true),
@@ -118,6 +121,9 @@ pub(crate) const TRANSPORTS: [Transport; 12] = [
     transport(Way::Routed, Carrier::Srv6, true),
     transport(Way::Pinned, Carrier::Srv6, true),
     transport(Way::Pinned, Carrier::Srv6, false),
+    transport(Way::RoutedWhole, Carrier::Srv6, true),
+    transport(Way::PinnedWhole, Carrier::Srv6, true),
+    transport(Way::PinnedWhole, Carrier::Srv6, false),
     transport(Way::Stacked, Carrier::Labels(false), false),
     transport(Way::Stacked, Carrier::Labels(true), true),
     transport(Way::Switched, Carrier::Labels(true), true),
@@ -252,8 +258,10 @@ fn path(node: usize, far: usize, way: Way) -> PathProgram {
     let pop = if east { POP_EAST } else { POP_WEST };
     let steering = match way {
         Way::Ipv6 | Way::Ipv4 => Steering::Ip,
-        Way::Routed => Steering::Srv6(vec![]),
-        Way::Pinned => Steering::Srv6(vec![sid(nodes[0], if east { X_EAST } else { X_WEST }), sid(nodes[1], END)]),
+        Way::Routed | Way::RoutedWhole => Steering::Srv6(vec![]),
+        Way::Pinned | Way::PinnedWhole => {
+            Steering::Srv6(vec![sid(nodes[0], if east { X_EAST } else { X_WEST }), sid(nodes[1], END)])
+        }
         Way::Stacked => Steering::Mpls(nodes.map(|on_the_way| label(on_the_way, pop)).to_vec()),
         Way::Switched => Steering::Mpls(vec![label(nodes[0], if east { SWITCH_EAST } else { SWITCH_WEST })]),
     };
@@ -263,7 +271,8 @@ fn path(node: usize, far: usize, way: Way) -> PathProgram {
     };
     let Adjacency { port, next_hop } = towards(node, east);
     let to = format!("node-{far}").parse().unwrap();
-    PathProgram { id: PathId::MIN, to, local: ends[0], remote: ends[1], port, next_hop, mtu: 1_700, steering }
+    let srh = if matches!(way, Way::RoutedWhole | Way::PinnedWhole) { Srh::Full } else { Srh::Reduced };
+    PathProgram { id: PathId::MIN, to, local: ends[0], remote: ends[1], port, next_hop, mtu: 1_700, steering, srh }
 }
 
 fn remote_edge(node: usize, far: usize, transport: Transport) -> Remote {

@@ -224,7 +224,9 @@ fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
     assert_eq!(provoked, BTreeSet::from(DropReason::ALL));
 }
 
-const APART: [DropReason; 15] = [
+const APART: [DropReason; 16] = [
+    // By `probing::a_flood_of_probes_is_not_answered_at_its_own_rate`.
+    DropReason::ProbeRate,
     // By `routed::nobody_but_the_gateway_is_reached_by_its_frame`.
     DropReason::NotGateway,
     DropReason::LeafToLeaf,

@@ -266,3 +266,33 @@ fn the_tunnel_of_a_backup_says_the_same_to_the_far_edge() {
 }
 
 const INTERVAL: Nanos = Nanos(10_000_000);
+
+/// A flood of probes is answered as far as an honest far end would send them, path by path, and no further.
+#[test]
+fn a_flood_of_probes_is_not_answered_at_its_own_rate() {
+    let mut rig = world(Steering::Ip, Steering::Ip);
+    let probe = |session: u8| {
+        let mut stamp = [0; 44];
+        (stamp[13], stamp[15]) = (1, session);
+        let (ethertype, packet) = frames::datagram((EDGE_B, 49_862), (LOOPBACK_V6.into(), 862), 0, &stamp);
+        frames::ethernet(CORE_MAC, ROUTER, None, ethertype, &packet)
+    };
+    let flood = |rig: &mut Rig, session: u8, bursts: usize| {
+        (0..bursts).map(|_| rig.put(CORE0, &vec![probe(session); 64]).len()).sum::<usize>()
+    };
+    // A burst each millisecond: 32 at once, and two a millisecond.
+    assert_eq!(flood(&mut rig, 1, 100), 32 + 2 * 99);
+    assert_eq!(rig.drops(CORE0), [(DropReason::ProbeRate, 6_400 - 32 - 2 * 99)]);
+    // The other path has its own, and this one again after a while.
+    assert_eq!(flood(&mut rig, 2, 1), 32);
+    rig.now.0 += 16_000_000;
+    assert_eq!(flood(&mut rig, 1, 1), 32);
+    // The fastest that probes can be sent, and one that comes after many were held up.
+    rig.now.0 += 1_000_000_000;
+    for _ in 0..1_000 {
+        assert_eq!(rig.put(CORE0, &[probe(1)]).len(), 1);
+    }
+    // A clock that was set back is no reason to be silent.
+    rig.now.0 -= 900_000_000;
+    assert_eq!(flood(&mut rig, 1, 1), 32);
+}

@@ -70,6 +70,10 @@ fn each_contradiction_is_refused_by_name() {
             "slice iot has two attachment circuits for SDP city",
         ),
         (
+            Box::new(|p| p.content.slices[1].markings = vec![marking(46, 46, 5), marking(46, 10, 1)]),
+            "slice iot has two markings for code point 46",
+        ),
+        (
             Box::new(|p| {
                 let mut again = p.content.slices[1].segments[0].clone();
                 again.vni = model::Vni::new(7_000).unwrap();

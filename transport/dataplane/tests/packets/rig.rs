@@ -12,9 +12,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use model::program::{
-    Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering, Tunnel,
+    Circuit, CorePort, Marking, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering,
+    Tunnel,
 };
-use model::resource::{SegmentId, Service};
+use model::resource::{SegmentId, Service, Srh};
 use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
 use transport_dataplane::{
     Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec, Reading,
@@ -242,11 +243,17 @@ pub(crate) fn slice(name: &str, circuits: Vec<Circuit>, segments: Vec<SegmentPro
         limits: limits(1_000_000_000),
         packet_octets_max: 1_500,
         dscp: Dscp::new(10).unwrap(),
+        markings: Vec::new(),
         traffic_class: TrafficClass::new(3).unwrap(),
         circuits,
         routes: vec![],
         segments,
     }
+}
+
+pub(crate) fn marking(inner: u64, dscp: u64, class: u64) -> Marking {
+    let [inner, dscp] = [inner, dscp].map(|dscp| Dscp::new(dscp).unwrap());
+    Marking { inner, dscp, traffic_class: TrafficClass::new(class).unwrap() }
 }
 
 pub(crate) fn circuit(sdp: &str, port: &str, vlan: Option<u64>) -> Circuit {
@@ -290,6 +297,7 @@ pub(crate) fn path(to: &str, remote: IpAddr) -> PathProgram {
         next_hop,
         mtu: 9_500,
         steering: Steering::Ip,
+        srh: Srh::Reduced,
     }
 }
 

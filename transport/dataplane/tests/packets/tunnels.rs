@@ -167,3 +167,32 @@ fn flows_are_spread_over_source_ports_and_one_flow_keeps_its_own() {
     }
     assert!(ports.len() > 90, "{} source ports for 100 flows", ports.len());
 }
+
+/// RFC 2983, section 3.1: the outer code point is the slice's to give; what a device asks for counts where it says so.
+#[test]
+fn a_device_is_heeded_in_its_slice_and_not_in_another() {
+    let mut program = reference();
+    program.content.slices[1].markings = vec![marking(46, 46, 5)];
+    let mut rig = Rig::with(program);
+    rig.introduce_router();
+    rig.admit("iot", "metering", device(1));
+    let said = |rig: &mut Rig, class: u8| {
+        let (ethertype, packet) =
+            frames::datagram((device(1).ipv4.into(), 7), (device(9).ipv4.into(), 7), class, b"now");
+        let frame = frames::ethernet(device(9).mac, device(1).mac, Some(110), ethertype, &packet);
+        let outer = |(_, octets): &Left| octets[14] << 4 | octets[15] >> 4;
+        let untouched = frames::ethernet(device(9).mac, device(1).mac, None, ethertype, &packet);
+        let left = rig.put(ACCESS0, &[frame]);
+        assert!(left.iter().all(|(_, octets)| octets.ends_with(&untouched)));
+        left.iter().map(outer).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&mut rig, 46 << 2 | 2), [46 << 2 | 2; 2]);
+    // Not told of, and network control: what the slice is.
+    assert_eq!(said(&mut rig, 34 << 2 | 1), [10 << 2 | 1; 2]);
+    assert_eq!(said(&mut rig, 48 << 2), [10 << 2; 2]);
+    let mut program = reference();
+    program.generation = Generation::new(2);
+    program.content.slices[0].markings = vec![marking(46, 46, 5)];
+    rig.run(program);
+    assert_eq!(said(&mut rig, 46 << 2), [10 << 2; 2]);
+}

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use model::{Generation, Mac};
-use transport_dataplane::{DropReason, FramePool};
+use transport_dataplane::{DropReason, FramePool, KernelPort};
 
 use crate::frames;
 use crate::rig::*;
@@ -145,4 +145,64 @@ fn a_neighbour_that_stays_keeps_its_address_over_a_swap() {
     program.generation = Generation::new(2);
     rig.run(program);
     assert_eq!(rig.put(ACCESS0, &[from_city(device(1), device(9), b"x")]).len(), 1);
+}
+
+/// Where the port's kernel has an address, the kernel resolves and answers for it; for the others it is done here.
+#[test]
+fn a_kernel_that_has_the_address_is_not_talked_over() {
+    let mut rig = Rig::with(reference());
+    rig.admit("embb", "office", device(5));
+    let to_d = frame(Some(120), device(5), device(9), b"x");
+    let says = |rig: &mut Rig, addresses: &[std::net::IpAddr], next_hops: &[(std::net::IpAddr, Mac)]| {
+        let (addresses, next_hops) = (addresses.to_vec(), next_hops.to_vec());
+        let before = rig.pipeline.follow_kernel(Box::new(KernelPort { port: CORE0, addresses, next_hops }));
+        before.map_or(0, |before| before.next_hops.len())
+    };
+    let arp = |operation: u8, from: Mac| {
+        let asked = frames::arp(operation, (from, ROUTER_V4), (Mac([0; 6]), CORE_V4));
+        frames::ethernet(frames::BROADCAST, from, None, 0x0806, &asked)
+    };
+    says(&mut rig, &[CORE_V4.into()], &[]);
+    // Only IPv6 is asked for; ARP and echo for the kernel's address are the kernel's to answer, and teach nothing.
+    let asked = rig.tick();
+    assert_eq!(asked.iter().map(|(_, octets)| [octets[12], octets[13]]).collect::<Vec<_>>(), [[0x86, 0xdd]]);
+    let ping = frames::ipv4(ROUTER_V4, CORE_V4, 0, 1, &[8, 0, 0xf7, 0xff, 0, 0, 0, 0]);
+    let ping = frames::ethernet(CORE_MAC, ROUTER, None, 0x0800, &ping);
+    assert_eq!(rig.put(CORE0, &[arp(1, ROUTER), arp(2, ROUTER), ping.clone()]), []);
+    let solicited = frames::icmpv6(ROUTER_V6, CORE_V6, 255, frames::neighbour(135, CORE_V6, Some(ROUTER)));
+    assert_eq!(rig.put(CORE0, &[frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &solicited)]).len(), 1);
+    assert_eq!(rig.put(ACCESS0, &[to_d.clone()]), []);
+    assert_eq!(rig.drops(ACCESS0), [(DropReason::NeighbourUnresolved, 1)]);
+
+    // What the kernel says counts, also of one that moves, and after other tables; what others say does not.
+    let moved = Mac([2, 0xcc, 0, 0, 0, 7]);
+    for mac in [ROUTER, moved] {
+        says(&mut rig, &[CORE_V4.into()], &[(ROUTER_V4.into(), mac)]);
+        assert_eq!(rig.put(CORE0, &[arp(1, Mac([2, 0xcc, 0, 0, 0, 0x66]))]), []);
+        assert_eq!(rig.put(ACCESS0, &[to_d.clone()])[0].1[..6], mac.0);
+    }
+    let mut program = reference();
+    program.generation = Generation::new(2);
+    program.content.paths.truncate(2);
+    program.content.slices.remove(0);
+    rig.run(program);
+    let mut program = reference();
+    program.generation = Generation::new(3);
+    let next = rig.compiler.compile(&program, rig.now).unwrap();
+    let introduced = rig.pipeline.introduce(&next);
+    assert!(!introduced.is_empty() && rig.pipeline.knows(introduced), "the kernel has said where it is");
+    rig.pipeline.swap(next);
+    rig.program = program;
+    rig.admit("embb", "office", device(5));
+    assert_eq!(rig.put(ACCESS0, &[to_d.clone()])[0].1[..6], moved.0);
+
+    // It has failed.
+    assert_eq!(says(&mut rig, &[CORE_V4.into()], &[]), 1);
+    assert_eq!(rig.put(ACCESS0, &[to_d.clone()]), []);
+    // The address is ours alone: asked for and answered here.
+    says(&mut rig, &[], &[]);
+    assert_eq!(rig.tick().iter().filter(|(_, octets)| octets[12..14] == [8, 6]).count(), 1);
+    assert_eq!(rig.put(CORE0, &[arp(1, ROUTER), ping]).len(), 2);
+    assert_eq!(rig.put(ACCESS0, &[to_d])[0].1[..6], ROUTER.0);
+    rig.assert_conserved();
 }

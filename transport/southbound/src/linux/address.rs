@@ -51,7 +51,8 @@ pub(super) fn remove(kernel: &mut Kernel, link: &LinkName, wanted: InterfaceAddr
     Ok(kernel.change(RouteNetlinkMessage::DelAddress(request(index, wanted)), 0)?)
 }
 
-fn read(kernel: &mut Kernel) -> io::Result<Vec<AddressMessage>> {
+/// All addresses of the namespace.
+pub(super) fn read(kernel: &mut Kernel) -> io::Result<Vec<AddressMessage>> {
     let answer = kernel.dump(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))?;
     let messages = answer.into_iter().filter_map(|answer| match answer {
         RouteNetlinkMessage::NewAddress(message) => Some(message),
@@ -82,7 +83,7 @@ fn is_secondary(message: &AddressMessage) -> bool {
 }
 
 /// The address itself: the local one where the kernel tells two ends apart.
-fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
+pub(super) fn address(message: &AddressMessage) -> Option<InterfaceAddress> {
     let find = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
     let local = find(|a| if let AddressAttribute::Local(local) = a { Some(*local) } else { None });
     let any = || find(|a| if let AddressAttribute::Address(address) = a { Some(*address) } else { None });

@@ -5,6 +5,7 @@
 
 mod address;
 mod link;
+mod neighbours;
 mod route;
 mod shaper;
 mod socket;
@@ -13,6 +14,8 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use self::neighbours::{NeighbourEvents, Neighbours, Resolved};
 
 use self::link::Links;
 use self::socket::{Features, Kernel, Refusal};
