@@ -284,7 +284,7 @@ fn node_json() -> Value {
     json!({
         "node": {
             "name": "edge-a", "role": "NODE_ROLE_EDGE", "site": "smart-city MEC", "loopbackIpv6": "fd00:0:a::1",
-            "loopbackIpv4": "10.255.0.1", "control": "NODE_CONTROL_UNSPECIFIED",
+            "loopbackIpv4": "10.255.0.1", "control": "NODE_CONTROL_UNSPECIFIED", "srh": "SRH_UNSPECIFIED",
             "ports": [{ "name": "core0", "rateBitsPerSecond": "1000000000", "mtuOctets": 1_600 }],
             "locator": "fd00:a::/48", "labels": { "first": 100_000, "last": 109_999 },
         },
