@@ -47,7 +47,7 @@ impl<'a> Audit<'a> {
                     None => found.push(Finding::TransitAstray(node.clone())),
                 }
                 let told = self.plan.programs.get(node).map(|told| &told.content.transit);
-                if told.is_some_and(|told| *told != program) {
+                if told.is_some_and(|told| *told != program) && !self.is_under_way() {
                     found.push(Finding::OtherTransit(node.clone()));
                 }
             });
@@ -83,7 +83,8 @@ impl<'a> Audit<'a> {
                     }
                     way.iter().copied().eq(&path.links)
                 });
-                if !is_along || form != path.form {
+                // On the way from one plan to the next a path may lead otherwise; that it leads is looked at there.
+                if (!is_along && !self.is_under_way()) || form != path.form {
                     let (edge, to) = (near.clone(), far.clone());
                     found.push(Finding::SteeringAstray { edge, to, path: key.id });
                 }
@@ -91,7 +92,7 @@ impl<'a> Audit<'a> {
         }
         for (edge, to, id) in self.paths.keys() {
             let (a, b) = ((*edge).min(*to).clone(), (*edge).max(*to).clone());
-            if !self.plan.paths.contains_key(&PathKey { a, b, id: *id }) {
+            if !self.plan.paths.contains_key(&PathKey { a, b, id: *id }) && !self.is_left(edge, to, *id) {
                 let (edge, to) = ((*edge).clone(), (*to).clone());
                 found.push(Finding::PathUnplanned { edge, to, path: *id });
             }
@@ -108,7 +109,7 @@ impl<'a> Audit<'a> {
         let places: HashMap<_, _> =
             topology.nodes.iter().enumerate().map(|(place, node)| (&node.name, place)).collect();
         let near = topology.nodes.iter().map(|node| {
-            let links = self.ports.get(&node.name).into_iter().flatten().filter(|(link, _)| !link.drained);
+            let links = self.ports.get(&node.name).into_iter().flatten();
             let carries = links.filter_map(|(link, far)| {
                 let has = |is_ipv6: bool| {
                     let ends = [&link.a, &link.b];
@@ -279,7 +280,7 @@ impl<'a> Walker<'_, 'a> {
         }
         let Some(costs) = self.costs.get(&(kind, to)) else { return Vec::new() };
         let is_best = |(link, far): &(&'a Link, usize)| {
-            (*far == to || self.forwards(*far)) && costs[*far].checked_add(link.cost.into()) == Some(costs[at])
+            (*far == to || self.forwards(*far)) && costs[*far].checked_add(cost_of(link)) == Some(costs[at])
         };
         self.neighbours(kind, at).filter(is_best).map(|(link, _)| link).collect()
     }
@@ -307,12 +308,17 @@ impl<'a> Walker<'_, 'a> {
             costs[at] = cost;
             if at == to || self.forwards(at) {
                 for (link, far) in self.neighbours(kind, at).filter(|(_, far)| costs[*far] == u64::MAX) {
-                    open.push(Reverse((cost.saturating_add(link.cost.into()), far)));
+                    open.push(Reverse((cost.saturating_add(cost_of(link)), far)));
                 }
             }
         }
         costs
     }
+}
+
+/// A link that is drained is dearer than all others, so that it is only taken where there is no other way.
+fn cost_of(link: &Link) -> u64 {
+    u64::from(link.cost) + if link.drained { 1 << 48 } else { 0 }
 }
 
 /// A packet that has come so far will not arrive.

@@ -4,6 +4,7 @@
 mod auditor;
 mod derivation;
 mod growth;
+mod handover;
 mod lifecycle;
 mod net;
 mod offers;

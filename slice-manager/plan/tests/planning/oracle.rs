@@ -42,7 +42,8 @@ fn networks() -> impl Strategy<Value = Vec<Line>> {
         risks,
         affinities,
         drained,
-    });
+            number: None,
+        });
     proptest::collection::vec(line, 4..12)
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use api::v1;
 use model::program::{
-    PathProgram, Program, ProgramContent, Remote, ServiceSid, Steering, TransitLabel, TransitSid, Tunnel,
+    PathProgram, Program, ProgramContent, Remote, ServiceSid, Steering, TransitLabel, TransitSid,
 };
 use model::{Digest, NodeName};
 
@@ -68,8 +68,8 @@ fn wanted(content: &ProgramContent) -> Things {
         for remote in &segment.remotes {
             let Some(far) = far_end(content, remote) else { continue };
             things.insert(format!("tunnel of {id} to {far}"), "there".to_owned());
-            if let Tunnel::Mpls { from, .. } = remote.tunnel {
-                things.insert(label_name(from), format!("{id} from {far}"));
+            for label in remote.labels() {
+                things.insert(label_name(label), format!("{id} from {far}"));
             }
         }
     }
