@@ -45,7 +45,7 @@ impl Turn<'_, '_, '_> {
         }
     }
 
-    /// Edges that may still take a path which is not to be taken in the end.
+    /// Edges that may still take a path which is not to be taken in the end, and core nodes that may still lead otherwise.
     fn behind(&self) -> Vec<NodeName> {
         let graph = self.now.trees.graph;
         let is_edge = |node: &NodeName| graph.place(node).is_some_and(|place| !graph.is_core(place));
@@ -58,7 +58,8 @@ impl Turn<'_, '_, '_> {
             };
             !self.now.knows(node) || !(told.content.paths == wanted || told.content.paths.iter().all(is_final))
         });
-        behind.map(|(node, _)| node.clone()).collect()
+        let cores = self.wanted.keys().filter(|node| !self.is_settled(node));
+        behind.map(|(node, _)| node).chain(cores).cloned().collect()
     }
 
     /// What a core node does now, and who must confirm before it does all that is wanted.
@@ -141,10 +142,9 @@ impl Turn<'_, '_, '_> {
 
     /// Does a node that is told what to do take packets at this port already?
     pub(super) fn has_port(&self, node: &NodeName, port: &PortName) -> bool {
-        let is_awaited = || self.now.parent.awaiting.contains_key(node) && !self.now.knows(node);
         let has = |content: &ProgramContent| content.core_ports.iter().any(|own| own.port == *port);
         let is_told = self.wanted.get(node).is_some_and(has);
-        !is_told || (!is_awaited() && self.now.told(node).is_some_and(has))
+        !is_told || (self.now.knows(node) && self.now.told(node).is_some_and(has))
     }
 
     /// Ports towards the underlay that a node has no more, and is still sent to by, or sends by.

@@ -60,7 +60,7 @@ impl<'t> Turn<'t, '_, '_> {
     }
 
     /// Is a core node known to run all that is wanted of it, be it with more? Of others nothing is known.
-    fn is_settled(&self, node: &NodeName) -> bool {
+    pub(super) fn is_settled(&self, node: &NodeName) -> bool {
         let Some((name, wanted)) = self.wanted.get_key_value(node).filter(|(_, wanted)| self.is_core(wanted)) else {
             return true;
         };
