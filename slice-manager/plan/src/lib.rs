@@ -122,7 +122,8 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
     let programs = programs::numbered(contents, parent, generation);
     let awaiting = handover::awaiting(awaited, &programs, confirmed);
     let mut nodes = decided.nodes;
-    if !is_same_topology || !parent.awaiting.is_empty() {
+    numbers::unused(&slices, &programs, &mut decided.allocations);
+    if !is_same_topology || !parent.awaiting.is_empty() || !awaiting.is_empty() {
         numbers::gone(&underlay, &programs, confirmed, !awaiting.is_empty(), &mut nodes);
     }
     let mut slices = decided.slices;

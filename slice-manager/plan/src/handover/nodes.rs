@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::program::{CorePort, ProgramContent, TransitLabel, TransitProgram, UnderlayRoute};
+use model::program::{CorePort, Program, ProgramContent, TransitLabel, TransitProgram, UnderlayRoute};
 use model::{Label, NodeName, PortName, Prefix};
 
 use super::Turn;
@@ -21,11 +21,11 @@ impl Turn<'_, '_, '_> {
         if changed.is_empty() {
             return;
         }
-        let behind = self.behind();
-        let is_left = behind.is_empty() && self.changes.leaving.is_empty();
+        let is_left = self.changes.leaving.is_empty() && !self.is_any_behind();
         let has_old = |(_, told, wanted): &(&NodeName, &ProgramContent, &ProgramContent)| has_more(told, wanted);
         if !is_left && changed.iter().any(has_old) {
-            self.changes.awaited.extend(behind);
+            // Those that are told something now are not known to run it, either.
+            self.changes.awaited.extend(self.wanted.keys().cloned());
         }
         let places = Places::of(self);
         for (node, told, wanted) in changed {
@@ -45,21 +45,20 @@ impl Turn<'_, '_, '_> {
         }
     }
 
-    /// Edges that may still take a path which is not to be taken in the end, and core nodes that may still lead otherwise.
-    fn behind(&self) -> Vec<NodeName> {
+    /// May an edge still take a path which is not to be taken in the end, or a core node lead otherwise?
+    fn is_any_behind(&self) -> bool {
         let graph = self.now.trees.graph;
         let is_edge = |node: &NodeName| graph.place(node).is_some_and(|place| !graph.is_core(place));
-        let told = self.now.parent.programs.iter().filter(|(node, _)| is_edge(node));
-        let behind = told.filter(|(node, told)| {
-            let wanted = self.wanted.get(*node).map_or(&[][..], |wanted| &wanted.paths);
+        let mut told = self.now.parent.programs.iter().filter(|(node, _)| is_edge(node));
+        let is_behind = |(node, told): (&NodeName, &Program)| {
+            let wanted = self.wanted.get(node).map_or(&[][..], |wanted| &wanted.paths);
             let is_final = |path: &model::program::PathProgram| {
                 let at = wanted.binary_search_by(|other| (&other.to, other.id).cmp(&(&path.to, path.id)));
                 at.is_ok_and(|at| wanted[at] == *path)
             };
             !self.now.knows(node) || !(told.content.paths == wanted || told.content.paths.iter().all(is_final))
-        });
-        let cores = self.wanted.keys().filter(|node| !self.is_settled(node));
-        behind.map(|(node, _)| node).chain(cores).cloned().collect()
+        };
+        told.any(is_behind) || self.wanted.keys().any(|node| !self.is_settled(node))
     }
 
     /// What a core node does now, and who must confirm before it does all that is wanted.

@@ -5,11 +5,10 @@ use model::plan::PathKey;
 use model::program::{PathProgram, ProgramContent, TransitProgram};
 
 use super::Turn;
-use super::nodes::is_access;
 use super::sends::paths_of;
 
 impl<'t> Turn<'t, '_, '_> {
-    /// Edges keep paths that they send by as before, and what they were told of others that are not ready yet.
+    /// Edges keep paths that they send by as before, and what pinned others before that are not ready yet.
     pub(super) fn paths(&mut self) {
         let kept: Vec<PathKey> = self.held.iter().flat_map(paths_of).collect();
         for key in kept.into_iter().filter(|key| !self.now.paths.contains_key(key)) {
@@ -25,11 +24,12 @@ impl<'t> Turn<'t, '_, '_> {
         for (edge, content) in self.wanted {
             let Some(told) = self.now.told(edge).filter(|told| told.paths != content.paths) else { continue };
             for path in &content.paths {
-                let Some(was) = told.path(&path.to, path.id).filter(|was| *was != path) else { continue };
+                let Some(was) = told.path(&path.to, path.id).filter(|was| is_pinned_otherwise(path, was)) else { continue };
                 let unready = self.unready_on(&super::sends::key(edge, &path.to, path.id), edge);
-                if !unready.is_empty() && can_stay(content, path, was) {
+                if !unready.is_empty() {
                     self.changes.awaited.extend(unready);
-                    self.changes.edit(edge).paths.insert((path.to.clone(), path.id), was.clone());
+                    let path = PathProgram { steering: was.steering.clone(), ..path.clone() };
+                    self.changes.edit(edge).paths.insert((path.to.clone(), path.id), path);
                 }
             }
         }
@@ -81,9 +81,10 @@ impl<'t> Turn<'t, '_, '_> {
     }
 }
 
-/// Can an edge go on with what it was told of a path? Both ends must still mean the same.
-fn can_stay(content: &ProgramContent, path: &PathProgram, was: &PathProgram) -> bool {
-    (path.local, path.remote) == (was.local, was.remote) && !is_access(content, &was.port)
+/// Does it leave as it did, between the same ends, and is only pinned otherwise?
+fn is_pinned_otherwise(path: &PathProgram, was: &PathProgram) -> bool {
+    let ends = |path: &PathProgram| (path.local, path.remote, path.next_hop);
+    ends(path) == ends(was) && path.port == was.port && path.steering != was.steering
 }
 
 fn includes(all: &TransitProgram, some: &TransitProgram) -> bool {

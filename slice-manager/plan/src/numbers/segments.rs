@@ -147,6 +147,25 @@ fn ordered_pairs<'s>(segment: &'s SegmentWish<'_>) -> impl Iterator<Item = (&'s 
     edges().flat_map(move |receiver| edges().map(move |sender| (receiver, sender))).filter(|(one, other)| one != other)
 }
 
+/// Lets go of numbers of another transport that no edge is told any more.
+pub(crate) fn unused(
+    slices: &[SliceWish<'_>],
+    programs: &BTreeMap<NodeName, Program>,
+    allocations: &mut BTreeMap<SegmentId, Allocation>,
+) {
+    for (slice, segment) in slices.iter().flat_map(|slice| slice.segments.iter().map(move |segment| (slice, segment))) {
+        let Some(numbers) = allocations.get_mut(segment.id) else { continue };
+        let (is_srv6, is_mpls) = (slice.spec.transport == Transport::Srv6, slice.spec.transport == Transport::Mpls);
+        if (is_srv6 || numbers.function.is_none()) && (is_mpls || numbers.labels.is_empty()) {
+            continue;
+        }
+        let told = segment.edges.iter().filter_map(|edge| programs.get(*edge)?.content.segment(segment.id));
+        let used: Vec<Used<'_>> = told.map(Used::of).collect();
+        numbers.function = numbers.function.filter(|_| is_srv6 || used.iter().any(|used| used.has_function));
+        numbers.labels.retain(|_, label| is_mpls || used.iter().any(|used| used.has(*label)));
+    }
+}
+
 /// The quarantine after a change of programs: a segment that leaves an edge is awaited there.
 pub(crate) fn quarantine(
     parent: &Plan,
@@ -202,6 +221,10 @@ impl<'a> Used<'a> {
         let is_sent_by_sid = |remote: &Remote| matches!(remote.tunnel, Tunnel::Srv6 { .. });
         let has_function = !segment.sids.is_empty() || remotes().any(is_sent_by_sid);
         Self { vni: segment.vni, has_function, labels: sent.chain(received).collect() }
+    }
+
+    fn has(&self, label: Label) -> bool {
+        self.labels.iter().any(|(.., used)| *used == label)
     }
 
     fn is_part_of(&self, other: &Self) -> bool {
