@@ -50,8 +50,13 @@ pub(crate) struct Step {
 impl Now<'_, '_> {
     /// The next step towards what is wanted; all of it, if nothing stands in the way.
     pub(crate) fn step(&self, wanted: BTreeMap<NodeName, ProgramContent>) -> Step {
-        let mut turn =
-            Turn { now: self, wanted: &wanted, settled: RefCell::default(), held: BTreeMap::new(), changes: Changes::default() };
+        let mut turn = Turn {
+            now: self,
+            wanted: &wanted,
+            settled: RefCell::default(),
+            held: BTreeMap::new(),
+            changes: Changes::default(),
+        };
         turn.sends();
         turn.receives();
         turn.paths();

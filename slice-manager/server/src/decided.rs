@@ -238,9 +238,10 @@ pub(crate) fn may_release(decided: &Decided, confirmed: &BTreeMap<NodeName, Gene
     !ready(plan, confirmed).is_empty()
         || plan.quarantine.iter().any(|entry| have(&entry.awaiting))
         || is_settled && plan.nodes.values().any(|numbers| !numbers.awaiting.is_empty() && have(&numbers.awaiting))
-        || plan.programs.iter().any(|(edge, program)| {
-            !nodes.contains(edge) && is_empty(edge, program) && has(edge, program.generation)
-        })
+        || plan
+            .programs
+            .iter()
+            .any(|(edge, program)| !nodes.contains(edge) && is_empty(edge, program) && has(edge, program.generation))
 }
 
 /// Whom a change that is under way need not wait for any longer.

@@ -114,8 +114,18 @@ mod tests {
     fn it_is_completed_when_every_edge_has_confirmed_and_not_before() {
         let nothing = Observations::new();
         assert_eq!(advance(&operation(), &Plan::default(), &confirmed(&[]), &nothing, Timestamp(9)), None);
-        assert_eq!(advance(&operation(), &Plan::default(), &confirmed(&[("edge-a", 4), ("edge-b", 4)]), &nothing, Timestamp(9)), None);
-        let one = advance(&operation(), &Plan::default(), &confirmed(&[("edge-a", 5)]), &nothing, Timestamp(9)).unwrap();
+        assert_eq!(
+            advance(
+                &operation(),
+                &Plan::default(),
+                &confirmed(&[("edge-a", 4), ("edge-b", 4)]),
+                &nothing,
+                Timestamp(9)
+            ),
+            None
+        );
+        let one =
+            advance(&operation(), &Plan::default(), &confirmed(&[("edge-a", 5)]), &nothing, Timestamp(9)).unwrap();
         assert_eq!(one.state, OperationState::Processing);
         assert_eq!(one.state_entered, Timestamp(1), "the state is the same");
         assert_eq!(one.awaiting, [(edge("edge-b"), Generation::new(5))]);
@@ -128,16 +138,25 @@ mod tests {
     #[test]
     fn a_refusal_fails_it_for_the_time_being_and_names_edge_and_reason() {
         let before = refusal("edge-b", 4);
-        assert_eq!(advance(&operation(), &Plan::default(), &confirmed(&[]), &before, Timestamp(9)), None, "that was another program");
-        let failed = advance(&operation(), &Plan::default(), &confirmed(&[]), &refusal("edge-b", 5), Timestamp(9)).unwrap();
+        assert_eq!(
+            advance(&operation(), &Plan::default(), &confirmed(&[]), &before, Timestamp(9)),
+            None,
+            "that was another program"
+        );
+        let failed =
+            advance(&operation(), &Plan::default(), &confirmed(&[]), &refusal("edge-b", 5), Timestamp(9)).unwrap();
         assert_eq!(failed.state, OperationState::FailedTemp);
         let problem = failed.problem.as_ref().unwrap();
         assert_eq!(problem.to_string(), "edge-b can't run generation 5: no port access0");
-        let other = advance(&failed, &Plan::default(), &confirmed(&[("edge-a", 5)]), &refusal("edge-b", 5), Timestamp(10)).unwrap();
+        let other =
+            advance(&failed, &Plan::default(), &confirmed(&[("edge-a", 5)]), &refusal("edge-b", 5), Timestamp(10))
+                .unwrap();
         assert_eq!((other.state, other.state_entered), (OperationState::FailedTemp, Timestamp(9)));
         let again = advance(&failed, &Plan::default(), &confirmed(&[]), &Observations::new(), Timestamp(10)).unwrap();
         assert_eq!((again.state, again.problem), (OperationState::Processing, None));
-        let done = advance(&failed, &Plan::default(), &confirmed(&[("edge-a", 5), ("edge-b", 6)]), &before, Timestamp(11)).unwrap();
+        let done =
+            advance(&failed, &Plan::default(), &confirmed(&[("edge-a", 5), ("edge-b", 6)]), &before, Timestamp(11))
+                .unwrap();
         assert_eq!((done.state, done.problem), (OperationState::Completed, None));
     }
 }

@@ -131,7 +131,8 @@ spec:
                 let subnet = subnet(edge);
                 let address =
                     if service == "l3" { format!(", addresses: [10.0.{subnet}.1/24]") } else { String::new() };
-                let _ = writeln!(text, "    - {{ name: at-{edge}, edge: {edge}, port: access0, vlan: {vlan}{address} }}");
+                let _ =
+                    writeln!(text, "    - {{ name: at-{edge}, edge: {edge}, port: access0, vlan: {vlan}{address} }}");
             }
             let at: Vec<&str> = edges.iter().copied().filter(|edge| self.has_b || *edge != "edge-b").collect();
             let at = at.join(", ");

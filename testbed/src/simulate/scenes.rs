@@ -124,7 +124,8 @@ impl Scene {
         time: Nanos,
         meanwhile: impl FnOnce(&mut Self) -> Result<(), SceneError>,
     ) -> Result<Vec<Carried>, SceneError> {
-        let flows: Vec<_> = flows(&self.groups).into_iter().map(|(group, from, to)| (group.name, from.0, to.0)).collect();
+        let flows: Vec<_> =
+            flows(&self.groups).into_iter().map(|(group, from, to)| (group.name, from.0, to.0)).collect();
         for (_, from, to) in &flows {
             self.net.flow(from.clone(), to.clone(), EVERY)?;
         }
@@ -181,8 +182,10 @@ impl Scene {
         for _ in 0..ROUNDS_MAX {
             let programs = self.planned.plan().programs.clone();
             let is_new = |node: &NodeName, generation| told.get(node).is_none_or(|told| *told < generation);
-            let mut waiting: Vec<_> =
-                programs.into_iter().filter(|(node, p)| is_new(node, p.generation) && !self.away.contains(node)).collect();
+            let mut waiting: Vec<_> = programs
+                .into_iter()
+                .filter(|(node, p)| is_new(node, p.generation) && !self.away.contains(node))
+                .collect();
             // Some run it, in any order, before the manager plans on.
             let some = self.net.chance().below(waiting.len() as u64 + 1);
             let some = usize::try_from(some).unwrap_or(0).max(1).min(waiting.len());

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::program::{Adjacency, CorePort, Inbound, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel};
+use model::program::{
+    Adjacency, CorePort, Inbound, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel,
+};
 use model::resource::{SegmentId, Service};
 use model::{NodeName, PathId, PortName, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;

@@ -1,8 +1,8 @@
 //! What crosses the underlay: paths, tunnels, and what a node does for the packets of others; both ways.
 
 use model::program::{
-    Adjacency, Flavours, Inbound, PathProgram, ProbeProgram, Remote, ServiceBehaviour, ServiceSid, Steering, TransitBehaviour,
-    TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
+    Adjacency, Flavours, Inbound, PathProgram, ProbeProgram, Remote, ServiceBehaviour, ServiceSid, Steering,
+    TransitBehaviour, TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
 use model::{Label, PathId, Vni};
 

@@ -158,8 +158,10 @@ impl<'a> Change<'a> {
                     let is_lasting = other.is_some_and(|other| other.remotes.iter().any(|r| r.edge == remote.edge));
                     let path = versions[place].path(&remote.edge, remote.working);
                     // A loopback that is another is a far end that is another.
-                    let path = path.filter(|path| versions.iter().all(|content| content.loopback.contains(&path.local)));
-                    if let Some(path) = path.filter(|path| is_lasting && seen.insert((edge, &path.to, path.id, place))) {
+                    let path =
+                        path.filter(|path| versions.iter().all(|content| content.loopback.contains(&path.local)));
+                    if let Some(path) = path.filter(|path| is_lasting && seen.insert((edge, &path.to, path.id, place)))
+                    {
                         sent.push((edge, &path.to, path, place == 0));
                     }
                 }

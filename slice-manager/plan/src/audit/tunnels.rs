@@ -200,7 +200,9 @@ pub(super) fn is_taken(near: &SegmentProgram, remote: &Remote, far: &SegmentProg
     };
     match remote.tunnel {
         Tunnel::Vxlan(vni) => vni == near.vni && vni == far.vni && takes(Inbound::Vxlan),
-        Tunnel::Srv6 { unicast, flood } => [unicast, flood].iter().all(|sid| far.sids.iter().any(|own| own.sid == *sid)),
+        Tunnel::Srv6 { unicast, flood } => {
+            [unicast, flood].iter().all(|sid| far.sids.iter().any(|own| own.sid == *sid))
+        }
         Tunnel::Mpls { to: from, control_word, flow_label, .. } => {
             remote.group == back.group && takes(Inbound::Mpls { from, control_word, flow_label })
         }

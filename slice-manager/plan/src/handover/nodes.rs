@@ -157,7 +157,8 @@ impl Turn<'_, '_, '_> {
     ) -> Vec<CorePort> {
         let labels = transit.labels.iter().map(|label| &label.out.port);
         let routes = transit.routes.iter().map(|route| &route.via.port);
-        let paths = self.changes.edits.get(node).into_iter().flat_map(|edit| edit.paths.values()).map(|path| &path.port);
+        let paths =
+            self.changes.edits.get(node).into_iter().flat_map(|edit| edit.paths.values()).map(|path| &path.port);
         let used: BTreeSet<&PortName> = labels.chain(routes).chain(paths).collect();
         let is_gone = |port: &&CorePort| wanted.core_ports.iter().all(|other| other.port != port.port);
         let gone = told.core_ports.iter().filter(is_gone).filter(|port| keeps || used.contains(&port.port));

@@ -24,7 +24,9 @@ impl<'t> Turn<'t, '_, '_> {
         for (edge, content) in self.wanted {
             let Some(told) = self.now.told(edge).filter(|told| told.paths != content.paths) else { continue };
             for path in &content.paths {
-                let Some(was) = told.path(&path.to, path.id).filter(|was| is_pinned_otherwise(path, was)) else { continue };
+                let Some(was) = told.path(&path.to, path.id).filter(|was| is_pinned_otherwise(path, was)) else {
+                    continue;
+                };
                 let unready = self.unready_on(&super::sends::key(edge, &path.to, path.id), edge);
                 if !unready.is_empty() {
                     self.changes.awaited.extend(unready);

@@ -28,11 +28,7 @@ impl<'t> Turn<'t, '_, '_> {
     }
 
     /// The segments of slices that change, each with what it was, where what is in a tunnel stays the same.
-    fn changed(
-        &self,
-        edge: &NodeName,
-        content: &'t ProgramContent,
-    ) -> Vec<(&'t SegmentProgram, &'t SegmentProgram)> {
+    fn changed(&self, edge: &NodeName, content: &'t ProgramContent) -> Vec<(&'t SegmentProgram, &'t SegmentProgram)> {
         let told = self.now.told(edge).filter(|told| told.slices != content.slices);
         let is_routed = |slice: &SliceProgram| slice.service == Service::L3;
         let slices = content.slices.iter().filter_map(|slice| Some((slice, told?.slice(&slice.slice)?)));

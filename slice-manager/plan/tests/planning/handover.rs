@@ -181,9 +181,10 @@ impl Field {
                 content.core_ports.iter().flat_map(|port| &port.addresses).any(|own| own.address() == next_hop)
             };
             let here = self.queues.keys().filter_map(|node| Some((node, self.running(node)?)));
-            let (node, content) = here.into_iter().find(|(_, content)| has(content)).ok_or_else(|| {
-                format!("after{way} nobody takes what comes to {next_hop}")
-            })?;
+            let (node, content) = here
+                .into_iter()
+                .find(|(_, content)| has(content))
+                .ok_or_else(|| format!("after{way} nobody takes what comes to {next_hop}"))?;
             let _ = write!(way, " {node}");
             if node == to {
                 let is_whole = packet.labels.is_empty() && packet.sids.is_empty();
@@ -291,10 +292,11 @@ const NODES: [&str; 7] = ["e1", "e2", "e3", "c1", "c2", "c3", "c4"];
 impl World {
     fn links(&self) -> String {
         let pairs = (0..NODES.len()).flat_map(|a| (a + 1..NODES.len()).map(move |b| (a, b)));
-        let lines = pairs.zip(&self.links).enumerate().filter(|(_, ((_, b), _))| *b > 2).filter_map(|(at, ((a, b), link))| {
-            let (cost, drained) = (*link)?;
-            Some(format!("{} {} {cost} ={}{}", NODES[a], NODES[b], at + 11, if drained { " x" } else { "" }))
-        });
+        let lines =
+            pairs.zip(&self.links).enumerate().filter(|(_, ((_, b), _))| *b > 2).filter_map(|(at, ((a, b), link))| {
+                let (cost, drained) = (*link)?;
+                Some(format!("{} {} {cost} ={}{}", NODES[a], NODES[b], at + 11, if drained { " x" } else { "" }))
+            });
         // An edge that forwards for nobody keeps nodes there that have no link else.
         let anchors = NODES.iter().enumerate().map(|(at, node)| format!("{node} ez 1 ={}", at + 1));
         anchors.chain(lines).collect::<Vec<_>>().join(", ")
@@ -305,7 +307,8 @@ impl World {
         for (number, seed) in self.slices.iter().enumerate() {
             let transport = ["vxlan", "srv6", "mpls"][usize::from(seed.transport % 3)];
             // Frames stay frames: what is in a tunnel is changed by no step.
-            let service = if number == 2 { "l3" } else { ["l2-point-to-point", "l2-multipoint"][usize::from(seed.service % 2)] };
+            let service =
+                if number == 2 { "l3" } else { ["l2-point-to-point", "l2-multipoint"][usize::from(seed.service % 2)] };
             let mut edges = vec!["e1", "e2", "e3"];
             if service == "l2-point-to-point" || seed.edges % 4 != 3 {
                 edges.remove(usize::from(seed.edges % 4).min(2));
@@ -321,7 +324,11 @@ fn link() -> impl Strategy<Value = Option<(u8, bool)>> {
 }
 
 fn slice_seed() -> impl Strategy<Value = SliceSeed> {
-    (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(transport, service, edges)| SliceSeed { transport, service, edges })
+    (any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(transport, service, edges)| SliceSeed {
+        transport,
+        service,
+        edges,
+    })
 }
 
 fn worlds() -> impl Strategy<Value = World> {

@@ -42,8 +42,8 @@ fn networks() -> impl Strategy<Value = Vec<Line>> {
         risks,
         affinities,
         drained,
-            number: None,
-        });
+        number: None,
+    });
     proptest::collection::vec(line, 4..12)
 }
 

@@ -5,9 +5,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use api::v1;
-use model::program::{
-    PathProgram, Program, ProgramContent, Remote, ServiceSid, Steering, TransitLabel, TransitSid,
-};
+use model::program::{PathProgram, Program, ProgramContent, Remote, ServiceSid, Steering, TransitLabel, TransitSid};
 use model::{Digest, NodeName};
 
 use super::numbers::{service_sid, transit_label, transit_sid};

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::program::{
-    Inbound, PathProgram, Remote as RemoteProgram, SegmentProgram, SliceProgram, Steering, TransitBehaviour, TransitProgram,
-    Tunnel,
+    Inbound, PathProgram, Remote as RemoteProgram, SegmentProgram, SliceProgram, Steering, TransitBehaviour,
+    TransitProgram, Tunnel,
 };
 use model::resource::Service;
 use model::{Dscp, Label, NodeName, PathId, Sid};
