@@ -210,7 +210,8 @@ impl Mixture {
 
     fn add_untold(&mut self, node: &NodeName, program: &TransitProgram, topology: &TopologySpec) {
         let ends = topology.links.iter().flat_map(|link| [&link.a, &link.b]).filter(|end| end.node == *node);
-        let entrances: HashSet<IpAddr> = ends.flat_map(|end| &end.addresses).map(|own| own.address()).collect();
+        let entrances: HashSet<IpAddr> =
+            ends.flat_map(|end| &end.addresses).map(model::InterfaceAddress::address).collect();
         self.neighbours.extend(entrances.iter().map(|address| (*address, node.clone())));
         self.tables.entry(node.clone()).or_default().push(Table { entrances, ..Table::of(program) });
     }

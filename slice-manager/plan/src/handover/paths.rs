@@ -7,7 +7,7 @@ use model::program::{PathProgram, ProgramContent, TransitProgram};
 use super::Turn;
 use super::sends::paths_of;
 
-impl<'t> Turn<'t, '_, '_> {
+impl Turn<'_, '_, '_> {
     /// Edges keep paths that they send by as before, and what pinned others before that are not ready yet.
     pub(super) fn paths(&mut self) {
         let kept: Vec<PathKey> = self.held.iter().flat_map(paths_of).collect();

@@ -108,9 +108,10 @@ impl<'t> Turn<'t, '_, '_> {
         let finally = back(self.wanted.get(far));
         let (now, then) = (held(far, edge).map(|held| held.tunnel), back(self.now.told(far)));
         let mut needed = Needed::default();
-        finally.into_iter().for_each(|tunnel| needed.add(tunnel));
+        needed.add(finally);
         let in_the_end = needed.clone();
-        now.into_iter().chain(then).for_each(|tunnel| needed.add(tunnel));
+        needed.add(now);
+        needed.add(then);
         // What it runs may be older than what it was told last.
         if !self.now.knows(far)
             && let Some(was) = before.remotes.iter().find(|was| was.edge == *far)
@@ -139,12 +140,13 @@ struct Needed {
 }
 
 impl Needed {
-    /// What the far end sends by.
-    fn add(&mut self, tunnel: Tunnel) {
+    /// What the far end sends by, if it sends.
+    fn add(&mut self, tunnel: Option<Tunnel>) {
         match tunnel {
-            Tunnel::Vxlan(_) => drop(self.inbound.insert(Inbound::Vxlan)),
-            Tunnel::Srv6 { unicast, flood } => self.sids.extend([unicast, flood]),
-            Tunnel::Mpls { to: from, control_word, flow_label, .. } => {
+            None => {}
+            Some(Tunnel::Vxlan(_)) => drop(self.inbound.insert(Inbound::Vxlan)),
+            Some(Tunnel::Srv6 { unicast, flood }) => self.sids.extend([unicast, flood]),
+            Some(Tunnel::Mpls { to: from, control_word, flow_label, .. }) => {
                 self.inbound.insert(Inbound::Mpls { from, control_word, flow_label });
             }
         }
@@ -164,7 +166,7 @@ fn inbound(tunnel: Tunnel) -> Option<Inbound> {
 fn receives(far: &SegmentProgram, edge: &NodeName, remote: &Remote) -> bool {
     let Some(back) = far.remotes.iter().find(|back| back.edge == *edge) else { return false };
     let mut needed = Needed::default();
-    needed.add(remote.tunnel);
+    needed.add(Some(remote.tunnel));
     let has = |by: &Inbound| Some(*by) == inbound(back.tunnel) || back.inbound.contains(by);
     back.group == remote.group
         && needed.inbound.iter().all(has)
