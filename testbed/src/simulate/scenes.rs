@@ -32,9 +32,12 @@ pub struct Scene {
 pub struct Group {
     /// Such as `srv6-l3`.
     pub name: String,
-    ends: Vec<(Place, Ipv4Addr)>,
+    ends: Vec<End>,
     is_routed: bool,
 }
+
+/// A device, and its address.
+type End = (Place, Ipv4Addr);
 
 /// What became of the traffic of a slice from one device to another.
 #[derive(Debug, Clone)]
@@ -216,7 +219,7 @@ impl Scene {
 }
 
 /// The devices of every slice, each with each other.
-fn flows(groups: &[Group]) -> Vec<(Group, (Place, Ipv4Addr), (Place, Ipv4Addr))> {
+fn flows(groups: &[Group]) -> Vec<(Group, End, End)> {
     let mut flows = Vec::new();
     for group in groups {
         for from in &group.ends {
