@@ -149,6 +149,7 @@ fn segment_program(side: Side, segment: Segment) -> SegmentProgram {
             backup: None,
             group: true,
             tunnel: Tunnel::Vxlan(vni),
+            inbound: Vec::new(),
         }],
         realm: Some(RealmProgram {
             access_port: segment.access_port,

@@ -24,6 +24,11 @@ pub struct Plan {
     pub quarantine: Vec<Quarantined>,
     /// The paths between edges that share a segment. One path serves all slices that take it.
     pub paths: BTreeMap<PathKey, Path>,
+    /// Paths that nobody is to take any more, and that edges take until what takes their place is ready.
+    pub leaving: BTreeMap<PathKey, Path>,
+    /// Nodes that a change in several steps waits for, and from which generation on the confirmation of each counts.
+    /// Without any, every program says what it is to say.
+    pub awaiting: BTreeMap<NodeName, Generation>,
     /// The guaranteed rate booked on each link, in each direction.
     pub bookings: BTreeMap<LinkDirection, BTreeMap<SliceName, Booking>>,
     /// What each edge must be doing: every edge that has something to do, or had. An edge that has left the topology is
@@ -61,6 +66,9 @@ pub struct SlicePlan {
     pub vlans: BTreeMap<SdpName, Vlan>,
     /// Which paths it takes, by the two edges, the smaller name first.
     pub ways: BTreeMap<(NodeName, NodeName), Way>,
+    /// From which edge to which packets still go as they did before, for the far edge or the nodes on the way are not
+    /// known to be ready.
+    pub moving: BTreeSet<(NodeName, NodeName)>,
 }
 
 /// Which paths a slice takes between two edges.

@@ -69,6 +69,21 @@ impl ProgramContent {
             slices: Vec::new(),
         }
     }
+
+    /// A slice. They are in order.
+    pub fn slice(&self, slice: &SliceName) -> Option<&SliceProgram> {
+        self.slices.binary_search_by(|program| program.slice.cmp(slice)).ok().map(|at| &self.slices[at])
+    }
+
+    /// A micro-segment.
+    pub fn segment(&self, id: &SegmentId) -> Option<&SegmentProgram> {
+        self.slice(&id.slice)?.segments.iter().find(|segment| segment.id == *id)
+    }
+
+    /// A path. They are in order.
+    pub fn path(&self, to: &NodeName, id: PathId) -> Option<&PathProgram> {
+        self.paths.binary_search_by(|path| (&path.to, path.id).cmp(&(to, id))).ok().map(|at| &self.paths[at])
+    }
 }
 
 /// How the paths of an edge are probed: STAMP test packets (RFC 8762) along each path and back.
@@ -350,6 +365,38 @@ pub struct Remote {
     pub group: bool,
     /// What it knows the segment by.
     pub tunnel: Tunnel,
+    /// How else it may send: while a change is under way, one end sends otherwise than the other. A segment's SIDs are
+    /// there for every edge of it, so they are not named here.
+    pub inbound: Vec<Inbound>,
+}
+
+impl Remote {
+    /// The labels of this end by which packets from there come.
+    pub fn labels(&self) -> impl Iterator<Item = Label> {
+        let sent = if let Tunnel::Mpls { from, .. } = self.tunnel { Some(from) } else { None };
+        let inbound = self.inbound.iter().filter_map(|inbound| match inbound {
+            Inbound::Mpls { from, .. } => Some(*from),
+            Inbound::Vxlan => None,
+        });
+        sent.into_iter().chain(inbound)
+    }
+}
+
+/// By what packets from another edge are known to be of a segment, other than those of the tunnel that leads there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inbound {
+    /// The segment's VXLAN network identifier.
+    Vxlan,
+    /// A label of this end.
+    Mpls {
+        /// The label.
+        from: Label,
+        /// As of a tunnel.
+        control_word: bool,
+        /// As of a tunnel.
+        flow_label: bool,
+    },
 }
 
 /// What the two ends of a tunnel know a segment by.

@@ -7,6 +7,7 @@
 mod bookings;
 mod edges;
 mod finding;
+mod handover;
 mod numbers;
 mod paths;
 mod shaping;
@@ -19,11 +20,12 @@ use model::plan::Plan;
 use model::profile::{Catalog, FiveQi, GstValue, SegmentProfileSpec, Template};
 use model::program::{PathProgram, SegmentProgram, SliceProgram};
 use model::resource::{Link, Node, SegmentId, SegmentSpec, SliceSpec, TopologySpec};
-use model::{Latency, LinkName, NodeName, PathId, Rate, SliceName};
+use model::{Generation, Latency, LinkName, NodeName, PathId, Rate, SliceName};
 
 use crate::intents::Intents;
 
 pub use finding::{Finding, Note, NumberFinding, Severity};
+pub use handover::audit_change;
 
 /// Every way in which a plan contradicts itself or what is declared, and what is legal but worth a look. A plan with an
 /// error must not be carried out.
@@ -35,6 +37,7 @@ pub fn audit(plan: &Plan, intents: &Intents, catalog: &Catalog) -> Vec<Note> {
     audit.segments();
     audit.circuits();
     audit.tunnels();
+    audit.unfinished();
     audit.paths();
     audit.policies();
     audit.steering();
@@ -117,6 +120,31 @@ impl<'a> Audit<'a> {
 
     fn warning(&mut self, finding: Finding) {
         self.notes.push(Note { severity: Severity::Warning, finding });
+    }
+
+    /// Is a change under way, so that programs say more than what follows from what is declared?
+    fn is_under_way(&self) -> bool {
+        !self.plan.awaiting.is_empty()
+    }
+
+    /// When nobody is awaited, nothing is left of how it was before; and who is awaited can confirm.
+    fn unfinished(&mut self) {
+        let plan = self.plan;
+        for (node, generation) in &plan.awaiting {
+            let told = plan.programs.get(node).map_or(Generation::NONE, |program| program.generation);
+            if *generation > told {
+                self.error(NumberFinding::NeverConfirmed { node: node.clone(), generation: *generation });
+            }
+        }
+        if self.is_under_way() {
+            return;
+        }
+        let moving = plan.slices.values().flat_map(|slice| &slice.moving).map(|(from, _)| from);
+        let leaving = plan.leaving.keys().map(|key| &key.a);
+        let has_more = |segment: &SegmentProgram| segment.remotes.iter().any(|remote| !remote.inbound.is_empty());
+        let inbound = self.segments.values().flatten().filter(|(_, segment)| has_more(segment)).map(|(edge, _)| *edge);
+        let left: BTreeSet<&NodeName> = moving.chain(leaving).chain(inbound).collect();
+        self.errors(left.into_iter().map(|edge| Finding::Unfinished(edge.clone())));
     }
 
     fn template(&self, slice: &SliceSpec) -> Option<&'a Template> {

@@ -10,6 +10,7 @@
 
 mod audit;
 mod derive;
+mod handover;
 mod intents;
 mod numbers;
 mod path;
@@ -28,7 +29,7 @@ use model::profile::Catalog;
 use model::resource::{ResourceId, SegmentId, TopologySpec};
 use model::{Digest, Generation, LinkName, NodeName, Rate, SliceName};
 
-pub use audit::{Finding, Note, NumberFinding, Severity, audit};
+pub use audit::{Finding, Note, NumberFinding, Severity, audit, audit_change};
 pub use derive::{Derivation, SliceDerivation, derive, explain};
 pub use intents::{Intents, NotDeclared};
 pub use refusal::{AddressOwner, Family, Obstacle, PACKET_OCTETS_MAX, Pool, Refusal, RefusalReason, SharedPart};
@@ -50,7 +51,8 @@ pub struct Input<'a> {
     pub intents: &'a Intents,
     /// The plan before; its numbers are kept.
     pub parent: &'a Plan,
-    /// The generation of the program that each edge was last observed to run. It ends quarantines.
+    /// The generation of the program that each node was last observed to run. It ends quarantines, and lets a change that
+    /// takes several steps go on.
     pub confirmed: &'a BTreeMap<NodeName, Generation>,
     /// Links that edges have found to lead nowhere. Slices leave them if there is another way, and keep them in reserve: a
     /// link that fails makes nothing impossible, and a backup over it is probed, by which it is seen when it is back.
@@ -93,7 +95,9 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
     let (mut ways, mut effort) = (Ways::default(), Effort::default());
     if sound {
         let kind = declared.map_or_else(Default::default, |(_, topology)| topology.underlay);
-        let chooser = Chooser::new(Pin { trees: &trees, numbers: &numbers }, kind, is_same_topology);
+        // While a change is under way, edges may be told to go on with what pinned a path before.
+        let is_told = is_same_topology && parent.awaiting.is_empty();
+        let chooser = Chooser::new(Pin { trees: &trees, numbers: &numbers }, kind, is_told);
         // There may be room now where there was none.
         let retry = !is_same_topology || parent.slices.keys().any(|slice| !intents.slices.contains_key(slice));
         (ways, effort) = ways::ways(&chooser, &slices, &underlay, parent, retry, &mut refusals);
@@ -102,7 +106,7 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
         return (Err(refusals), effort);
     }
     let generation = parent.generation.next();
-    let programs = Decided {
+    let contents = Decided {
         underlay: &underlay,
         trees: &trees,
         numbers,
@@ -111,17 +115,23 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
         plans: &decided.slices,
         ways: &ways,
         allocations: &decided.allocations,
-        is_same_transit: is_same_topology && decided.nodes == parent.nodes,
+        is_same_transit: is_same_topology && decided.nodes == parent.nodes && parent.awaiting.is_empty(),
     }
-    .programs(parent, generation, confirmed);
+    .contents(parent, confirmed);
+    let now = handover::Now { parent, confirmed, trees: &trees, numbers, paths: &ways.paths };
+    let handover::Step { contents, leaving, mut moving, awaited } = now.step(contents);
+    let programs = programs::numbered(contents, parent, generation);
+    let awaiting = handover::awaiting(awaited, &programs, confirmed);
     let mut nodes = decided.nodes;
-    if !is_same_topology {
-        numbers::gone(&underlay, &programs, confirmed, &mut nodes);
+    numbers::unused(&slices, &programs, &mut decided.allocations);
+    if !is_same_topology || !parent.awaiting.is_empty() || !awaiting.is_empty() {
+        numbers::gone(&underlay, &programs, confirmed, !awaiting.is_empty(), &mut nodes);
     }
     let mut slices = decided.slices;
     for (name, found) in ways.taken {
         if let Some(slice) = slices.get_mut(&name) {
             slice.ways = found;
+            slice.moving = moving.remove(&name).unwrap_or_default();
         }
     }
     let next = Plan {
@@ -132,6 +142,8 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
         allocations: decided.allocations,
         quarantine: numbers::quarantine(parent, still, &programs),
         paths: ways.paths,
+        leaving,
+        awaiting,
         bookings: ways.bookings,
         programs,
     };

@@ -16,7 +16,7 @@ use model::NodeName;
 use crate::refusal::{Pool, RefusalReason};
 
 pub(crate) use nodes::{Labels, gone, nodes};
-pub(crate) use segments::{quarantine, segments, still_quarantined};
+pub(crate) use segments::{quarantine, segments, still_quarantined, unused};
 pub(crate) use sids::{NodeSids, service_sid};
 pub(crate) use slices::{kept_vlan, slices};
 

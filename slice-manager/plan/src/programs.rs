@@ -32,13 +32,12 @@ pub(crate) struct Decided<'d, 'a> {
 }
 
 impl Decided<'_, '_> {
-    /// A program for each node that has, or had, something. One whose content did not change keeps its generation.
-    pub(crate) fn programs(
+    /// What each node that has, or had, something is to do.
+    pub(crate) fn contents(
         &self,
         parent: &Plan,
-        generation: Generation,
         confirmed: &BTreeMap<NodeName, Generation>,
-    ) -> BTreeMap<NodeName, Program> {
+    ) -> BTreeMap<NodeName, ProgramContent> {
         let (mut paths, mut shaping) = (self.paths(), self.shaping());
         let mut bare = |node: &NodeName| ProgramContent {
             shaping: shaping.remove(node).unwrap_or_default(),
@@ -66,11 +65,7 @@ impl Decided<'_, '_> {
                 contents.insert(node, bare);
             }
         }
-        let program = |(node, content): (&NodeName, ProgramContent)| {
-            let unchanged = parent.programs.get(node).filter(|before| before.content == content);
-            (node.clone(), unchanged.cloned().unwrap_or(Program { generation, content }))
-        };
-        contents.into_iter().map(program).collect()
+        contents.into_iter().map(|(node, content)| (node.clone(), content)).collect()
     }
 
     /// A program without slices.
@@ -186,7 +181,8 @@ impl Decided<'_, '_> {
         let (unicast, flood) = behaviours(slice.spec.service);
         let sids = [Some((unicast, 0)), flood.map(|flood| (flood, 1))];
         // Nobody sends to a segment that is on one edge.
-        let sids = sids.into_iter().flatten().filter(|_| segment.edges.len() > 1);
+        let is_srv6 = slice.spec.transport == Transport::Srv6;
+        let sids = sids.into_iter().flatten().filter(|_| is_srv6 && segment.edges.len() > 1);
         let sids = sids
             .filter_map(|(behaviour, offset)| Some(ServiceSid { sid: self.sid(edge, allocation, offset)?, behaviour }));
         Some(SegmentProgram {
@@ -226,13 +222,27 @@ impl Decided<'_, '_> {
                 Tunnel::Mpls { to, from, control_word: is_framed, flow_label: is_framed }
             }
         };
-        Some(Remote { edge: other.clone(), working: way.working, backup: way.backup, group: true, tunnel })
+        let (edge, working, backup) = (other.clone(), way.working, way.backup);
+        Some(Remote { edge, working, backup, group: true, tunnel, inbound: Vec::new() })
     }
 
     fn sid(&self, edge: &NodeName, allocation: &Allocation, offset: u16) -> Option<Sid> {
         let locator = self.underlay.node(edge)?.node.locator?;
         service_sid(locator, allocation.function?.checked_add(offset)?)
     }
+}
+
+/// Programs of contents. One whose content did not change keeps its generation.
+pub(crate) fn numbered(
+    contents: BTreeMap<NodeName, ProgramContent>,
+    parent: &Plan,
+    generation: Generation,
+) -> BTreeMap<NodeName, Program> {
+    let program = |(node, content): (NodeName, ProgramContent)| {
+        let unchanged = parent.programs.get(&node).filter(|before| before.content == content).cloned();
+        (node, unchanged.unwrap_or(Program { generation, content }))
+    };
+    contents.into_iter().map(program).collect()
 }
 
 /// What is done with a packet for one endpoint and with one for all, where that is something else (RFC 8986, sections

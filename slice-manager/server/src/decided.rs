@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::operation::{ChangeKind, Operation, OperationId, ResourceChange};
 use model::plan::Plan;
 use model::profile::Catalog;
-use model::program::Program;
+use model::program::{Program, ProgramContent};
 use model::resource::{Resource, ResourceId};
 use model::{Digest, Generation, NodeName};
 use plan::{Input, Intents, Note, Refusal, Severity};
@@ -74,12 +74,10 @@ pub(crate) struct Decision {
     pub(crate) changes: Vec<ResourceChange>,
 }
 
-impl Decision {
-    /// The edges whose program changes, with the generation that counts.
-    pub(crate) fn awaiting(&self, parent: &Plan) -> Vec<(NodeName, Generation)> {
-        let changed = self.plan.programs.iter().filter(|(edge, program)| parent.programs.get(*edge) != Some(program));
-        changed.map(|(edge, program)| (edge.clone(), program.generation)).collect()
-    }
+/// The edges whose program changes, with the generation that counts.
+pub(crate) fn changed(parent: &Plan, plan: &Plan) -> Vec<(NodeName, Generation)> {
+    let changed = plan.programs.iter().filter(|(edge, program)| parent.programs.get(*edge) != Some(program));
+    changed.map(|(edge, program)| (edge.clone(), program.generation)).collect()
 }
 
 /// Something that can't be removed yet.
@@ -206,7 +204,8 @@ pub(crate) fn next_plan(
     suspects: &Suspects,
 ) -> Result<Plan, ChangeError> {
     let plan = plan::plan(&Input { catalog, intents, parent, confirmed, suspects }).map_err(ChangeError::Refused)?;
-    let errors = faults(&plan, intents, catalog);
+    let mut errors = faults(&plan, intents, catalog);
+    errors.extend(plan::audit_change(parent, &plan, intents));
     if errors.is_empty() { Ok(plan) } else { Err(ChangeError::Unsound(errors)) }
 }
 
@@ -220,9 +219,9 @@ pub(crate) fn faults(plan: &Plan, intents: &Intents, catalog: &Catalog) -> Vec<N
     faults
 }
 
-/// Would planning again let go of something: of numbers that every edge has confirmed to be without, be they of a
-/// segment or of a node or link that has left, or of the empty
-/// program of an edge that has left the topology?
+/// Would planning again bring a change that is under way further, or let go of something: of numbers that every edge has
+/// confirmed to be without, be they of a segment or of a node or link that has left, or of the empty program of an edge
+/// that has left the topology?
 pub(crate) fn may_release(decided: &Decided, confirmed: &BTreeMap<NodeName, Generation>) -> bool {
     let has = |edge: &NodeName, since: Generation| confirmed.get(edge).is_some_and(|running| *running >= since);
     let plan = &decided.plan;
@@ -234,11 +233,31 @@ pub(crate) fn may_release(decided: &Decided, confirmed: &BTreeMap<NodeName, Gene
         .map(|n| &n.name)
         .collect();
     let have = |awaiting: &BTreeMap<NodeName, Generation>| awaiting.iter().all(|(edge, since)| has(edge, *since));
-    plan.quarantine.iter().any(|entry| have(&entry.awaiting))
-        || plan.nodes.values().any(|numbers| !numbers.awaiting.is_empty() && have(&numbers.awaiting))
-        || plan.programs.iter().any(|(edge, program)| {
-            !nodes.contains(edge) && program.content.slices.is_empty() && has(edge, program.generation)
-        })
+    let is_settled = plan.awaiting.is_empty();
+    let is_empty = |edge: &NodeName, program: &Program| program.content == ProgramContent::empty(edge.clone());
+    !ready(plan, confirmed).is_empty()
+        || plan.quarantine.iter().any(|entry| have(&entry.awaiting))
+        || is_settled && plan.nodes.values().any(|numbers| !numbers.awaiting.is_empty() && have(&numbers.awaiting))
+        || plan
+            .programs
+            .iter()
+            .any(|(edge, program)| !nodes.contains(edge) && is_empty(edge, program) && has(edge, program.generation))
+}
+
+/// Whom a change that is under way need not wait for any longer.
+pub(crate) fn ready<'p>(plan: &'p Plan, confirmed: &BTreeMap<NodeName, Generation>) -> BTreeSet<&'p NodeName> {
+    let has = |(node, since): &(&NodeName, &Generation)| confirmed.get(*node).is_some_and(|running| running >= *since);
+    plan.awaiting.iter().filter(has).map(|(node, _)| node).collect()
+}
+
+/// Is what was changed still on its way, so that there are steps to come beyond the programs that were told?
+pub(crate) fn is_under_way(plan: &Plan, changes: &[ResourceChange]) -> bool {
+    let is_moving = |slice| plan.slices.get(slice).is_some_and(|slice| !slice.moving.is_empty());
+    changes.iter().any(|change| match &change.resource {
+        ResourceId::Topology(_) => !plan.awaiting.is_empty(),
+        ResourceId::Slice(slice) => is_moving(slice),
+        ResourceId::MicroSegment(id) | ResourceId::Realm(id) => is_moving(&id.slice),
+    })
 }
 
 /// The plan under which an edge is told anew what it must do, when it runs what this manager never decided: the same

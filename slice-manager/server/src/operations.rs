@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use model::operation::{Operation, OperationProblem, OperationState, Timestamp};
+use model::plan::Plan;
 use model::{Generation, NodeName};
 
+use crate::decided::{changed, is_under_way};
 use crate::observed::{Observations, Refused, differs};
 
-/// The operation as it stands now, if that is other than before.
+/// The operation as it stands now, if that is other than before. While there are steps to come it is not completed.
 pub(crate) fn advance(
     operation: &Operation,
+    plan: &Plan,
     confirmed: &BTreeMap<NodeName, Generation>,
     observations: &Observations,
     now: Timestamp,
@@ -28,13 +31,29 @@ pub(crate) fn advance(
         // A later program holds what this one asked for, so its refusal is this operation's problem, too.
         (generation >= *since).then(|| OperationProblem { edge: edge.clone(), generation, reason })
     });
-    next.state = match (&next.problem, next.awaiting.is_empty()) {
+    let is_done = next.awaiting.is_empty() && !is_under_way(plan, &next.changes);
+    next.state = match (&next.problem, is_done) {
         (_, true) => OperationState::Completed,
         (Some(_), false) => OperationState::FailedTemp,
         (None, false) => OperationState::Processing,
     };
     if next.state != operation.state {
         next.state_entered = now;
+    }
+    (next != *operation).then_some(next)
+}
+
+/// The operation with what it awaits beyond what it did, if the next plan takes a step of its change.
+pub(crate) fn step(operation: &Operation, before: &Plan, plan: &Plan) -> Option<Operation> {
+    if operation.state.is_final() || !is_under_way(before, &operation.changes) {
+        return None;
+    }
+    let mut next = operation.clone();
+    for (node, generation) in changed(before, plan) {
+        match next.awaiting.iter_mut().find(|(awaited, _)| *awaited == node) {
+            Some((_, since)) => *since = generation,
+            None => next.awaiting.push((node, generation)),
+        }
     }
     (next != *operation).then_some(next)
 }
@@ -100,16 +119,26 @@ mod tests {
     #[test]
     fn it_is_completed_when_every_edge_has_confirmed_and_not_before() {
         let nothing = Observations::new();
-        assert_eq!(advance(&operation(), &confirmed(&[]), &nothing, Timestamp(9)), None);
-        assert_eq!(advance(&operation(), &confirmed(&[("edge-a", 4), ("edge-b", 4)]), &nothing, Timestamp(9)), None);
-        let one = advance(&operation(), &confirmed(&[("edge-a", 5)]), &nothing, Timestamp(9)).unwrap();
+        assert_eq!(advance(&operation(), &Plan::default(), &confirmed(&[]), &nothing, Timestamp(9)), None);
+        assert_eq!(
+            advance(
+                &operation(),
+                &Plan::default(),
+                &confirmed(&[("edge-a", 4), ("edge-b", 4)]),
+                &nothing,
+                Timestamp(9)
+            ),
+            None
+        );
+        let one =
+            advance(&operation(), &Plan::default(), &confirmed(&[("edge-a", 5)]), &nothing, Timestamp(9)).unwrap();
         assert_eq!(one.state, OperationState::Processing);
         assert_eq!(one.state_entered, Timestamp(1), "the state is the same");
         assert_eq!(one.awaiting, [(edge("edge-b"), Generation::new(5))]);
         // What was confirmed once stays confirmed, even if the edge is not heard of again; a later generation counts.
-        let both = advance(&one, &confirmed(&[("edge-b", 8)]), &nothing, Timestamp(9)).unwrap();
+        let both = advance(&one, &Plan::default(), &confirmed(&[("edge-b", 8)]), &nothing, Timestamp(9)).unwrap();
         assert_eq!((both.state, both.state_entered), (OperationState::Completed, Timestamp(9)));
-        assert_eq!(advance(&both, &confirmed(&[]), &nothing, Timestamp(10)), None, "it is final");
+        assert_eq!(advance(&both, &Plan::default(), &confirmed(&[]), &nothing, Timestamp(10)), None, "it is final");
     }
 
     #[test]
@@ -120,7 +149,7 @@ mod tests {
         let drift = vec![v1::Drift { difference: Some(difference), ..v1::Drift::default() }];
         let report = observed.report.take().unwrap();
         observed.report = Some(Report { refusal: None, generation: Generation::new(5), drift, ..report });
-        let failed = advance(&operation(), &confirmed(&[]), &observations, Timestamp(9)).unwrap();
+        let failed = advance(&operation(), &Plan::default(), &confirmed(&[]), &observations, Timestamp(9)).unwrap();
         assert_eq!(failed.state, OperationState::FailedTemp);
         let reason = "edge-b can't run generation 5: SID x: wanted `End`, found nothing";
         assert_eq!(failed.problem.unwrap().to_string(), reason);
@@ -129,16 +158,25 @@ mod tests {
     #[test]
     fn a_refusal_fails_it_for_the_time_being_and_names_edge_and_reason() {
         let before = refusal("edge-b", 4);
-        assert_eq!(advance(&operation(), &confirmed(&[]), &before, Timestamp(9)), None, "that was another program");
-        let failed = advance(&operation(), &confirmed(&[]), &refusal("edge-b", 5), Timestamp(9)).unwrap();
+        assert_eq!(
+            advance(&operation(), &Plan::default(), &confirmed(&[]), &before, Timestamp(9)),
+            None,
+            "that was another program"
+        );
+        let failed =
+            advance(&operation(), &Plan::default(), &confirmed(&[]), &refusal("edge-b", 5), Timestamp(9)).unwrap();
         assert_eq!(failed.state, OperationState::FailedTemp);
         let problem = failed.problem.as_ref().unwrap();
         assert_eq!(problem.to_string(), "edge-b can't run generation 5: no port access0");
-        let other = advance(&failed, &confirmed(&[("edge-a", 5)]), &refusal("edge-b", 5), Timestamp(10)).unwrap();
+        let other =
+            advance(&failed, &Plan::default(), &confirmed(&[("edge-a", 5)]), &refusal("edge-b", 5), Timestamp(10))
+                .unwrap();
         assert_eq!((other.state, other.state_entered), (OperationState::FailedTemp, Timestamp(9)));
-        let again = advance(&failed, &confirmed(&[]), &Observations::new(), Timestamp(10)).unwrap();
+        let again = advance(&failed, &Plan::default(), &confirmed(&[]), &Observations::new(), Timestamp(10)).unwrap();
         assert_eq!((again.state, again.problem), (OperationState::Processing, None));
-        let done = advance(&failed, &confirmed(&[("edge-a", 5), ("edge-b", 6)]), &before, Timestamp(11)).unwrap();
+        let done =
+            advance(&failed, &Plan::default(), &confirmed(&[("edge-a", 5), ("edge-b", 6)]), &before, Timestamp(11))
+                .unwrap();
         assert_eq!((done.state, done.problem), (OperationState::Completed, None));
     }
 }

@@ -91,6 +91,7 @@ impl<'a> View<'a> {
         };
         let concerned: Vec<&EdgeView<'_>> = self.edges.values().filter(|edge| edge.is_concerned_by(name)).collect();
         let mut findings: Vec<(Weight, String)> = concerned.iter().flat_map(|edge| edge.findings(name)).collect();
+        findings.extend(self.moving(name).map(|text| (Weight::Pending, text)));
         if concerned.is_empty() {
             findings.push((Weight::Pending, "it is on no edge: it has no SDP".to_owned()));
         }
@@ -112,6 +113,17 @@ impl<'a> View<'a> {
             edges: concerned.iter().map(|edge| edge.realisation()).collect(),
             segments,
         })
+    }
+
+    /// A slice whose change takes two steps, and has not come to the second everywhere.
+    fn moving(&self, name: &SliceName) -> Option<String> {
+        let moving = &self.decided.plan.slices.get(name)?.moving;
+        let pairs: Vec<String> = moving.iter().map(|(from, to)| format!("{from} to {to}")).collect();
+        let awaiting = self.decided.plan.awaiting.iter();
+        let awaiting: Vec<String> = awaiting.map(|(node, since)| format!("{node} runs generation {since}")).collect();
+        let (pairs, awaiting) = (pairs.join(", "), awaiting.join(", "));
+        let text = format!("step 1 of 2: packets go as before from {pairs}, until it is seen that {awaiting}");
+        (!moving.is_empty()).then_some(text)
     }
 
     /// The numbers of removed slices that edges have not confirmed to be without.

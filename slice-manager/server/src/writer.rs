@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use model::operation::{Operation, OperationId, OperationKind, OperationState, Timestamp};
 use model::plan::Plan;
 use model::profile::Catalog;
+use model::{Generation, NodeName};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::decided::{self, ChangeError, Decided, Decision, Issued, OPERATIONS_UNFINISHED_MAX, Wish};
@@ -83,7 +85,9 @@ pub(crate) fn start(
         lookout: Lookout::default(),
         avoided: Timestamp::default(),
         unavoidable: Arc::default(),
+        lingering: None,
         published,
+        messages: messages.downgrade(),
         reported: reported.clone(),
     };
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(inbox))?;
@@ -114,7 +118,11 @@ struct Writer {
     avoided: Timestamp,
     /// The last links that could not be planned around; it is told once and tried again.
     unavoidable: Arc<Suspects>,
+    /// The last plan for whose next step how many nodes were ready, and since when.
+    lingering: Option<((Generation, usize), Timestamp)>,
     published: watch::Sender<Arc<Decided>>,
+    /// To itself, as long as anybody else speaks to it.
+    messages: mpsc::WeakSender<Message>,
     reported: Arc<AtomicBool>,
 }
 
@@ -169,12 +177,14 @@ impl Writer {
         transaction = records::put_target(transaction, &decision.plan, self.target);
         transaction = records::add_operation(transaction, &operation);
         transaction = given_up.iter().fold(transaction, records::put_operation);
+        let stepped = stepped(&decided, &decision.plan, given_up.as_ref().map(|old| old.id));
+        transaction = stepped.iter().fold(transaction, records::put_operation);
         transaction = forgotten.iter().fold(transaction, |t, id| records::delete_operation(t, *id));
         self.target = Some(self.store.commit(&transaction)?);
         let operation = Arc::new(operation);
         let mut operations = BTreeMap::clone(&decided.operations);
         operations.retain(|id, _| !forgotten.contains(id));
-        operations.extend(given_up.map(|old| (old.id, Arc::new(old))));
+        operations.extend(given_up.into_iter().chain(stepped).map(|old| (old.id, Arc::new(old))));
         operations.insert(operation.id, operation.clone());
         self.publish(&decided, Some(decision.intents), (decision.plan, decision.suspects), operations);
         tracing::info!(operation = %operation.id, generation = %operation.generation, "decided");
@@ -217,9 +227,17 @@ impl Writer {
             }
         }
         let Some(plan) = plan else { return Ok(()) };
-        self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
-        let plan = (plan, decided.suspects.clone());
-        self.publish(&decided, None, plan, BTreeMap::clone(&decided.operations));
+        self.follow(&decided, (plan, decided.suspects.clone()))
+    }
+
+    /// Stores and publishes a plan that follows from no change of what is declared.
+    fn follow(&mut self, decided: &Decided, (plan, suspects): (Plan, Arc<Suspects>)) -> Result<(), StoreError> {
+        let stepped = stepped(decided, &plan, None);
+        let transaction = records::put_target(Transaction::new(), &plan, self.target);
+        self.target = Some(self.store.commit(&stepped.iter().fold(transaction, records::put_operation))?);
+        let mut operations = BTreeMap::clone(&decided.operations);
+        operations.extend(stepped.into_iter().map(|operation| (operation.id, Arc::new(operation))));
+        self.publish(decided, None, (plan, suspects), operations);
         Ok(())
     }
 
@@ -227,7 +245,8 @@ impl Writer {
         let decided = self.decided();
         let observations = self.observed.snapshot();
         let confirmed = confirmed(&decided, &observations);
-        let advance = |operation: &Arc<Operation>| operations::advance(operation, &confirmed, &observations, now());
+        let (plan, at) = (&decided.plan, now());
+        let advance = |operation: &Arc<Operation>| operations::advance(operation, plan, &confirmed, &observations, at);
         let advanced: Vec<Operation> = decided.operations.values().filter_map(advance).collect();
         if advanced.is_empty() {
             return Ok(());
@@ -243,11 +262,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Plans again if edges have confirmed that they have let go of what they had.
+    /// Plans again if edges have confirmed that they have let go of what they had, or that they are ready for the next step
+    /// of a change.
     fn release(&mut self) -> Result<(), StoreError> {
         let decided = self.decided();
         let confirmed = confirmed(&decided, &self.observed.snapshot());
-        if !decided::may_release(&decided, &confirmed) {
+        if !decided::may_release(&decided, &confirmed) || self.lingers(&decided, &confirmed) {
             return Ok(());
         }
         let (plan, suspects) = match decided::sound_plan(&decided.intents, &decided, &self.catalog, &confirmed) {
@@ -258,10 +278,30 @@ impl Writer {
                 return Ok(());
             }
         };
-        self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
-        tracing::info!(generation = %plan.generation, quarantine = plan.quarantine.len(), "edges have let go");
-        self.publish(&decided, None, (plan, suspects), BTreeMap::clone(&decided.operations));
+        let (generation, quarantine, awaiting) = (plan.generation, plan.quarantine.len(), plan.awaiting.len());
+        self.follow(&decided, (plan, suspects))?;
+        tracing::info!(%generation, quarantine, awaiting, "edges have let go, or are ready");
         Ok(())
+    }
+
+    /// Packets that were sent before a node confirmed may be under way yet: the next step waits for them to arrive.
+    fn lingers(&mut self, decided: &Decided, confirmed: &BTreeMap<NodeName, Generation>) -> bool {
+        let ready = decided::ready(&decided.plan, confirmed).len();
+        if ready == 0 {
+            return false;
+        }
+        let (what, at) = ((decided.plan.generation, ready), now());
+        if self.lingering.is_none_or(|(last, _)| last != what) {
+            self.lingering = Some((what, at));
+            let (messages, reported) = (self.messages.clone(), self.reported.clone());
+            std::thread::spawn(move || {
+                std::thread::sleep(LINGER);
+                if let Some(messages) = messages.upgrade() {
+                    WriterHandle { messages, reported }.reported();
+                }
+            });
+        }
+        self.lingering.is_some_and(|(_, since)| u128::from(at.0.abs_diff(since.0)) < LINGER.as_millis())
     }
 
     /// Plans again if other links are found to lead nowhere than those that the plan was made around. Suspects count only
@@ -292,12 +332,12 @@ impl Writer {
             }
         };
         self.unavoidable = Arc::default();
-        if plan != *decided.plan {
-            self.target = Some(self.store.commit(&records::put_target(Transaction::new(), &plan, self.target))?);
-            tracing::warn!(generation = %plan.generation, links, "planned again, for these links lead nowhere");
+        if plan == *decided.plan {
+            self.publish(&decided, None, (plan, suspects), BTreeMap::clone(&decided.operations));
+            return Ok(());
         }
-        self.publish(&decided, None, (plan, suspects), BTreeMap::clone(&decided.operations));
-        Ok(())
+        tracing::warn!(generation = %plan.generation, links, "planned again, for these links lead nowhere");
+        self.follow(&decided, (plan, suspects))
     }
 
     fn publish(
@@ -328,8 +368,9 @@ impl Writer {
 }
 
 fn new_operation(decided: &Decided, kind: OperationKind, requested_by: String, decision: &Decision) -> Operation {
-    let awaiting = decision.awaiting(&decided.plan);
-    let state = if awaiting.is_empty() { OperationState::Completed } else { OperationState::Processing };
+    let awaiting = decided::changed(&decided.plan, &decision.plan);
+    let is_done = awaiting.is_empty() && !decided::is_under_way(&decision.plan, &decision.changes);
+    let state = if is_done { OperationState::Completed } else { OperationState::Processing };
     let at = now();
     Operation {
         id: OperationId(decided.operations.last_key_value().map_or(0, |(id, _)| id.0).saturating_add(1)),
@@ -343,6 +384,12 @@ fn new_operation(decided: &Decided, kind: OperationKind, requested_by: String, d
         awaiting,
         problem: None,
     }
+}
+
+/// Operations that await more with a plan that takes a step of their change.
+fn stepped(decided: &Decided, plan: &Plan, but: Option<OperationId>) -> Vec<Operation> {
+    let others = decided.operations.values().filter(|operation| Some(operation.id) != but);
+    others.filter_map(|operation| operations::step(operation, &decided.plan, plan)).collect()
 }
 
 /// The oldest operation that waits for edges, if there is no room for one more.
@@ -374,6 +421,8 @@ pub(crate) const CHANGES_WAITING_MAX: usize = 256;
 /// How long links that lead nowhere are no reason to plan again after they were one, in milliseconds: a path that comes and
 /// goes changes programs no more often than edges can follow. Tests do not wait so long.
 const AVOID_INTERVAL_MILLIS: u64 = if cfg!(test) { 50 } else { 5_000 };
+/// How long the next step of a change waits after nodes are ready for it: longer than a packet is under way.
+const LINGER: Duration = Duration::from_millis(200);
 /// How many operations are remembered; the oldest finished ones are forgotten first.
 const OPERATIONS_KEPT_MAX: usize = 2_000;
 

@@ -301,7 +301,14 @@ fn edge(over: Over, service: Service, side: Side) -> Node {
         limits,
         sessions_max: 1_000,
         sids: if matches!(over, Over::Srv6 | Over::Srv6Way) { sids.collect() } else { vec![] },
-        remotes: vec![Remote { edge: name(EDGES[other]), working: PathId::MIN, backup: None, group: true, tunnel }],
+        remotes: vec![Remote {
+            edge: name(EDGES[other]),
+            working: PathId::MIN,
+            backup: None,
+            group: true,
+            tunnel,
+            inbound: Vec::new(),
+        }],
         realm: None,
     };
     let circuit = |sdp: &str, port: &str, vlan: Option<u16>, gateways: &[String]| Circuit {

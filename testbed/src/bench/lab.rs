@@ -237,7 +237,14 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
             limits,
             sessions_max: sessions.max(1),
             sids: Vec::new(),
-            remotes: vec![Remote { edge: far_edge(), working: path.id, backup: None, group: false, tunnel }],
+            remotes: vec![Remote {
+                edge: far_edge(),
+                working: path.id,
+                backup: None,
+                group: false,
+                tunnel,
+                inbound: Vec::new(),
+            }],
             realm: None,
         }
     };

@@ -7,6 +7,7 @@
 //! ```
 
 mod cable;
+mod declared;
 pub mod net;
 mod node;
 pub mod plans;

@@ -45,7 +45,7 @@ struct Flow {
     to: Place,
     every: Nanos,
     next: Nanos,
-    until: Nanos,
+    is_over: bool,
     sent: u64,
     /// What the receiver had from the sender before.
     before: Received,
@@ -56,9 +56,11 @@ struct Flow {
 pub struct Counts {
     /// Datagrams sent.
     pub sent: u64,
-    /// Datagrams received.
+    /// Datagrams received, each counted once.
     pub received: u64,
-    /// Of those, how many came after one that was sent later.
+    /// Datagrams that came again.
+    pub doubled: u64,
+    /// How many came after one that was sent later.
     pub disordered: u64,
 }
 
@@ -154,12 +156,21 @@ impl Net {
         Ok(())
     }
 
-    /// Lets a flow begin, for so long.
-    pub fn flow(&mut self, from: Place, to: Place, every: Nanos, time: Nanos) -> Result<(), NetError> {
+    /// What time it is.
+    pub const fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// No flow sends any more.
+    pub fn end_flows(&mut self) {
+        self.flows.iter_mut().for_each(|flow| flow.is_over = true);
+    }
+
+    /// Lets a flow begin.
+    pub fn flow(&mut self, from: Place, to: Place, every: Nanos) -> Result<(), NetError> {
         let before = self.received(&from, &to)?;
         let next = Nanos(self.now.0 + self.chance.below(every.0));
-        let until = Nanos(self.now.0 + time.0);
-        self.flows.push(Flow { from, to, every, next, until, sent: 0, before });
+        self.flows.push(Flow { from, to, every, next, is_over: false, sent: 0, before });
         Ok(())
     }
 
@@ -177,7 +188,8 @@ impl Net {
                 let received = self.received(&flow.from, &flow.to)?;
                 Ok(Counts {
                     sent: flow.sent,
-                    received: received.packets - flow.before.packets,
+                    received: received.packets - flow.before.packets - (received.doubled - flow.before.doubled),
+                    doubled: received.doubled - flow.before.doubled,
                     disordered: received.disordered - flow.before.disordered,
                 })
             })
@@ -220,7 +232,7 @@ impl Net {
     fn send_flows(&mut self) -> Result<(), NetError> {
         let mut flows = std::mem::take(&mut self.flows);
         for flow in &mut flows {
-            while flow.next <= self.now && flow.next < flow.until {
+            while flow.next <= self.now && !flow.is_over {
                 flow.next.0 += flow.every.0;
                 let to = self.device(&flow.to)?.address;
                 if let Some(frame) = self.device(&flow.from)?.send(to, FRAME_OCTETS) {

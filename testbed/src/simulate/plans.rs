@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::Plan;
 use model::profile::Catalog;
-use model::resource::{self, TopologySpec};
+use model::resource::{Resource, TopologySpec};
 use model::{Generation, NodeName};
 use plan::{Input, Intents, Severity};
 
@@ -33,29 +33,31 @@ pub enum PlanError {
     Unsound(String),
 }
 
+/// The generation that each node is known to run.
+pub type Confirmed = BTreeMap<NodeName, Generation>;
+
 impl Planned {
-    /// The plan for the resources of a text.
-    pub fn new(text: &str) -> Result<Self, PlanError> {
+    /// The plan for these resources.
+    pub fn new(resources: Vec<Resource>) -> Result<Self, PlanError> {
         let empty = Self { catalog: Catalog::builtin()?, intents: Intents::default(), plan: Plan::default() };
-        empty.and(text)
+        empty.and(resources, &Confirmed::new())
     }
 
-    /// The plan after more resources are declared, or others in the place of some. Every node has confirmed the one before.
-    pub fn and(&self, text: &str) -> Result<Self, PlanError> {
+    /// The plan after more resources are declared, or others in the place of some; without any, the next step of a change.
+    pub fn and(&self, resources: Vec<Resource>, confirmed: &Confirmed) -> Result<Self, PlanError> {
         let mut intents = self.intents.clone();
-        for declared in resource::read("simulated.yaml", text)? {
-            intents.apply(declared.resource);
+        for resource in resources {
+            intents.apply(resource);
         }
-        let confirmed: BTreeMap<NodeName, Generation> =
-            self.plan.programs.iter().map(|(node, program)| (node.clone(), program.generation)).collect();
         let suspects = BTreeSet::new();
         let (catalog, parent) = (&self.catalog, &self.plan);
-        let input = Input { catalog, intents: &intents, parent, confirmed: &confirmed, suspects: &suspects };
+        let input = Input { catalog, intents: &intents, parent, confirmed, suspects: &suspects };
         let list = |items: Vec<String>| items.join("; ");
         let plan = plan::plan(&input).map_err(|refusals| {
             PlanError::Refused(list(refusals.iter().map(|r| format!("{}: {}", r.path, r.reason)).collect()))
         })?;
-        let notes = plan::audit(&plan, &intents, &self.catalog);
+        let mut notes = plan::audit(&plan, &intents, &self.catalog);
+        notes.extend(plan::audit_change(parent, &plan, &intents));
         let faults: Vec<String> =
             notes.iter().filter(|note| note.severity == Severity::Error).map(ToString::to_string).collect();
         if !faults.is_empty() {

@@ -1,36 +1,45 @@
-//! Scenes on the simulated reference network: every service over every transport, the death of a core node, a planned
-//! re-route.
+//! Scenes on the simulated reference network: every service over every transport, the death of a core node, and changes
+//! that were planned.
 
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use model::NodeName;
 use model::resource::SegmentId;
+use model::{Generation, NodeName};
 use transport_dataplane::{GATEWAY_MAC, Nanos, PathState};
 
+pub use super::declared::Declared;
+use super::declared::subnet;
 use super::net::{Counts, Net, NetError, Place};
-use super::plans::{PlanError, Planned};
+use super::plans::{Confirmed, PlanError, Planned};
 
-/// Every service over every transport, each a slice of its own with a device at edge-a and one at edge-c. All slices use
-/// the same addresses.
+/// Every service over every transport, each a slice of its own with a device at each of its edges. All slices use the same
+/// addresses.
 #[derive(Debug)]
 pub struct Scene {
     net: Net,
     planned: Planned,
-    pairs: Vec<Pair>,
+    declared: Declared,
+    groups: Vec<Group>,
+    /// What each node runs, as far as the manager has heard.
+    confirmed: Confirmed,
+    /// Edges that the manager does not hear of.
+    away: BTreeSet<NodeName>,
 }
 
-/// A slice and its two devices.
+/// A slice and its devices.
 #[derive(Debug, Clone)]
-pub struct Pair {
-    /// Such as `srv6 l3`.
+pub struct Group {
+    /// Such as `srv6-l3`.
     pub name: String,
-    ends: [Place; 2],
-    addresses: [Ipv4Addr; 2],
+    ends: Vec<End>,
     is_routed: bool,
 }
 
-/// What became of the traffic of a pair in one direction.
+/// A device, and its address.
+type End = (Place, Ipv4Addr);
+
+/// What became of the traffic of a slice from one device to another.
 #[derive(Debug, Clone)]
 pub struct Carried {
     /// The slice, and from where to where.
@@ -42,6 +51,9 @@ pub struct Carried {
 /// Why a scene can't be played.
 #[derive(Debug, thiserror::Error)]
 pub enum SceneError {
+    /// It can't be declared.
+    #[error(transparent)]
+    File(#[from] model::file::FileError),
     /// It can't be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -58,73 +70,77 @@ pub enum SceneError {
 
 impl Scene {
     /// Raises the network, runs the plan, admits the devices, and waits until paths are up and peers are found.
-    pub fn raise(seed: u64) -> Result<Self, SceneError> {
-        let planned = Planned::new(&(topology() + "---\n" + &slices("")))?;
-        let topology = planned.topology().ok_or_else(|| SceneError::Unsettled("there is no topology".to_owned()))?;
+    pub fn raise(seed: u64, declared: Declared) -> Result<Self, SceneError> {
+        // Cables are laid for the whole network, whatever of it is in the topology.
+        let whole = Planned::new(Declared::default().resources()?)?;
+        let topology = whole.topology().ok_or_else(|| SceneError::Unsettled("there is no topology".to_owned()))?;
         let mut net = Net::new(topology, seed)?;
+        let planned = Planned::new(declared.resources()?)?;
         for (node, program) in &planned.plan().programs {
             net.run(node, program)?;
         }
-        let pairs = pairs()?;
-        for pair in &pairs {
-            let id = segment(&pair.name)?;
-            for (place, address) in pair.ends.iter().zip(pair.addresses) {
-                net.admit(place, &id, address)?;
+        let groups = groups(&declared)?;
+        for group in &groups {
+            let id = segment(&group.name)?;
+            for (place, address) in &group.ends {
+                net.admit(place, &id, *address)?;
             }
         }
-        let mut scene = Self { net, planned, pairs };
+        let confirmed =
+            planned.plan().programs.iter().map(|(node, program)| (node.clone(), program.generation)).collect();
+        let mut scene = Self { net, planned, declared, groups, confirmed, away: BTreeSet::new() };
         scene.settle()?;
         Ok(scene)
     }
 
     fn settle(&mut self) -> Result<(), SceneError> {
         self.net.pass(SETTLE)?;
-        for node in ["edge-a", "edge-c"] {
-            let reading = self.net.read(&node.parse()?)?;
+        let edges: BTreeSet<_> =
+            self.groups.iter().flat_map(|group| &group.ends).map(|(place, _)| place.node.clone()).collect();
+        for node in edges {
+            let reading = self.net.read(&node)?;
             if let Some(path) = reading.paths.iter().find(|path| path.state != PathState::Up) {
                 let (to, id, state) = (&path.program.to, path.program.id, path.state);
                 return Err(SceneError::Unsettled(format!("path {id} from {node} to {to} is {state:?}")));
             }
         }
-        for pair in self.pairs.clone() {
-            for (from, to) in [(0, 1), (1, 0)] {
-                if pair.is_routed {
-                    self.net.tell(&pair.ends[from], pair.addresses[to], GATEWAY_MAC)?;
-                } else {
-                    self.net.ask(&pair.ends[from], pair.addresses[to])?;
-                }
+        for (group, from, to) in flows(&self.groups) {
+            if group.is_routed {
+                self.net.tell(&from.0, to.1, GATEWAY_MAC)?;
+            } else {
+                self.net.ask(&from.0, to.1)?;
             }
         }
         self.net.pass(Nanos(20_000_000))?;
-        for pair in self.pairs.clone() {
-            for (from, to) in [(0, 1), (1, 0)] {
-                if !self.net.knows(&pair.ends[from], pair.addresses[to])? {
-                    return Err(SceneError::Unsettled(format!("{}: no answer from {}", pair.name, pair.addresses[to])));
-                }
+        for (group, from, to) in flows(&self.groups) {
+            if !self.net.knows(&from.0, to.1)? {
+                return Err(SceneError::Unsettled(format!("{}: no answer from {}", group.name, to.1)));
             }
         }
         Ok(())
     }
 
-    /// Sends a datagram each millisecond both ways in every slice for so long; `meanwhile` happens at a moment of it
-    /// that the seed decides. Answers what became of each slice's datagrams.
+    /// Sends a datagram each millisecond in every slice from each device to each other for so long; `meanwhile` happens at
+    /// a moment of it that the seed decides. If that takes longer, traffic goes on as long. Answers what became of it.
     pub fn traffic(
         &mut self,
         time: Nanos,
         meanwhile: impl FnOnce(&mut Self) -> Result<(), SceneError>,
     ) -> Result<Vec<Carried>, SceneError> {
-        for pair in &self.pairs {
-            let [a, c] = pair.ends.clone();
-            self.net.flow(a.clone(), c.clone(), EVERY, time)?;
-            self.net.flow(c, a, EVERY, time)?;
+        let flows: Vec<_> =
+            flows(&self.groups).into_iter().map(|(group, from, to)| (group.name, from.0, to.0)).collect();
+        for (_, from, to) in &flows {
+            self.net.flow(from.clone(), to.clone(), EVERY)?;
         }
-        let before = Nanos(time.0 / 4 + self.net.chance().below(time.0 / 8));
+        let (start, before) = (self.net.now(), Nanos(time.0 / 4 + self.net.chance().below(time.0 / 8)));
         self.net.pass(before)?;
         meanwhile(self)?;
-        self.net.pass(Nanos(time.0.saturating_sub(before.0) + DRAIN.0))?;
+        let left = time.0.saturating_sub(self.net.now().0 - start.0).max(time.0 / 4);
+        self.net.pass(Nanos(left))?;
+        self.net.end_flows();
+        self.net.pass(DRAIN)?;
         let counts = self.net.counts()?;
-        let ways = ["edge-a to edge-c", "edge-c to edge-a"];
-        let flows = self.pairs.iter().flat_map(|pair| ways.map(|way| format!("{} from {way}", pair.name)));
+        let flows = flows.into_iter().map(|(name, from, to)| format!("{name} from {} to {}", from.node, to.node));
         Ok(flows.zip(counts).map(|(flow, counts)| Carried { flow, counts }).collect())
     }
 
@@ -133,109 +149,109 @@ impl Scene {
         Ok(self.net.kill(&"core-1".parse()?)?)
     }
 
-    /// Slices are told to keep clear of a core node. Answers how many programs changed.
-    pub fn avoid(&mut self, core: &str) -> Result<usize, SceneError> {
-        self.change(&slices(&format!("\n  paths: {{ excludeNodes: [{core}] }}")))
+    /// The manager hears no more of an edge, and it no more of the manager; packets are forwarded all the same.
+    pub fn leave(&mut self, edge: &str) -> Result<(), SceneError> {
+        self.away.insert(edge.parse()?);
+        Ok(())
     }
 
-    /// Plans again with other resources; each node whose program changes runs it at a moment of its own.
-    fn change(&mut self, resources: &str) -> Result<usize, SceneError> {
-        let next = self.planned.and(resources)?;
-        let before = &self.planned.plan().programs;
-        let changed = next.plan().programs.iter().filter(|(node, program)| before.get(*node) != Some(program));
-        let mut waiting: Vec<(NodeName, model::program::Program)> =
-            changed.map(|(node, program)| (node.clone(), program.clone())).collect();
-        let count = waiting.len();
-        while !waiting.is_empty() {
-            let at = self.net.chance().below(waiting.len() as u64);
-            let (node, program) = waiting.swap_remove(usize::try_from(at).unwrap_or(0));
-            let pause = Nanos(self.net.chance().below(PAUSE.0));
-            self.net.pass(pause)?;
-            self.net.run(&node, &program)?;
+    /// It is back, and what was begun without it is finished.
+    pub fn come_back(&mut self, edge: &str) -> Result<(), SceneError> {
+        self.away.remove(&edge.parse::<NodeName>()?);
+        self.follow().map(drop)
+    }
+
+    /// Does the manager wait for nobody?
+    pub fn is_finished(&self) -> bool {
+        self.planned.plan().awaiting.is_empty()
+    }
+
+    /// What is declared now.
+    pub const fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
+    /// Something else is declared. Each node runs what it is told at a moment of its own, and the manager plans on as it
+    /// hears of that, until there is nothing to tell. Answers how many programs were told.
+    pub fn declare(&mut self, declared: Declared) -> Result<usize, SceneError> {
+        self.planned = self.planned.and(declared.resources()?, &self.confirmed)?;
+        self.declared = declared;
+        self.follow()
+    }
+
+    fn follow(&mut self) -> Result<usize, SceneError> {
+        let mut told: BTreeMap<NodeName, Generation> = self.confirmed.clone();
+        let mut count = 0;
+        for _ in 0..ROUNDS_MAX {
+            let programs = self.planned.plan().programs.clone();
+            let is_new = |node: &NodeName, generation| told.get(node).is_none_or(|told| *told < generation);
+            let mut waiting: Vec<_> = programs
+                .into_iter()
+                .filter(|(node, p)| is_new(node, p.generation) && !self.away.contains(node))
+                .collect();
+            // Some run it, in any order, before the manager plans on.
+            let some = self.net.chance().below(waiting.len() as u64 + 1);
+            let some = usize::try_from(some).unwrap_or(0).max(1).min(waiting.len());
+            for _ in 0..some {
+                let at = usize::try_from(self.net.chance().below(waiting.len() as u64)).unwrap_or(0);
+                let (node, program) = waiting.swap_remove(at);
+                let pause = Nanos(self.net.chance().below(PAUSE.0));
+                self.net.pass(pause)?;
+                self.net.run(&node, &program)?;
+                told.insert(node, program.generation);
+                count += 1;
+            }
+            // What is on its way when a node confirms has arrived before anybody acts on it.
+            self.net.pass(LINGER)?;
+            for node in told.keys() {
+                self.confirmed.insert(node.clone(), self.net.read(node)?.generation);
+            }
+            let next = self.planned.and(Vec::new(), &self.confirmed)?;
+            let is_run = told.iter().all(|(node, told)| self.confirmed.get(node) == Some(told));
+            let is_over = next.plan() == self.planned.plan() && waiting.is_empty() && some == 0 && is_run;
+            self.planned = next;
+            if is_over {
+                return Ok(count);
+            }
         }
-        self.planned = next;
-        Ok(count)
+        Err(SceneError::Unsettled("there is always something to tell".to_owned()))
     }
 }
 
-fn pairs() -> Result<Vec<Pair>, SceneError> {
-    let mut pairs = Vec::new();
-    for (vlan, (transport, service)) in (FIRST_VLAN..).zip(kinds()) {
-        let is_routed = service == "l3";
-        let end = |node: &str| -> Result<Place, SceneError> {
-            Ok(Place { node: node.parse()?, vlan, device: format!("{transport}-{service}-{node}") })
-        };
-        // Routed, each end has a subnet of its own.
-        let far = if is_routed { Ipv4Addr::new(10, 0, 2, 11) } else { Ipv4Addr::new(10, 0, 1, 12) };
-        pairs.push(Pair {
-            name: format!("{transport}-{service}"),
-            ends: [end("edge-a")?, end("edge-c")?],
-            addresses: [Ipv4Addr::new(10, 0, 1, 11), far],
-            is_routed,
+/// The devices of every slice, each with each other.
+fn flows(groups: &[Group]) -> Vec<(Group, End, End)> {
+    let mut flows = Vec::new();
+    for group in groups {
+        for from in &group.ends {
+            let others = group.ends.iter().filter(|to| to.0 != from.0);
+            flows.extend(others.map(|to| (group.clone(), from.clone(), to.clone())));
+        }
+    }
+    flows
+}
+
+fn groups(declared: &Declared) -> Result<Vec<Group>, SceneError> {
+    let groups = declared.named().into_iter().map(|slice| {
+        let is_routed = slice.service == "l3";
+        let ends = slice.edges.iter().map(|edge| -> Result<_, SceneError> {
+            let device = format!("{}-{edge}", slice.name);
+            // Routed, each end has a subnet of its own.
+            let address = if is_routed {
+                Ipv4Addr::new(10, 0, subnet(edge), 11)
+            } else {
+                Ipv4Addr::new(10, 0, 9, 10 + subnet(edge))
+            };
+            Ok((Place { node: edge.parse()?, vlan: slice.vlan, device }, address))
         });
-    }
-    Ok(pairs)
-}
-
-fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TRANSPORTS.into_iter().flat_map(|transport| SERVICES.map(|service| (transport, service)))
+        Ok(Group { ends: ends.collect::<Result<_, SceneError>>()?, name: slice.name, is_routed })
+    });
+    groups.collect()
 }
 
 fn segment(slice: &str) -> Result<SegmentId, SceneError> {
     Ok(SegmentId { slice: slice.parse()?, segment: "all".parse()? })
 }
 
-/// The reference network, with core nodes that run our dataplane.
-fn topology() -> String {
-    let text = include_str!("../../../profiles/reference/topology.yaml");
-    text.replace("role: core\n", "role: core\n      control: agent\n")
-}
-
-/// With what the specification of each says beside.
-fn slices(more: &str) -> String {
-    let mut text = String::new();
-    for (vlan, (transport, service)) in (FIRST_VLAN..).zip(kinds()) {
-        let addresses =
-            |subnet| if service == "l3" { format!(", addresses: [10.0.{subnet}.1/24]") } else { String::new() };
-        let (a, c) = (addresses(1), addresses(2));
-        let _ = write!(
-            text,
-            "\
-apiVersion: microslice/v1
-kind: Slice
-metadata: {{ name: {transport}-{service} }}
-spec:
-  template: miot
-  snssai: {{ sst: 3, sd: \"{vlan:06X}\" }}
-  service: {service}
-  transport: {transport}
-  rate: {{ guaranteed: 2 Mbit/s, ceiling: 50 Mbit/s }}
-  latency: {{ max: 10 ms }}{more}
-  sdps:
-    - {{ name: a, edge: edge-a, port: access0, vlan: {vlan}{a} }}
-    - {{ name: c, edge: edge-c, port: access0, vlan: {vlan}{c} }}
----
-apiVersion: microslice/v1
-kind: MicroSegment
-metadata: {{ name: all, slice: {transport}-{service} }}
-spec: {{ profile: smart-metering, at: [edge-a, edge-c] }}
----
-apiVersion: microslice/v1
-kind: Realm
-metadata: {{ name: all, slice: {transport}-{service} }}
-spec:
-  clients:
-    - {{ name: switch, addresses: [192.0.2.11/32] }}
----
-"
-        );
-    }
-    text.trim_end_matches("---\n").to_owned()
-}
-
-const TRANSPORTS: [&str; 3] = ["vxlan", "srv6", "mpls"];
-const SERVICES: [&str; 3] = ["l2-point-to-point", "l2-multipoint", "l3"];
-const FIRST_VLAN: u16 = 201;
 /// One datagram each millisecond, so that a lost one is a millisecond's worth.
 const EVERY: Nanos = Nanos(1_000_000);
 /// A path is up after sixteen answers, ten milliseconds apart; next hops are asked for within a second.
@@ -243,4 +259,8 @@ const SETTLE: Nanos = Nanos(600_000_000);
 /// For what is still on the way.
 const DRAIN: Nanos = Nanos(50_000_000);
 /// How long one node may have its new program before the next.
-const PAUSE: Nanos = Nanos(30_000_000);
+const PAUSE: Nanos = Nanos(20_000_000);
+/// How long a confirmation takes to have an effect elsewhere, at least.
+const LINGER: Nanos = Nanos(5_000_000);
+/// How many rounds of telling a change may take.
+const ROUNDS_MAX: usize = 200;

@@ -31,6 +31,29 @@ pub struct Received {
     pub highest: u64,
     /// Datagrams whose number was not above all before.
     pub disordered: u64,
+    /// Of those, datagrams that were there before, as far as the last 128 numbers tell.
+    pub doubled: u64,
+    /// Which of the 128 numbers up to the highest were there, that one in bit 0.
+    seen: u128,
+}
+
+impl Received {
+    /// One more, with its number.
+    fn count(&mut self, number: u64, octets: u64) {
+        self.packets += 1;
+        self.octets += octets;
+        self.disordered += u64::from(self.packets > 1 && number <= self.highest);
+        if number > self.highest || self.packets == 1 {
+            let ahead = u32::try_from(number - self.highest.min(number)).unwrap_or(u32::MAX);
+            self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
+            self.highest = number;
+        } else {
+            let behind = u32::try_from(self.highest - number).unwrap_or(u32::MAX);
+            let bit = 1_u128.checked_shl(behind).unwrap_or(0);
+            self.doubled += u64::from(self.seen & bit != 0);
+            self.seen |= bit;
+        }
+    }
 }
 
 impl Device {
@@ -51,11 +74,7 @@ impl Device {
                 let (source, destination, port, payload) = bytes::read_udp4(payload)?;
                 if destination == self.address && port == PORT {
                     let number = u64::from_be_bytes(payload.get(..8)?.try_into().ok()?);
-                    let entry = self.received.entry(source).or_default();
-                    entry.packets += 1;
-                    entry.octets += frame.len() as u64;
-                    entry.disordered += u64::from(entry.packets > 1 && number <= entry.highest);
-                    entry.highest = entry.highest.max(number);
+                    self.received.entry(source).or_default().count(number, frame.len() as u64);
                 }
                 None
             }

@@ -350,6 +350,7 @@ impl Plan {
             backup: (self.way == Way::Either).then(|| PathId::new(2).unwrap()),
             group: self.group,
             tunnel: self.tunnel(side),
+            inbound: Vec::new(),
         };
         SegmentProgram {
             id: SegmentId { slice: "lab".parse().unwrap(), segment: "things".parse().unwrap() },

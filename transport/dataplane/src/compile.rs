@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::program::{Adjacency, CorePort, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel};
+use model::program::{
+    Adjacency, CorePort, Inbound, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel,
+};
 use model::resource::{SegmentId, Service};
 use model::{NodeName, PathId, PortName, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;
@@ -223,7 +225,8 @@ impl Build<'_> {
     fn reserve(tables: &mut Tables, content: &ProgramContent) {
         let segments = || content.slices.iter().flat_map(|slice| &slice.segments);
         let remotes = || segments().flat_map(|segment| &segment.remotes);
-        let labelled = remotes().filter(|remote| matches!(remote.tunnel, Tunnel::Mpls { .. })).count();
+        let sent = remotes().filter(|remote| matches!(remote.tunnel, Tunnel::Mpls { .. })).count();
+        let labelled = sent + remotes().map(|remote| remote.inbound.len()).sum::<usize>();
         tables.by_vni = Table::new(segments().count());
         tables.by_label = Table::new(labelled + content.transit.labels.len());
         tables.sids = Sids::new(segments().map(|s| s.sids.len()).sum::<usize>() + content.transit.sids.len());
@@ -294,7 +297,8 @@ impl Build<'_> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
         let (remotes, edges) = self.remotes(tables, slice, segment, at)?;
-        let is_vxlan = |remote: &Remote| matches!(remote.tunnel, Tunnel::Vxlan(_));
+        let is_vxlan =
+            |remote: &Remote| matches!(remote.tunnel, Tunnel::Vxlan(_)) || remote.inbound.contains(&Inbound::Vxlan);
         if segment.remotes.is_empty() || segment.remotes.iter().any(is_vxlan) {
             // That it is there once was checked.
             let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);

@@ -34,6 +34,8 @@ impl TryFrom<v1::Plan> for Plan {
             allocations: list(message.allocations, "allocations", |m| allocation(&m))?.into_iter().collect(),
             quarantine: list(message.quarantine, "quarantine", quarantined)?,
             paths: list(message.paths, "paths", |m| path(&m))?.into_iter().collect(),
+            leaving: list(message.leaving, "leaving", |m| path(&m))?.into_iter().collect(),
+            awaiting: list(message.awaiting, "awaiting", |m| awaiting(&m))?.into_iter().collect(),
             bookings,
             programs: programs.into_iter().map(|p| (p.content.edge.clone(), p)).collect(),
         })
@@ -61,6 +63,8 @@ impl From<&Plan> for v1::Plan {
             allocations: plan.allocations.iter().map(|(id, a)| allocation_message(id, a)).collect(),
             quarantine: quarantine.collect(),
             paths: plan.paths.iter().map(|(key, path)| path_message(key, path)).collect(),
+            leaving: plan.leaving.iter().map(|(key, path)| path_message(key, path)).collect(),
+            awaiting: awaiting_messages(&plan.awaiting),
             bookings: bookings.collect(),
             programs: plan.programs.values().map(Into::into).collect(),
             topology_digest: plan.topology.map_or_else(Vec::new, |digest| digest.as_bytes().to_vec()),
@@ -109,6 +113,9 @@ fn slice(message: v1::SlicePlan) -> Result<(SliceName, SlicePlan), ConvertError>
         number: narrow16("a number of a route target", 1, message.number).at("number")?,
         vlans: list(message.vlans, "vlans", vlan)?.into_iter().collect(),
         ways: list(message.ways, "ways", way)?.into_iter().collect(),
+        moving: list(message.moving, "moving", |m| Ok((m.from.parse().at("from")?, m.to.parse().at("to")?)))?
+            .into_iter()
+            .collect(),
     };
     Ok((message.slice.parse().at("slice")?, plan))
 }
@@ -121,7 +128,14 @@ fn slice_message(name: &SliceName, slice: &SlicePlan) -> v1::SlicePlan {
         working: way.working.get().into(),
         backup: way.backup.map(|id| id.get().into()),
     });
-    v1::SlicePlan { slice: name.to_string(), number: slice.number.into(), vlans: vlans.collect(), ways: ways.collect() }
+    let moving = slice.moving.iter().map(|(from, to)| v1::Moving { from: from.to_string(), to: to.to_string() });
+    v1::SlicePlan {
+        slice: name.to_string(),
+        number: slice.number.into(),
+        vlans: vlans.collect(),
+        ways: ways.collect(),
+        moving: moving.collect(),
+    }
 }
 
 fn allocation(message: &v1::Allocation) -> Result<(SegmentId, Allocation), ConvertError> {

@@ -249,6 +249,7 @@ fn a_plan_survives_the_way_there_and_back() {
                 number: 9,
                 vlans: [("p".parse().unwrap(), model::Vlan::new(5).unwrap())].into(),
                 ways: [((a.clone(), b.clone()), Way { working: number(1), backup: Some(number(2)) })].into(),
+                moving: [(b.clone(), a.clone())].into(),
             },
         )]
         .into(),
@@ -259,6 +260,12 @@ fn a_plan_survives_the_way_there_and_back() {
             Path { links: vec!["l".parse().unwrap()], delay: Latency::from_nanos(5), form: PathForm::Mpls },
         )]
         .into(),
+        leaving: [(
+            PathKey { a: a.clone(), b: b.clone(), id: number(2) },
+            Path { links: vec!["m".parse().unwrap()], delay: Latency::from_nanos(6), form: PathForm::Ip },
+        )]
+        .into(),
+        awaiting: awaiting(),
         bookings: [(LinkDirection { link: "l".parse().unwrap(), from: b }, [("iot".parse().unwrap(), booking)].into())]
             .into(),
         programs: std::collections::BTreeMap::new(),

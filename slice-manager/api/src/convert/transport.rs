@@ -1,8 +1,8 @@
 //! What crosses the underlay: paths, tunnels, and what a node does for the packets of others; both ways.
 
 use model::program::{
-    Adjacency, Flavours, PathProgram, PortShaping, ProbeProgram, Remote, ServiceBehaviour, ServiceSid, SliceClass,
-    Steering, TransitBehaviour, TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
+    Adjacency, Flavours, Inbound, PathProgram, PortShaping, ProbeProgram, Remote, ServiceBehaviour, ServiceSid,
+    SliceClass, Steering, TransitBehaviour, TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
 use model::{ClassNumber, Label, PathId, Rate, Vni};
 
@@ -292,6 +292,7 @@ impl TryFrom<v1::Remote> for Remote {
             backup: message.backup.map(PathId::try_from).transpose().at("backup")?,
             group: message.group,
             tunnel: required(message.tunnel, "vxlan, srv6 or mpls", "tunnel")?.try_into()?,
+            inbound: list(message.inbound, "inbound", Inbound::try_from)?,
         })
     }
 }
@@ -304,7 +305,36 @@ impl From<&Remote> for v1::Remote {
             backup: remote.backup.map(|id| id.get().into()),
             group: remote.group,
             tunnel: Some(remote.tunnel.into()),
+            inbound: remote.inbound.iter().copied().map(Into::into).collect(),
         }
+    }
+}
+
+impl TryFrom<v1::Inbound> for Inbound {
+    type Error = ConvertError;
+
+    fn try_from(message: v1::Inbound) -> Result<Self, ConvertError> {
+        use v1::inbound::Kind;
+        match required(message.kind, "vxlan or mpls", "kind")? {
+            Kind::Vxlan(_) => Ok(Self::Vxlan),
+            Kind::Mpls(m) => {
+                let from = Label::try_from(m.from).at("from").within("mpls")?;
+                Ok(Self::Mpls { from, control_word: m.control_word, flow_label: m.flow_label })
+            }
+        }
+    }
+}
+
+impl From<Inbound> for v1::Inbound {
+    fn from(inbound: Inbound) -> Self {
+        use v1::inbound::Kind;
+        let kind = match inbound {
+            Inbound::Vxlan => Kind::Vxlan(v1::InboundVxlan {}),
+            Inbound::Mpls { from, control_word, flow_label } => {
+                Kind::Mpls(v1::InboundMpls { from: from.get(), control_word, flow_label })
+            }
+        };
+        Self { kind: Some(kind) }
     }
 }
 

@@ -242,6 +242,29 @@ pub enum Finding {
         /// The receiver.
         remote: NodeName,
     },
+    /// A change is over, and something is as it was before.
+    #[error("{0} still sends or receives as before a change, and nobody is awaited")]
+    Unfinished(NodeName),
+    /// While a plan takes the place of another, one end sends what the other does not take.
+    #[error("on the way from the plan before, {edge} may send {segment} in a way that {remote} does not take")]
+    LostInChange {
+        /// The segment.
+        segment: SegmentId,
+        /// The sender.
+        edge: NodeName,
+        /// The receiver.
+        remote: NodeName,
+    },
+    /// While a plan takes the place of another, packets on a path get lost or go round.
+    #[error("on the way from the plan before, what {edge} sends on path {path} may not arrive at {to}")]
+    AstrayInChange {
+        /// The sender.
+        edge: NodeName,
+        /// The receiver.
+        to: NodeName,
+        /// Which path.
+        path: PathId,
+    },
     /// A next hop that is no neighbour on the port.
     #[error("{edge} sends for {to} to {next_hop} on port {port}, where there is no such neighbour on the path")]
     NotANeighbour {

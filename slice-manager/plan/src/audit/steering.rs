@@ -51,7 +51,7 @@ impl<'a> Audit<'a> {
                 let is_told =
                     self.nodes.get(node).is_some_and(|node| !matches!(node.control, None | Some(Control::Static)));
                 let expected = if is_told { program } else { TransitProgram::default() };
-                if told.is_some_and(|told| *told != expected) {
+                if told.is_some_and(|told| *told != expected) && !self.is_under_way() {
                     found.push(Finding::OtherTransit(node.clone()));
                 }
             });
@@ -87,7 +87,8 @@ impl<'a> Audit<'a> {
                     }
                     way.iter().copied().eq(&path.links)
                 });
-                if !is_along || form != path.form {
+                // On the way from one plan to the next a path may lead otherwise; that it leads is looked at there.
+                if (!is_along && !self.is_under_way()) || form != path.form {
                     let (edge, to) = (near.clone(), far.clone());
                     found.push(Finding::SteeringAstray { edge, to, path: key.id });
                 }
@@ -95,7 +96,7 @@ impl<'a> Audit<'a> {
         }
         for (edge, to, id) in self.paths.keys() {
             let (a, b) = ((*edge).min(*to).clone(), (*edge).max(*to).clone());
-            if !self.plan.paths.contains_key(&PathKey { a, b, id: *id }) {
+            if !self.plan.paths.contains_key(&PathKey { a, b, id: *id }) && !self.is_left(edge, to, *id) {
                 let (edge, to) = ((*edge).clone(), (*to).clone());
                 found.push(Finding::PathUnplanned { edge, to, path: *id });
             }
@@ -112,7 +113,7 @@ impl<'a> Audit<'a> {
         let places: HashMap<_, _> =
             topology.nodes.iter().enumerate().map(|(place, node)| (&node.name, place)).collect();
         let near = topology.nodes.iter().map(|node| {
-            let links = self.ports.get(&node.name).into_iter().flatten().filter(|(link, _)| !link.drained);
+            let links = self.ports.get(&node.name).into_iter().flatten();
             let carries = links.filter_map(|(link, far)| {
                 let has = |is_ipv6: bool| {
                     let ends = [&link.a, &link.b];
@@ -283,7 +284,7 @@ impl<'a> Walker<'_, 'a> {
         }
         let Some(costs) = self.costs.get(&(kind, to)) else { return Vec::new() };
         let is_best = |(link, far): &(&'a Link, usize)| {
-            (*far == to || self.forwards(*far)) && costs[*far].checked_add(link.cost.into()) == Some(costs[at])
+            (*far == to || self.forwards(*far)) && costs[*far].checked_add(cost_of(link)) == Some(costs[at])
         };
         self.neighbours(kind, at).filter(is_best).map(|(link, _)| link).collect()
     }
@@ -311,12 +312,17 @@ impl<'a> Walker<'_, 'a> {
             costs[at] = cost;
             if at == to || self.forwards(at) {
                 for (link, far) in self.neighbours(kind, at).filter(|(_, far)| costs[*far] == u64::MAX) {
-                    open.push(Reverse((cost.saturating_add(link.cost.into()), far)));
+                    open.push(Reverse((cost.saturating_add(cost_of(link)), far)));
                 }
             }
         }
         costs
     }
+}
+
+/// A link that is drained is dearer than all others, so that it is only taken where there is no other way.
+fn cost_of(link: &Link) -> u64 {
+    u64::from(link.cost) + if link.drained { 1 << 48 } else { 0 }
 }
 
 /// A packet that has come so far will not arrive.

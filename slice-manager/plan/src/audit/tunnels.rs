@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use model::program::{PathProgram, Remote, SegmentProgram, Steering, Tunnel};
+use model::program::{Inbound, PathProgram, Remote, SegmentProgram, Steering, Tunnel};
 use model::resource::{SegmentId, Service, SliceSpec, Srh, Transport};
-use model::{NodeName, PortName, SliceName};
+use model::{Label, NodeName, PathId, PortName, SliceName};
 
 use super::steering::sid_of;
 use super::{Audit, Finding};
@@ -47,17 +47,15 @@ impl<'a> Audit<'a> {
         let mut found = Vec::new();
         let back = far.and_then(|far| far.remotes.iter().find(|back| back.edge == *edge));
         let spec = self.intents.slices.get(&id.slice);
-        let is_met = back
-            .zip(far)
-            .zip(spec)
-            .is_some_and(|((back, far), spec)| self.meets(id, edge, program, remote, far, back, spec));
-        let way = self
-            .plan
-            .slices
-            .get(&id.slice)
-            .and_then(|slice| slice.ways.get(&(edge.min(&remote.edge).clone(), edge.max(&remote.edge).clone())));
+        let is_met = far.zip(back).is_some_and(|(far, back)| is_taken(program, remote, far, back));
+        let decided = self.plan.slices.get(&id.slice);
+        let ends = (edge.min(&remote.edge).clone(), edge.max(&remote.edge).clone());
+        let way = decided.and_then(|slice| slice.ways.get(&ends));
         let is_decided = way.is_some_and(|way| way.working == remote.working && way.backup == remote.backup);
-        if !is_met || !is_decided {
+        let is_declared = spec.is_some_and(|spec| self.is_declared(id, edge, remote, spec));
+        let is_moving = decided.is_some_and(|slice| slice.moving.contains(&(edge.clone(), remote.edge.clone())));
+        let has_numbers = self.has_numbers(id, edge, remote);
+        if !is_met || !has_numbers || !(is_moving || (is_decided && is_declared)) {
             let (segment, edge, remote) = (id.clone(), edge.clone(), remote.edge.clone());
             found.push(Finding::TunnelAsymmetric { segment, edge, remote });
         }
@@ -70,45 +68,33 @@ impl<'a> Audit<'a> {
         found
     }
 
-    #[allow(clippy::too_many_arguments, reason = "both ends, each with its segment and its remote")]
-    fn meets(
-        &self,
-        id: &SegmentId,
-        edge: &NodeName,
-        program: &SegmentProgram,
-        remote: &Remote,
-        far: &SegmentProgram,
-        back: &Remote,
-        spec: &SliceSpec,
-    ) -> bool {
-        let labels = |receiver: &NodeName, sender: &NodeName| {
-            let allocation = self.plan.allocations.get(id)?;
-            allocation.labels.get(&(receiver.clone(), sender.clone())).copied()
-        };
-        match (spec.transport, remote.tunnel, back.tunnel) {
-            (Transport::Vxlan, Tunnel::Vxlan(one), Tunnel::Vxlan(other)) => one == program.vni && one == other,
-            (Transport::Srv6, Tunnel::Srv6 { unicast, flood }, Tunnel::Srv6 { .. }) => {
+    /// Is it the tunnel of the transport and service that are declared?
+    fn is_declared(&self, id: &SegmentId, edge: &NodeName, remote: &Remote, spec: &SliceSpec) -> bool {
+        let is_framed = spec.service != Service::L3;
+        match (spec.transport, remote.tunnel) {
+            (Transport::Vxlan, Tunnel::Vxlan(_)) => true,
+            (Transport::Srv6, Tunnel::Srv6 { unicast, flood }) => {
                 let sid = |offset: u16| {
                     let node = self.nodes.get(&remote.edge)?;
                     sid_of(node, self.function(id)?.checked_add(offset)?)
                 };
                 let flood_offset = u16::from(spec.service == Service::L2Multipoint);
-                let listens = |sid: model::Sid| far.sids.iter().any(|own| own.sid == sid);
-                sid(0) == Some(unicast.get())
-                    && sid(flood_offset) == Some(flood.get())
-                    && listens(unicast)
-                    && listens(flood)
+                sid(0) == Some(unicast.get()) && sid(flood_offset) == Some(flood.get())
             }
-            (Transport::Mpls, Tunnel::Mpls { to, from, control_word, flow_label }, Tunnel::Mpls { .. }) => {
-                let is_framed = spec.service != Service::L3;
-                back.tunnel == (Tunnel::Mpls { to: from, from: to, control_word, flow_label })
-                    && (control_word, flow_label) == (is_framed, is_framed)
-                    && remote.group == back.group
-                    && labels(&remote.edge, edge) == Some(to)
-                    && labels(edge, &remote.edge) == Some(from)
+            (Transport::Mpls, Tunnel::Mpls { to, control_word, flow_label, .. }) => {
+                (control_word, flow_label) == (is_framed, is_framed) && self.label(id, &remote.edge, edge) == Some(to)
             }
             _ => false,
         }
+    }
+
+    /// Are the labels by which an edge receives its own?
+    fn has_numbers(&self, id: &SegmentId, edge: &NodeName, remote: &Remote) -> bool {
+        remote.labels().all(|label| self.label(id, edge, &remote.edge) == Some(label))
+    }
+
+    fn label(&self, id: &SegmentId, receiver: &NodeName, sender: &NodeName) -> Option<Label> {
+        self.plan.allocations.get(id)?.labels.get(&(receiver.clone(), sender.clone())).copied()
     }
 
     /// From one loopback to another, over a neighbour on the path.
@@ -127,7 +113,7 @@ impl<'a> Audit<'a> {
         let path = self.plan.paths.get(&model::plan::PathKey { a, b, id: *id });
         let first = path.and_then(|path| if edge < to { path.links.first() } else { path.links.last() });
         let is_on_path = self.over(edge, port, *next_hop).is_some_and(|(link, _)| Some(&link.name) == first);
-        if !is_on_path {
+        if !is_on_path && !self.is_left(edge, to, *id) {
             let (edge, to, port, next_hop) = (edge.clone(), to.clone(), port.clone(), *next_hop);
             found.push(Finding::NotANeighbour { edge, to, port, next_hop });
         }
@@ -188,6 +174,12 @@ impl<'a> Audit<'a> {
         }
     }
 
+    /// Is it a path that is taken only until another is ready? What it leads over may have left the topology.
+    pub(super) fn is_left(&self, edge: &NodeName, to: &NodeName, id: PathId) -> bool {
+        let (a, b) = (edge.min(to).clone(), edge.max(to).clone());
+        self.is_under_way() && self.plan.leaving.contains_key(&model::plan::PathKey { a, b, id })
+    }
+
     /// The ports of a path.
     fn ends(&self, edge: &NodeName, told: &PathProgram) -> impl Iterator<Item = (&'a NodeName, &'a PortName)> {
         let (a, b) = (edge.min(&told.to).clone(), edge.max(&told.to).clone());
@@ -202,6 +194,29 @@ impl<'a> Audit<'a> {
     pub(super) fn mtu(&self, node: &NodeName, port: &PortName) -> u32 {
         let port = self.nodes.get(node).and_then(|node| node.ports.get(port.as_str()));
         port.map_or(0, |port| u32::from(port.mtu))
+    }
+}
+
+/// Does the far end of a tunnel know what is sent by it?
+pub(super) fn is_taken(near: &SegmentProgram, remote: &Remote, far: &SegmentProgram, back: &Remote) -> bool {
+    let takes = |wanted: Inbound| {
+        let own = match back.tunnel {
+            Tunnel::Vxlan(_) => Some(Inbound::Vxlan),
+            Tunnel::Mpls { from, control_word, flow_label, .. } => {
+                Some(Inbound::Mpls { from, control_word, flow_label })
+            }
+            Tunnel::Srv6 { .. } => None,
+        };
+        own == Some(wanted) || back.inbound.contains(&wanted)
+    };
+    match remote.tunnel {
+        Tunnel::Vxlan(vni) => vni == near.vni && vni == far.vni && takes(Inbound::Vxlan),
+        Tunnel::Srv6 { unicast, flood } => {
+            [unicast, flood].iter().all(|sid| far.sids.iter().any(|own| own.sid == *sid))
+        }
+        Tunnel::Mpls { to: from, control_word, flow_label, .. } => {
+            remote.group == back.group && takes(Inbound::Mpls { from, control_word, flow_label })
+        }
     }
 }
 

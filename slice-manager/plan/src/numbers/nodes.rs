@@ -158,7 +158,8 @@ pub(crate) fn nodes<'a>(
     (nodes, labels)
 }
 
-/// What of the parent's still stands: all of nodes that there are, and of others what somebody may still send by.
+/// What of the parent's still stands: all of nodes that there are, and of others what somebody may still send by. While
+/// a change is under way nothing is let go of.
 fn kept(
     underlay: &Underlay<'_>,
     parent: &Plan,
@@ -168,16 +169,21 @@ fn kept(
     for (name, numbers) in &mut nodes {
         let was_awaited = !numbers.awaiting.is_empty();
         numbers.awaiting.retain(|edge, since| confirmed.get(edge).is_none_or(|running| running < since));
-        if was_awaited && numbers.awaiting.is_empty() {
-            let gone = gone_links(underlay, name, numbers);
-            numbers.links.retain(|link, _| !gone.contains(link));
-            if underlay.node(name).is_none() {
-                *numbers = NodeNumbers::default();
-            }
+        if was_awaited && numbers.awaiting.is_empty() && parent.awaiting.is_empty() {
+            let_go(underlay, name, numbers);
         }
     }
     nodes.retain(|_, numbers| *numbers != NodeNumbers::default());
     nodes
+}
+
+/// Forgets the numbers of what is gone.
+fn let_go(underlay: &Underlay<'_>, name: &NodeName, numbers: &mut NodeNumbers) {
+    let gone = gone_links(underlay, name, numbers);
+    numbers.links.retain(|link, _| !gone.contains(link));
+    if underlay.node(name).is_none() {
+        *numbers = NodeNumbers::default();
+    }
 }
 
 /// The links that a node has no longer; all if it is gone itself.
@@ -188,11 +194,13 @@ fn gone_links(underlay: &Underlay<'_>, node: &NodeName, numbers: &NodeNumbers) -
 }
 
 /// Nodes and links that are gone await every edge that is not known to run its program of now: whoever may send by their
-/// SIDs and labels is among them, be it that it is told otherwise by this plan or by one before. Without any, nobody does.
+/// SIDs and labels is among them, be it that it is told otherwise by this plan or by one before. Without any, nobody does,
+/// unless a change is under way that takes more steps.
 pub(crate) fn gone(
     underlay: &Underlay<'_>,
     programs: &BTreeMap<NodeName, Program>,
     confirmed: &BTreeMap<NodeName, Generation>,
+    is_under_way: bool,
     nodes: &mut BTreeMap<NodeName, NodeNumbers>,
 ) {
     let is_behind =
@@ -205,11 +213,8 @@ pub(crate) fn gone(
         }
         let behind = programs.iter().filter(|(edge, program)| is_behind(edge, program));
         numbers.awaiting.extend(behind.map(|(edge, program)| (edge.clone(), program.generation)));
-        if numbers.awaiting.is_empty() {
-            numbers.links.retain(|link, _| !gone.contains(link));
-            if is_gone {
-                *numbers = NodeNumbers::default();
-            }
+        if numbers.awaiting.is_empty() && !is_under_way {
+            let_go(underlay, name, numbers);
         }
     }
     nodes.retain(|_, numbers| *numbers != NodeNumbers::default());

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{Allocation, Plan, Quarantined};
-use model::program::{Program, SegmentProgram, Tunnel};
+use model::program::{Program, Remote, SegmentProgram, Tunnel};
 use model::resource::{Pools, ResourceId, SegmentId, Transport};
 use model::{Generation, Label, NodeName, Vni};
 
@@ -67,7 +67,7 @@ pub(crate) fn segments(
     let mut allocations = BTreeMap::new();
     for (slice, segment) in wanted() {
         let before = parent.allocations.get(segment.id);
-        match free.allocation(slice.spec.transport, segment, before) {
+        match free.allocation(slice.spec.transport, segment, before, &parent.programs) {
             Ok(allocation) => {
                 allocations.insert(segment.id.clone(), allocation);
             }
@@ -89,12 +89,14 @@ struct Free<'l, 'a> {
 }
 
 impl Free<'_, '_> {
-    /// The numbers of a segment: those that it has, and new ones for what it lacks.
+    /// The numbers of a segment: those that it has, and new ones for what it lacks. Those of another transport stay as
+    /// long as any edge is told to receive by them.
     fn allocation(
         &mut self,
         transport: Transport,
         segment: &SegmentWish<'_>,
         before: Option<&Allocation>,
+        told: &BTreeMap<NodeName, Program>,
     ) -> Result<Allocation, Vec<RefusalReason>> {
         let mut reasons = Vec::new();
         let vni = before.map(|a| a.vni).or_else(|| self.vnis.next().and_then(|n| Vni::new(n.into()).ok()));
@@ -102,13 +104,24 @@ impl Free<'_, '_> {
         let access_port = before.map(|a| a.access_port).or_else(|| ports.next().and_then(|n| u16::try_from(n).ok()));
         reasons.extend(vni.is_none().then(|| self.vnis.exhausted(None)));
         reasons.extend(access_port.is_none().then(|| self.ports.exhausted(None)));
-        let mut function = None;
+        let receives = |receiver: &NodeName, by: &dyn Fn(&SegmentProgram) -> bool| {
+            told.get(receiver).and_then(|program| program.content.segment(segment.id)).is_some_and(by)
+        };
+        let has_sids = || segment.edges.iter().any(|edge| receives(edge, &|told| !told.sids.is_empty()));
+        let mut function = before.and_then(|a| a.function);
         if transport == Transport::Srv6 {
-            let kept = before.and_then(|a| a.function);
-            function = kept.or_else(|| self.functions.next().and_then(|n| u16::try_from(n).ok()));
+            function = function.or_else(|| self.functions.next().and_then(|n| u16::try_from(n).ok()));
             reasons.extend(function.is_none().then(|| self.functions.exhausted(None)));
+        } else {
+            function = function.filter(|_| has_sids());
         }
-        let mut labels = BTreeMap::new();
+        let mut labels: BTreeMap<(NodeName, NodeName), Label> = BTreeMap::new();
+        for (ends, label) in before.into_iter().flat_map(|a| &a.labels).filter(|_| transport != Transport::Mpls) {
+            let is_told = |told: &SegmentProgram| told.remotes.iter().any(|r| r.labels().any(|own| own == *label));
+            if segment.edges.contains(&ends.1) && segment.edges.contains(&ends.0) && receives(&ends.0, &is_told) {
+                labels.insert(ends.clone(), *label);
+            }
+        }
         for ends in ordered_pairs(segment).filter(|_| transport == Transport::Mpls) {
             let ends = (ends.0.clone(), ends.1.clone());
             let kept = before.and_then(|a| a.labels.get(&ends).copied());
@@ -132,6 +145,25 @@ impl Free<'_, '_> {
 fn ordered_pairs<'s>(segment: &'s SegmentWish<'_>) -> impl Iterator<Item = (&'s NodeName, &'s NodeName)> {
     let edges = || segment.edges.iter().copied();
     edges().flat_map(move |receiver| edges().map(move |sender| (receiver, sender))).filter(|(one, other)| one != other)
+}
+
+/// Lets go of numbers of another transport that no edge is told any more.
+pub(crate) fn unused(
+    slices: &[SliceWish<'_>],
+    programs: &BTreeMap<NodeName, Program>,
+    allocations: &mut BTreeMap<SegmentId, Allocation>,
+) {
+    for (slice, segment) in slices.iter().flat_map(|slice| slice.segments.iter().map(move |segment| (slice, segment))) {
+        let Some(numbers) = allocations.get_mut(segment.id) else { continue };
+        let (is_srv6, is_mpls) = (slice.spec.transport == Transport::Srv6, slice.spec.transport == Transport::Mpls);
+        if (is_srv6 || numbers.function.is_none()) && (is_mpls || numbers.labels.is_empty()) {
+            continue;
+        }
+        let told = segment.edges.iter().filter_map(|edge| programs.get(*edge)?.content.segment(segment.id));
+        let used: Vec<Used<'_>> = told.map(Used::of).collect();
+        numbers.function = numbers.function.filter(|_| is_srv6 || used.iter().any(|used| used.has_function));
+        numbers.labels.retain(|_, label| is_mpls || used.iter().any(|used| used.has(*label)));
+    }
 }
 
 /// The quarantine after a change of programs: a segment that leaves an edge is awaited there.
@@ -166,16 +198,33 @@ pub(crate) fn quarantine(
 struct Used<'a> {
     vni: Vni,
     has_function: bool,
-    labels: BTreeSet<(&'a NodeName, Label, Label)>,
+    labels: BTreeSet<(&'a NodeName, Way, Label)>,
+}
+
+/// Whose label it is.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// The far end's.
+    To,
+    /// This end's.
+    From,
 }
 
 impl<'a> Used<'a> {
     fn of(segment: &'a SegmentProgram) -> Self {
-        let labels = segment.remotes.iter().filter_map(|remote| match remote.tunnel {
-            Tunnel::Mpls { to, from, .. } => Some((&remote.edge, to, from)),
+        let remotes = || segment.remotes.iter();
+        let sent = remotes().filter_map(|remote| match remote.tunnel {
+            Tunnel::Mpls { to, .. } => Some((&remote.edge, Way::To, to)),
             Tunnel::Vxlan(_) | Tunnel::Srv6 { .. } => None,
         });
-        Self { vni: segment.vni, has_function: !segment.sids.is_empty(), labels: labels.collect() }
+        let received = remotes().flat_map(|remote| remote.labels().map(|from| (&remote.edge, Way::From, from)));
+        let is_sent_by_sid = |remote: &Remote| matches!(remote.tunnel, Tunnel::Srv6 { .. });
+        let has_function = !segment.sids.is_empty() || remotes().any(is_sent_by_sid);
+        Self { vni: segment.vni, has_function, labels: sent.chain(received).collect() }
+    }
+
+    fn has(&self, label: Label) -> bool {
+        self.labels.iter().any(|(.., used)| *used == label)
     }
 
     fn is_part_of(&self, other: &Self) -> bool {

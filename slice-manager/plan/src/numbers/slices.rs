@@ -34,7 +34,7 @@ pub(crate) fn slices(
             continue;
         };
         let vlans = vlans.choose(slice, parent, refusals);
-        slices.insert(slice.name.clone(), SlicePlan { number, vlans, ways: BTreeMap::new() });
+        slices.insert(slice.name.clone(), SlicePlan { number, vlans, ..SlicePlan::default() });
     }
     slices
 }

@@ -63,8 +63,9 @@ fn follow(trees: &Trees<'_, '_>, plane: Plane, to: usize, route: &mut Route) -> 
     let tree = trees.routes(plane, to);
     while route.end() != to {
         let at = route.end();
-        // An edge forwards for nobody.
-        route.push(trees.graph, tree.next(at).filter(|_| trees.graph.is_core(at))?);
+        // An edge forwards for nobody, and what is drained is only gone on with.
+        let leads = |arc: &super::Arc| trees.graph.is_core(at) && !trees.graph.link(arc.link()).link.drained;
+        route.push(trees.graph, tree.next(at).filter(leads)?);
     }
     Some(())
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::graph::{Arc, Graph, Plane, narrow};
+use super::graph::{Arc, Graph, Line, Plane, narrow};
 
 /// Trees towards every node that was asked for, each made once.
 pub(crate) struct Trees<'g, 'a> {
@@ -35,7 +35,7 @@ impl<'g, 'a> Trees<'g, 'a> {
         Self { graph, routes, fastest, searches: Cell::new(0) }
     }
 
-    /// The routes of a plane towards a node, without drained links.
+    /// The routes of a plane towards a node; over drained links only where there is no other way.
     pub(crate) fn routes(&self, plane: Plane, root: usize) -> &Tree {
         self.routes[plane as usize * self.graph.len() + root].get_or_init(|| Tree::new(self.graph, plane, root))
     }
@@ -69,10 +69,10 @@ impl Tree {
             if at != root && !graph.is_core(at) {
                 continue;
             }
-            for arc in graph.arcs(at).iter().filter(|arc| leads(graph, plane, arc.link())) {
+            for arc in graph.arcs(at).iter().filter(|arc| graph.carries(arc.link(), plane)) {
                 let line = graph.link(arc.link());
                 let rank = (
-                    cost.saturating_add(line.link.cost.into()),
+                    cost.saturating_add(cost_of(line)),
                     delay.saturating_add(line.link.delay.as_nanos()),
                     weight.saturating_add(line.weight),
                 );
@@ -83,8 +83,8 @@ impl Tree {
             }
         }
         for at in order {
-            let ways = graph.arcs(at).iter().filter(|arc| leads(graph, plane, arc.link())).filter(|arc| {
-                let (to, cost) = (arc.to(), u64::from(graph.link(arc.link()).link.cost));
+            let ways = graph.arcs(at).iter().filter(|arc| graph.carries(arc.link(), plane)).filter(|arc| {
+                let (to, cost) = (arc.to(), cost_of(graph.link(arc.link())));
                 (to == root || graph.is_core(to)) && reach[to].cost.saturating_add(cost) == reach[at].cost
             });
             let is_only = at == root || ways.count() == 1;
@@ -109,7 +109,13 @@ impl Tree {
     }
 }
 
-/// Links that are drained lead nowhere.
+/// What is still sent towards a link that is drained must not be lost for want of another way.
+fn cost_of(line: &Line<'_>) -> u64 {
+    let surcharge = if line.link.drained { DRAINED_COST } else { 0 };
+    u64::from(line.link.cost).saturating_add(surcharge)
+}
+
+/// Paths that are chosen lead over no drained link.
 fn leads(graph: &Graph<'_>, plane: Plane, link: usize) -> bool {
     graph.carries(link, plane) && !graph.link(link).link.drained
 }
@@ -133,3 +139,7 @@ fn fastest(graph: &Graph<'_>, plane: Plane, root: usize) -> Vec<u64> {
     }
     best
 }
+
+/// What a drained link costs on top: more than any way without one, and little enough for a way of such links to be added
+/// up.
+const DRAINED_COST: u64 = 1 << 48;

@@ -12,7 +12,7 @@ pub(crate) struct Ids<'p> {
 
 #[derive(Default)]
 struct Between<'p> {
-    /// Of the parent plan.
+    /// Of the parent plan, those that are being left among them.
     before: Vec<(PathId, &'p Path)>,
     new: Vec<(PathId, Path)>,
     /// Those of the parent that no slice takes any more rest for one plan, so that probes of the old path are not taken
@@ -23,7 +23,7 @@ struct Between<'p> {
 impl<'p> Ids<'p> {
     pub(crate) fn of(parent: &'p Plan) -> Self {
         let mut known: BTreeMap<_, Between<'p>> = BTreeMap::new();
-        for (key, path) in &parent.paths {
+        for (key, path) in parent.paths.iter().chain(&parent.leaving) {
             let between = known.entry((key.a.clone(), key.b.clone())).or_default();
             between.before.push((key.id, path));
             between.taken.insert(key.id);

@@ -4,6 +4,7 @@
 mod auditor;
 mod derivation;
 mod growth;
+mod handover;
 mod kernels;
 mod lifecycle;
 mod net;

@@ -22,10 +22,12 @@ pub(crate) struct Line {
     pub(crate) risks: Vec<String>,
     pub(crate) affinities: Vec<String>,
     pub(crate) drained: bool,
+    /// By which it is named; else by its place.
+    pub(crate) number: Option<usize>,
 }
 
 /// `e1 c1 10` is a link of cost 10; ` red` behind it an affinity, ` !duct` a risk, ` 5us` a delay, ` 7M` a capacity, ` x`
-/// is drained.
+/// is drained, ` =9` says its number.
 pub(crate) fn lines(text: &str) -> Vec<Line> {
     let lines = text.split(',').map(|line| {
         let mut words = line.split_whitespace();
@@ -35,6 +37,8 @@ pub(crate) fn lines(text: &str) -> Vec<Line> {
         for word in words {
             if word == "x" {
                 line.drained = true;
+            } else if let Some(number) = word.strip_prefix('=') {
+                line.number = Some(number.parse().unwrap());
             } else if let Some(delay) = word.strip_suffix("us") {
                 line.delay = delay.parse().unwrap();
             } else if let Some(mbit) = word.strip_suffix('M') {
@@ -65,7 +69,7 @@ pub(crate) fn topology(lines: &[Line], change: impl Fn(&mut Node)) -> TopologySp
     let mut ports: BTreeMap<&str, Vec<Port>> = BTreeMap::new();
     let mut links = Vec::new();
     for (number, line) in lines.iter().enumerate() {
-        let number = number + 1;
+        let number = line.number.unwrap_or(number + 1);
         let port = format!("p{number}");
         let end = |node: &str, host: u8| {
             let third = u8::try_from(number).unwrap();

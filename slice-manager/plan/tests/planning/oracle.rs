@@ -42,6 +42,7 @@ fn networks() -> impl Strategy<Value = Vec<Line>> {
         risks,
         affinities,
         drained,
+        number: None,
     });
     proptest::collection::vec(line, 4..12)
 }

@@ -18,7 +18,7 @@ use model::{
 use plan::{Input, Intents, plan};
 use proptest::prelude::*;
 
-use crate::world::{CATALOG, assert_clean};
+use crate::world::{CATALOG, assert_change, assert_clean};
 
 /// A world in numbers: small, so that things collide.
 #[derive(Debug, Clone)]
@@ -324,14 +324,13 @@ fn numbers(edge: &NodeName, segment: &SegmentProgram) -> Vec<Number> {
     let mut numbers = vec![Number::Vni(segment.vni)];
     numbers.extend(segment.sids.iter().map(|sid| Number::Sid(sid.sid.get())));
     for remote in &segment.remotes {
+        numbers.extend(remote.labels().map(|own| Number::Label(edge.clone(), own)));
         match remote.tunnel {
             Tunnel::Vxlan(_) => {}
             Tunnel::Srv6 { unicast, flood } => {
                 numbers.extend([unicast, flood].map(|sid| Number::Sid(sid.get())));
             }
-            Tunnel::Mpls { to, from, .. } => {
-                numbers.extend([Number::Label(remote.edge.clone(), to), Number::Label(edge.clone(), from)]);
-            }
+            Tunnel::Mpls { to, .. } => numbers.push(Number::Label(remote.edge.clone(), to)),
         }
     }
     numbers
@@ -372,6 +371,7 @@ impl History {
         match answer {
             Ok(next) => {
                 assert_clean(&next, &intents);
+                assert_change(&self.plan, &next, &intents);
                 self.check_generations(&next);
                 check_paths(&next, &intents);
                 let again = Input { parent: &next, ..input };

@@ -7,7 +7,7 @@ use model::plan::Plan;
 use model::profile::Catalog;
 use model::resource::{self, Resource, SegmentId};
 use model::{Generation, LinkName, NodeName, SliceName};
-use plan::{Input, Intents, Severity, audit, plan};
+use plan::{Input, Intents, Severity, audit, audit_change, plan};
 
 pub(crate) static CATALOG: LazyLock<Catalog> =
     LazyLock::new(|| Catalog::builtin().unwrap_or_else(|error| panic!("the profiles are wrong: {error}")));
@@ -69,6 +69,7 @@ impl Manager {
         };
         let next = plan(&input).map_err(|refusals| refusals.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         assert_clean(&next, intents);
+        assert_change(&self.plan, &next, intents);
         Ok(next)
     }
 
@@ -125,6 +126,12 @@ pub(crate) fn assert_clean(plan: &Plan, intents: &Intents) {
         .map(|note| note.to_string())
         .collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+/// Nothing is lost on the way from one plan to the next.
+pub(crate) fn assert_change(parent: &Plan, plan: &Plan, intents: &Intents) {
+    let lost: Vec<String> = audit_change(parent, plan, intents).iter().map(ToString::to_string).collect();
+    assert!(lost.is_empty(), "{}", lost.join("\n"));
 }
 
 pub(crate) fn segment(id: &str) -> SegmentId {

@@ -74,7 +74,8 @@ impl Services {
 
 fn what_if(decided: &Decided, decision: Option<&decided::Decision>) -> v1::PlanResponse {
     let (changes, edges) = decision.map_or_else(Default::default, |decision| {
-        let edges = decision.awaiting(&decided.plan).into_iter().map(|(edge, _)| edge.to_string()).collect();
+        let changed = decided::changed(&decided.plan, &decision.plan);
+        let edges = changed.into_iter().map(|(edge, _)| edge.to_string()).collect();
         (decision.changes.iter().map(Into::into).collect(), edges)
     });
     let (intents, plan) = match decision {

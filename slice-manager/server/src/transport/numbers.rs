@@ -7,7 +7,7 @@ use api::v1;
 use model::plan::{LinkNumbers, NodeNumbers, Plan, Quarantined, SlicePlan};
 use model::program::{
     Adjacency, Flavours, Program, SegmentProgram, ServiceBehaviour, ServiceSid, TransitBehaviour, TransitLabel,
-    TransitProgram, TransitSid, Tunnel,
+    TransitProgram, TransitSid,
 };
 use model::{Generation, LinkName, NodeName, SliceName};
 
@@ -47,10 +47,8 @@ pub(crate) fn labels(decided: &Decided, node: Option<&NodeName>) -> Vec<v1::Numb
         let labels = &program.content.transit.labels;
         numbers.extend(labels.iter().map(|label| on_the_way(name, &label.label, transit_label(label))));
         numbers.extend(segments(program).flat_map(|segment| {
-            segment.remotes.iter().filter_map(|remote| match remote.tunnel {
-                Tunnel::Mpls { from, .. } => Some(of_segment(name, segment, &from, format!("from {}", remote.edge))),
-                _ => None,
-            })
+            let labels = segment.remotes.iter().flat_map(|remote| remote.labels().zip(std::iter::repeat(remote)));
+            labels.map(move |(from, remote)| of_segment(name, segment, &from, format!("from {}", remote.edge)))
         }));
     }
     untold(decided, node, |name, transit| {

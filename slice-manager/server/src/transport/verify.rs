@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api::v1;
-use model::program::{
-    Circuit, PathProgram, Program, ProgramContent, Remote, ServiceSid, TransitLabel, TransitSid, Tunnel,
-};
+use model::program::{Circuit, PathProgram, Program, ProgramContent, Remote, ServiceSid, TransitLabel, TransitSid};
 use model::{Digest, NodeName};
 
 use super::forwarding;
@@ -85,8 +83,8 @@ fn wanted(content: &ProgramContent) -> Things {
         for remote in &segment.remotes {
             let Some(far) = far_end(content, remote) else { continue };
             things.insert(tunnel_name(id, far), tunnel_text(remote));
-            if let Tunnel::Mpls { from, .. } = remote.tunnel {
-                things.insert(label_name(from), format!("{id} from {far}"));
+            for label in remote.labels() {
+                things.insert(label_name(label), format!("{id} from {far}"));
             }
         }
     }

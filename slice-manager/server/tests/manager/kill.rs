@@ -38,6 +38,46 @@ async fn a_manager_that_is_killed_at_any_moment_loses_and_doubles_nothing() {
     process.wait().unwrap();
 }
 
+/// A change of transport takes steps; wherever between them the manager dies, it goes on from there, and does not call the
+/// change completed before every edge sends by the new transport.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_that_is_killed_between_the_steps_of_a_change_goes_on_with_it() {
+    let mut trial = Trial::new();
+    let mut process = trial.raise().await;
+    trial.world.apply(small_world()).await.unwrap();
+    trial.world.apply((0..3).flat_map(segment_and_realm).collect()).await.unwrap();
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    for transport in ["srv6", "mpls", "vxlan", "mpls", "srv6", "vxlan", "srv6", "mpls"] {
+        let operation = trial.world.apply(small_slice(transport)).await.unwrap().unwrap();
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        tokio::time::sleep(Duration::from_millis(seed % STEPS_MILLIS)).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        process = trial.raise().await;
+        trial.world.completed(&operation.id).await;
+        let plan = trial.world.plan(small_topology()).await.unwrap().plan.unwrap();
+        let segments = plan.programs.iter().flat_map(|program| &program.slices).flat_map(|slice| &slice.segments);
+        let remotes: Vec<&v1::Remote> = segments.flat_map(|segment| &segment.remotes).collect();
+        assert_eq!(remotes.len(), 6);
+        for remote in remotes {
+            let sent = match remote.tunnel.as_ref().unwrap() {
+                v1::remote::Tunnel::Vxlan(_) => "vxlan",
+                v1::remote::Tunnel::Srv6(_) => "srv6",
+                v1::remote::Tunnel::Mpls(_) => "mpls",
+            };
+            assert_eq!(sent, transport, "{remote:?}");
+        }
+        let is_over = |plan: &v1::Plan| plan.awaiting.is_empty() && plan.quarantine.is_empty();
+        let plan = trial.world.plan_when(&small_topology(), is_over).await;
+        let segments = plan.programs.iter().flat_map(|program| &program.slices).flat_map(|slice| &slice.segments);
+        assert!(segments.flat_map(|segment| &segment.remotes).all(|remote| remote.inbound.is_empty()));
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
 struct Trial {
     world: World,
     /// The segments that are declared, as far as the manager has acknowledged it.
@@ -208,17 +248,26 @@ impl Trial {
 
 /// The reference topology with a pool of just as many numbers as there may be segments, and a slice for them.
 fn small_world() -> Vec<v1::Resource> {
+    let mut resources = small_topology();
+    resources.extend(small_slice("vxlan"));
+    resources
+}
+
+fn small_topology() -> Vec<v1::Resource> {
     let mut resources = reference(&["topology"]);
     let Some(v1::resource::Kind::Topology(topology)) = &mut resources[0].kind else { panic!() };
     topology.pools.as_mut().unwrap().vni_first = 100;
     topology.pools.as_mut().unwrap().vni_last = 100 + POOL - 1;
-    resources.extend(yaml(
-        "apiVersion: microslice/v1\nkind: Slice\nmetadata: { name: small }\nspec:\n  template: miot\n  \
-         snssai: { sst: 3 }\n  rate: { guaranteed: 10 Mbit/s, ceiling: 20 Mbit/s }\n  sdps:\n    \
-         - { name: a, edge: edge-a, port: access0, vlan: 1 }\n    - { name: b, edge: edge-b, port: access0, vlan: 1 }\n    \
-         - { name: c, edge: edge-c, port: access0, vlan: 1 }\n",
-    ));
     resources
+}
+
+fn small_slice(transport: &str) -> Vec<v1::Resource> {
+    yaml(&format!(
+        "apiVersion: microslice/v1\nkind: Slice\nmetadata: {{ name: small }}\nspec:\n  template: miot\n  \
+         transport: {transport}\n  snssai: {{ sst: 3 }}\n  rate: {{ guaranteed: 10 Mbit/s, ceiling: 20 Mbit/s }}\n  sdps:\n    \
+         - {{ name: a, edge: edge-a, port: access0, vlan: 1 }}\n    - {{ name: b, edge: edge-b, port: access0, vlan: 1 }}\n    \
+         - {{ name: c, edge: edge-c, port: access0, vlan: 1 }}\n"
+    ))
 }
 
 fn segment_and_realm(n: usize) -> Vec<v1::Resource> {
@@ -232,6 +281,8 @@ fn segment_and_realm(n: usize) -> Vec<v1::Resource> {
 
 const ROUNDS: usize = 20;
 const KILL_WITHIN_MICROSECONDS: u64 = 150_000;
+/// A change of transport and what is left of it are over in about this time.
+const STEPS_MILLIS: u64 = 700;
 const SEGMENTS: usize = 6;
 const POOL: u32 = 6;
 

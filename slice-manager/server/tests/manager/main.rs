@@ -5,6 +5,7 @@
 mod certificates;
 mod changes;
 mod edges;
+mod handover;
 mod happy;
 mod kernels;
 mod kill;

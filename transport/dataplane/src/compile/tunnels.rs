@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::program::{
-    PathProgram, Remote as RemoteProgram, SegmentProgram, SliceProgram, Steering, TransitBehaviour, TransitProgram,
-    Tunnel,
+    Inbound, PathProgram, Remote as RemoteProgram, SegmentProgram, SliceProgram, Steering, TransitBehaviour,
+    TransitProgram, Tunnel,
 };
 use model::resource::Service;
 use model::{Label, NodeName, PathId, Sid};
@@ -122,10 +122,18 @@ impl Build<'_> {
             return Err(CompileError::RemoteTwice { segment: segment.id.clone(), remote: twice.address });
         }
         for (index, (remote, _)) in found.iter().enumerate() {
+            let (remote_at, group) = (place(index), remote.group);
+            let mut receive = |from: Label, control_word: bool, flow: bool| {
+                let wire = Wire { segment: at, remote: remote_at, group, flow, control_word };
+                add_label(tables, from, LabelEntry::Segment(wire))
+            };
             if let Tunnel::Mpls { from, control_word, flow_label, .. } = remote.tunnel {
-                let (group, flow) = (remote.group, flow_label);
-                let wire = Wire { segment: at, remote: place(index), group, flow, control_word };
-                add_label(tables, from, LabelEntry::Segment(wire))?;
+                receive(from, control_word, flow_label)?;
+            }
+            for inbound in &remote.inbound {
+                if let Inbound::Mpls { from, control_word, flow_label } = *inbound {
+                    receive(from, control_word, flow_label)?;
+                }
             }
         }
         let numbers = edges_of(slice).into_iter();

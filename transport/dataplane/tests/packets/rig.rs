@@ -281,7 +281,8 @@ pub(crate) fn segment(slice: &str, name: &str, vni: u64, remotes: Vec<Remote>) -
 /// Another edge, in VXLAN over its path 1.
 pub(crate) fn remote(edge: &str, vni: u64) -> Remote {
     let tunnel = Tunnel::Vxlan(Vni::new(vni).unwrap());
-    Remote { edge: edge.parse().unwrap(), working: PathId::MIN, backup: None, group: false, tunnel }
+    let inbound = Vec::new();
+    Remote { edge: edge.parse().unwrap(), working: PathId::MIN, backup: None, group: false, tunnel, inbound }
 }
 
 /// Path 1 to an edge, by the router and its routes.

@@ -62,6 +62,14 @@ pub enum NumberFinding {
         /// The allocation's.
         expected: u64,
     },
+    /// A change that no confirmation lets go on.
+    #[error("a change waits for {node} to confirm generation {generation}, which it is not told to run")]
+    NeverConfirmed {
+        /// The node.
+        node: NodeName,
+        /// The generation that is awaited.
+        generation: Generation,
+    },
     /// A quarantine that no confirmation can end.
     #[error("VNI {vni} of {segment} waits for {edge} to confirm generation {generation}, which it is not told to run")]
     QuarantineNeverEnds {
