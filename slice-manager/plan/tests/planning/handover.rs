@@ -378,3 +378,48 @@ proptest! {
         }
     }
 }
+
+/// What the auditor says of a step that is spoilt.
+#[test]
+fn a_step_that_would_lose_packets_is_named() {
+    let mut field = Field::default();
+    let links = "e1 c1 10, c1 e2 10";
+    assert!(field.declare(slice(0, "vxlan", "l2-multipoint", &["e1", "e2"]).trim_end_matches("---\n"), links));
+    field.settle(None);
+    assert!(field.declare(slice(0, "mpls", "l2-multipoint", &["e1", "e2"]).trim_end_matches("---\n"), links));
+    for edge in ["e1", "e2"] {
+        field.run(&name(edge), 0);
+    }
+    let (parent, intents) = (field.manager.plan.clone(), field.manager.intents.clone());
+    field.replan();
+    let step = field.manager.plan.clone();
+    let said = |spoil: &dyn Fn(&mut model::plan::Plan)| {
+        let mut spoilt = step.clone();
+        spoil(&mut spoilt);
+        let mut notes = plan::audit(&spoilt, &intents, &crate::world::CATALOG);
+        notes.retain(|note| note.severity == plan::Severity::Error);
+        notes.extend(plan::audit_change(&parent, &spoilt, &intents));
+        notes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let content = |plan: &mut model::plan::Plan, node: &str, change: &dyn Fn(&mut ProgramContent)| {
+        change(&mut plan.programs.get_mut(node).unwrap().content);
+    };
+    assert_eq!(said(&|_| {}), Vec::<String>::new());
+    let forgets = |content: &mut ProgramContent| content.slices[0].segments[0].remotes[0].inbound.clear();
+    assert_eq!(
+        said(&|plan| content(plan, "e2", &forgets)),
+        ["error: on the way from the plan before, e1 may send s0/m in a way that e2 does not take"]
+    );
+    let notes = said(&|plan| content(plan, "c1", &|content| content.transit.routes.clear()));
+    assert!(
+        notes.contains(
+            &"error: on the way from the plan before, what e1 sends on path 1 may not arrive at e2".to_owned()
+        ),
+        "{notes:?}"
+    );
+    let notes = said(&|plan| plan.awaiting.clear());
+    let left = |edge| format!("error: {edge} still sends or receives as before a change, and nobody is awaited");
+    assert!(notes.contains(&left("e1")) && notes.contains(&left("e2")), "{notes:?}");
+    let notes = said(&|plan| drop(plan.awaiting.insert(name("e1"), Generation::new(99))));
+    assert_eq!(notes, ["error: a change waits for e1 to confirm generation 99, which it is not told to run"]);
+}
