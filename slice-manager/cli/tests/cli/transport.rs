@@ -128,6 +128,8 @@ fn verdict(node: &str) -> v1::NodeVerdict {
         sids: 2,
         labels: 0,
         segments: 1,
+        routes: 3,
+        classes: 5,
         ..v1::NodeVerdict::default()
     }
 }
@@ -140,8 +142,8 @@ fn it_is_well_only_if_every_node_was_read_and_none_differs() {
         assert_eq!(
             manager.slicectl(&["transport", command, "--node", "edge-a"]).quietly(),
             "\
-NODE    VERDICT       RUNS/TARGET  DIGEST        PATHS  SIDS  LABELS  SEGMENTS
-edge-a  as it should  7/7          abababababab  4      2     0       1
+NODE    VERDICT       RUNS/TARGET  DIGEST        PATHS  SIDS  LABELS  SEGMENTS  ROUTES  CLASSES
+edge-a  as it should  7/7          abababababab  4      2     0       1         3       5
 "
         );
         let difference = v1::Difference { what: text("SID fd00:a::"), wanted: text("End"), found: String::new() };
