@@ -99,12 +99,12 @@ fn segment_json() -> Value {
         "realised": [
             {
                 "edge": "edge-a", "slice": "iot", "segment": "smart-metering", "vni": 10_000,
-                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2 }], "limits": limits, "sessions": "3", "aaa": "AAA_STATE_READY",
+                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2, "lanes": [] }], "sessionsMax": 100, "limits": limits, "sessions": "3", "aaa": "AAA_STATE_READY",
                 "aaaReason": "",
             },
             {
                 "edge": "edge-c", "slice": "iot", "segment": "smart-metering", "vni": 10_000,
-                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2 }], "limits": limits, "sessions": "4", "aaa": "AAA_STATE_NOT_READY",
+                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2, "lanes": [] }], "sessionsMax": 100, "limits": limits, "sessions": "4", "aaa": "AAA_STATE_NOT_READY",
                 "aaaReason": "no secret for city-switch",
             },
         ],

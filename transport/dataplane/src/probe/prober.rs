@@ -207,10 +207,10 @@ impl Measures {
         self.backward_jitter.record(reflected.1, arrived, longest);
         let within = |from: u64, to: u64| to.checked_sub(from).filter(|time| *time <= longest);
         let taken = within(reflected.0, reflected.1);
-        let round_trip = match within(departed, arrived).zip(taken).and_then(|(total, taken)| total.checked_sub(taken))
-        {
-            Some(delay) => delay,
-            None => return self.implausible += 1,
+        let round_trip = within(departed, arrived).zip(taken).and_then(|(total, taken)| total.checked_sub(taken));
+        let Some(round_trip) = round_trip else {
+            self.implausible += 1;
+            return;
         };
         self.round_trip.record(Nanos(round_trip));
         if clock.tells_directions(reply.error, round_trip) {
