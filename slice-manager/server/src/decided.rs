@@ -11,7 +11,7 @@ use model::plan::Plan;
 use model::profile::Catalog;
 use model::program::{Program, ProgramContent};
 use model::resource::{Resource, ResourceId};
-use model::{Digest, Generation, NodeName};
+use model::{Digest, Generation, NodeName, SliceName};
 use plan::{Input, Intents, Note, Refusal, Severity};
 
 use crate::records::RecordError;
@@ -250,14 +250,35 @@ pub(crate) fn ready<'p>(plan: &'p Plan, confirmed: &BTreeMap<NodeName, Generatio
     plan.awaiting.iter().filter(has).map(|(node, _)| node).collect()
 }
 
-/// Is what was changed still on its way, so that there are steps to come beyond the programs that were told?
-pub(crate) fn is_under_way(plan: &Plan, changes: &[ResourceChange]) -> bool {
-    let is_moving = |slice| plan.slices.get(slice).is_some_and(|slice| !slice.moving.is_empty());
+/// Is what was changed at a generation still on its way, so that there are steps to come beyond the programs that were
+/// told? Who was behind before is not waited for.
+pub(crate) fn is_under_way(plan: &Plan, generation: Generation, changes: &[ResourceChange]) -> bool {
     changes.iter().any(|change| match &change.resource {
-        ResourceId::Topology(_) => !plan.awaiting.is_empty(),
-        ResourceId::Slice(slice) => is_moving(slice),
-        ResourceId::MicroSegment(id) | ResourceId::Realm(id) => is_moving(&id.slice),
+        ResourceId::Topology(_) => plan.awaiting.values().any(|since| *since >= generation),
+        ResourceId::Slice(slice) => is_moving(plan, slice),
+        ResourceId::MicroSegment(id) | ResourceId::Realm(id) => is_moving(plan, &id.slice),
     })
+}
+
+/// The edges that a step of these changes tells something: those that send as before until then.
+pub(crate) fn movers<'p>(plan: &'p Plan, changes: &[ResourceChange]) -> BTreeSet<&'p NodeName> {
+    let of = |slice: &SliceName| plan.slices.get(slice).into_iter().flat_map(|s| &s.moving).map(|(from, _)| from);
+    let mut movers = BTreeSet::new();
+    for change in changes {
+        match &change.resource {
+            ResourceId::Topology(_) => {
+                movers.extend(plan.awaiting.keys());
+                movers.extend(plan.slices.keys().flat_map(of));
+            }
+            ResourceId::Slice(slice) => movers.extend(of(slice)),
+            ResourceId::MicroSegment(id) | ResourceId::Realm(id) => movers.extend(of(&id.slice)),
+        }
+    }
+    movers
+}
+
+fn is_moving(plan: &Plan, slice: &SliceName) -> bool {
+    plan.slices.get(slice).is_some_and(|slice| !slice.moving.is_empty())
 }
 
 /// The plan under which an edge is told anew what it must do, when it runs what this manager never decided: the same

@@ -22,6 +22,7 @@ mod operations;
 mod profiles;
 mod records;
 mod services;
+mod settled;
 mod status;
 pub mod store;
 mod tls;

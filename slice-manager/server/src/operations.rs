@@ -6,7 +6,7 @@ use model::operation::{Operation, OperationProblem, OperationState, Timestamp};
 use model::plan::Plan;
 use model::{Generation, NodeName};
 
-use crate::decided::{changed, is_under_way};
+use crate::decided::{changed, is_under_way, movers};
 use crate::observed::{Observations, Refused, differs};
 
 /// The operation as it stands now, if that is other than before. While there are steps to come it is not completed.
@@ -31,7 +31,7 @@ pub(crate) fn advance(
         // A later program holds what this one asked for, so its refusal is this operation's problem, too.
         (generation >= *since).then(|| OperationProblem { edge: edge.clone(), generation, reason })
     });
-    let is_done = next.awaiting.is_empty() && !is_under_way(plan, &next.changes);
+    let is_done = next.awaiting.is_empty() && !is_under_way(plan, next.generation, &next.changes);
     next.state = match (&next.problem, is_done) {
         (_, true) => OperationState::Completed,
         (Some(_), false) => OperationState::FailedTemp,
@@ -43,13 +43,15 @@ pub(crate) fn advance(
     (next != *operation).then_some(next)
 }
 
-/// The operation with what it awaits beyond what it did, if the next plan takes a step of its change.
+/// The operation with what it awaits beyond what it did, if the next plan takes a step of its change. Whom other changes
+/// concern is theirs to wait for.
 pub(crate) fn step(operation: &Operation, before: &Plan, plan: &Plan) -> Option<Operation> {
-    if operation.state.is_final() || !is_under_way(before, &operation.changes) {
+    if operation.state.is_final() || !is_under_way(before, operation.generation, &operation.changes) {
         return None;
     }
+    let movers = movers(before, &operation.changes);
     let mut next = operation.clone();
-    for (node, generation) in changed(before, plan) {
+    for (node, generation) in changed(before, plan).into_iter().filter(|(node, _)| movers.contains(node)) {
         match next.awaiting.iter_mut().find(|(awaited, _)| *awaited == node) {
             Some((_, since)) => *since = generation,
             None => next.awaiting.push((node, generation)),
@@ -59,8 +61,9 @@ pub(crate) fn step(operation: &Operation, before: &Plan, plan: &Plan) -> Option<
 }
 
 /// The operation, given up: later ones ask for more of the same edges, and it is not known whether it was ever observed.
-pub(crate) fn given_up(operation: &Operation, now: Timestamp) -> Operation {
-    let problem = operation.awaiting.first().map(|(edge, generation)| OperationProblem {
+pub(crate) fn given_up(operation: &Operation, plan: &Plan, now: Timestamp) -> Operation {
+    let awaited = operation.awaiting.first().map(|(edge, generation)| (edge, generation));
+    let problem = awaited.or_else(|| plan.awaiting.first_key_value()).map(|(edge, generation)| OperationProblem {
         edge: edge.clone(),
         generation: *generation,
         reason: "given up: it has not confirmed, and too many later changes wait for edges".to_owned(),
@@ -73,7 +76,10 @@ mod tests {
     use std::sync::Arc;
 
     use api::v1;
-    use model::operation::{OperationId, OperationKind};
+    use model::operation::{ChangeKind, OperationId, OperationKind, ResourceChange};
+    use model::plan::SlicePlan;
+    use model::program::{Program, ProgramContent};
+    use model::resource::ResourceId;
 
     use super::*;
     use crate::observed::{EdgeObserved, Report};
@@ -153,6 +159,49 @@ mod tests {
         assert_eq!(failed.state, OperationState::FailedTemp);
         let reason = "edge-b can't run generation 5: SID x: wanted `End`, found nothing";
         assert_eq!(failed.problem.unwrap().to_string(), reason);
+    }
+
+    /// A plan in which slice `iot` is on its way from edge-a to edge-b, and everybody was told something at a generation.
+    fn moving(generation: u64) -> Plan {
+        let told = |name| {
+            let content = ProgramContent::empty(edge(name));
+            (edge(name), Program { generation: Generation::new(generation), content })
+        };
+        let moving = [(edge("edge-a"), edge("edge-b"))].into();
+        Plan {
+            programs: ["edge-a", "edge-b", "edge-z"].map(told).into(),
+            slices: [("iot".parse().unwrap(), SlicePlan { moving, ..SlicePlan::default() })].into(),
+            awaiting: [(edge("edge-z"), Generation::new(4))].into(),
+            ..Plan::default()
+        }
+    }
+
+    fn of(resource: ResourceId) -> Operation {
+        let changes = vec![ResourceChange { resource, kind: ChangeKind::Modify }];
+        Operation { changes, awaiting: Vec::new(), ..operation() }
+    }
+
+    #[test]
+    fn it_waits_for_the_steps_of_its_own_change_and_for_nobody_whom_others_concern() {
+        let (before, plan) = (moving(6), moving(7));
+        let iot = of(ResourceId::Slice("iot".parse().unwrap()));
+        let next = step(&iot, &before, &plan).unwrap();
+        assert_eq!(next.awaiting, [(edge("edge-a"), Generation::new(7))]);
+        let other = of(ResourceId::Slice("vehicles".parse().unwrap()));
+        assert_eq!(step(&other, &before, &plan), None);
+        // A node that was behind before the topology was changed holds up nobody's operation on the topology.
+        let topology = of(ResourceId::Topology("reference".parse().unwrap()));
+        let done = advance(&topology, &plan, &confirmed(&[]), &Observations::new(), Timestamp(9)).unwrap();
+        assert_eq!(done.state, OperationState::Completed);
+        let behind = Plan { awaiting: [(edge("edge-z"), Generation::new(5))].into(), ..plan };
+        assert_eq!(advance(&topology, &behind, &confirmed(&[]), &Observations::new(), Timestamp(9)), None);
+    }
+
+    #[test]
+    fn one_that_is_given_up_between_two_steps_says_who_was_waited_for() {
+        let failed = given_up(&of(ResourceId::Slice("iot".parse().unwrap())), &moving(6), Timestamp(9));
+        let problem = failed.problem.unwrap();
+        assert_eq!((problem.edge, problem.generation), (edge("edge-z"), Generation::new(4)));
     }
 
     #[test]

@@ -115,14 +115,15 @@ impl<'a> View<'a> {
         })
     }
 
-    /// A slice whose change takes two steps, and has not come to the second everywhere.
+    /// A slice whose change takes steps, and whose packets do not go by the new way everywhere.
     fn moving(&self, name: &SliceName) -> Option<String> {
         let moving = &self.decided.plan.slices.get(name)?.moving;
         let pairs: Vec<String> = moving.iter().map(|(from, to)| format!("{from} to {to}")).collect();
         let awaiting = self.decided.plan.awaiting.iter();
         let awaiting: Vec<String> = awaiting.map(|(node, since)| format!("{node} runs generation {since}")).collect();
         let (pairs, awaiting) = (pairs.join(", "), awaiting.join(", "));
-        let text = format!("step 1 of 2: packets go as before from {pairs}, until it is seen that {awaiting}");
+        let text =
+            format!("a change is under way: packets go as before from {pairs}, until it is seen that {awaiting}");
         (!moving.is_empty()).then_some(text)
     }
 

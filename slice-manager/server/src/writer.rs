@@ -5,28 +5,29 @@
 //! After each message it also takes in what edges have reported since: operations get on, quarantine ends.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::operation::{Operation, OperationId, OperationKind, OperationState, Timestamp};
 use model::plan::Plan;
 use model::profile::Catalog;
 use model::{Generation, NodeName};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::decided::{self, ChangeError, Decided, Decision, Issued, OPERATIONS_UNFINISHED_MAX, Wish};
 use crate::observed::{Observed, Standing, confirmed, now, standing};
 use crate::operations;
 use crate::records::{self, RecordError, Records};
+use crate::settled::Settled;
 use crate::store::{Revision, Store, StoreError, Transaction};
 use crate::transport::{Lookout, Suspects};
 
 /// How the rest of the manager speaks to the writer.
 #[derive(Debug, Clone)]
 pub(crate) struct WriterHandle {
-    messages: mpsc::Sender<Message>,
+    messages: mpsc::SyncSender<Message>,
     reported: Arc<AtomicBool>,
 }
 
@@ -45,8 +46,8 @@ impl WriterHandle {
     pub(crate) async fn change(&self, wish: Wish, requested_by: String) -> ChangeResult {
         let (reply, answer) = oneshot::channel();
         self.messages.try_send(Message::Change { wish, requested_by, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
-            mpsc::error::TrySendError::Closed(_) => ChangeError::Stopping,
+            mpsc::TrySendError::Full(_) => ChangeError::Busy,
+            mpsc::TrySendError::Disconnected(_) => ChangeError::Stopping,
         })?;
         answer.await.unwrap_or(Err(ChangeError::Stopping))
     }
@@ -61,7 +62,8 @@ impl WriterHandle {
 
     /// Ends the writer after the changes that wait already.
     pub(crate) async fn stop(&self) {
-        let _ = self.messages.send(Message::Stop).await;
+        let messages = self.messages.clone();
+        let _ = tokio::task::spawn_blocking(move || messages.send(Message::Stop)).await;
     }
 }
 
@@ -72,7 +74,7 @@ pub(crate) fn start(
     catalog: Arc<Catalog>,
     observed: Arc<Observed>,
 ) -> std::io::Result<(WriterHandle, watch::Receiver<Arc<Decided>>, JoinHandle<()>)> {
-    let (messages, inbox) = mpsc::channel(CHANGES_WAITING_MAX);
+    let (messages, inbox) = mpsc::sync_channel(CHANGES_WAITING_MAX);
     let reported = Arc::new(AtomicBool::new(false));
     let (target, decided) = taken_over(records, &Issued::default(), Arc::default());
     let (published, decided) = watch::channel(Arc::new(decided));
@@ -85,12 +87,12 @@ pub(crate) fn start(
         lookout: Lookout::default(),
         avoided: Timestamp::default(),
         unavoidable: Arc::default(),
-        lingering: None,
+        settled: Settled::default(),
+        gathering: None,
         published,
-        messages: messages.downgrade(),
         reported: reported.clone(),
     };
-    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(inbox))?;
+    let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.run(&inbox))?;
     Ok((WriterHandle { messages, reported }, decided, thread))
 }
 
@@ -118,17 +120,17 @@ struct Writer {
     avoided: Timestamp,
     /// The last links that could not be planned around; it is told once and tried again.
     unavoidable: Arc<Suspects>,
-    /// The last plan for whose next step how many nodes were ready, and since when.
-    lingering: Option<((Generation, usize), Timestamp)>,
+    /// What nodes have confirmed for long enough to be planned with.
+    settled: Settled,
+    /// Since when the next step waits for those who are about to be ready.
+    gathering: Option<Instant>,
     published: watch::Sender<Arc<Decided>>,
-    /// To itself, as long as anybody else speaks to it.
-    messages: mpsc::WeakSender<Message>,
     reported: Arc<AtomicBool>,
 }
 
 impl Writer {
-    fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
-        while let Some(message) = inbox.blocking_recv() {
+    fn run(mut self, inbox: &mpsc::Receiver<Message>) {
+        while let Some(message) = self.next(inbox) {
             let outcome = match message {
                 Message::Stop => return,
                 Message::Reported => Ok(()),
@@ -154,6 +156,21 @@ impl Writer {
         }
     }
 
+    /// The next message; that something was reported, when what was is to count; `None` if nobody is left to send one.
+    fn next(&self, inbox: &mpsc::Receiver<Message>) -> Option<Message> {
+        let Some(due) = self.settled.due() else { return inbox.recv().ok() };
+        match inbox.recv_timeout(due.saturating_duration_since(Instant::now()).max(PAUSE)) {
+            Ok(message) => Some(message),
+            Err(mpsc::RecvTimeoutError::Timeout) => Some(Message::Reported),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// What nodes have confirmed, and have run for a moment.
+    fn confirmed(&mut self, decided: &Decided) -> BTreeMap<NodeName, Generation> {
+        self.settled.look(&confirmed(decided, &self.observed.snapshot()), Instant::now())
+    }
+
     fn decided(&self) -> Arc<Decided> {
         self.published.borrow().clone()
     }
@@ -164,11 +181,12 @@ impl Writer {
             Wish::Apply(_) => OperationKind::Apply,
             Wish::Delete(_) => OperationKind::Delete,
         };
-        let confirmed = confirmed(&decided, &self.observed.snapshot());
+        let confirmed = self.confirmed(&decided);
         let Some(decision) = decided::decide(&decided, wish, &self.catalog, &confirmed)? else { return Ok(None) };
         let operation = new_operation(&decided, kind, requested_by, &decision);
         let forgotten = surplus(&decided.operations);
-        let given_up = unfinished_surplus(&decided.operations).map(|old| operations::given_up(old, now()));
+        let given_up =
+            unfinished_surplus(&decided.operations).map(|old| operations::given_up(old, &decided.plan, now()));
         let mut transaction = Transaction::new();
         for change in &decision.changes {
             let resource = decision.intents.get(&change.resource);
@@ -266,8 +284,8 @@ impl Writer {
     /// of a change.
     fn release(&mut self) -> Result<(), StoreError> {
         let decided = self.decided();
-        let confirmed = confirmed(&decided, &self.observed.snapshot());
-        if !decided::may_release(&decided, &confirmed) || self.lingers(&decided, &confirmed) {
+        let confirmed = self.confirmed(&decided);
+        if !decided::may_release(&decided, &confirmed) || self.gathers(&decided, &confirmed) {
             return Ok(());
         }
         let (plan, suspects) = match decided::sound_plan(&decided.intents, &decided, &self.catalog, &confirmed) {
@@ -284,24 +302,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Packets that were sent before a node confirmed may be under way yet: the next step waits for them to arrive.
-    fn lingers(&mut self, decided: &Decided, confirmed: &BTreeMap<NodeName, Generation>) -> bool {
-        let ready = decided::ready(&decided.plan, confirmed).len();
-        if ready == 0 {
-            return false;
+    /// Those who take the same step confirm it one after another: the next one is for all who have, if that is soon.
+    fn gathers(&mut self, decided: &Decided, settled: &BTreeMap<NodeName, Generation>) -> bool {
+        let confirmed = confirmed(decided, &self.observed.snapshot());
+        let ready = |known| decided::ready(&decided.plan, known).len();
+        let since = *self.gathering.get_or_insert_with(Instant::now);
+        let gathers = ready(&confirmed) > ready(settled) && since.elapsed() < GATHER_MAX;
+        if !gathers {
+            self.gathering = None;
         }
-        let (what, at) = ((decided.plan.generation, ready), now());
-        if self.lingering.is_none_or(|(last, _)| last != what) {
-            self.lingering = Some((what, at));
-            let (messages, reported) = (self.messages.clone(), self.reported.clone());
-            std::thread::spawn(move || {
-                std::thread::sleep(LINGER);
-                if let Some(messages) = messages.upgrade() {
-                    WriterHandle { messages, reported }.reported();
-                }
-            });
-        }
-        self.lingering.is_some_and(|(_, since)| u128::from(at.0.abs_diff(since.0)) < LINGER.as_millis())
+        gathers
     }
 
     /// Plans again if other links are found to lead nowhere than those that the plan was made around. Suspects count only
@@ -319,7 +329,7 @@ impl Writer {
         }
         self.avoided = at;
         let links = suspects.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        let confirmed = confirmed(&decided, &observations);
+        let confirmed = self.confirmed(&decided);
         let plan = decided::next_plan(&decided.intents, &decided.plan, &self.catalog, &confirmed, &suspects);
         let plan = match plan {
             Ok(plan) => plan,
@@ -369,7 +379,8 @@ impl Writer {
 
 fn new_operation(decided: &Decided, kind: OperationKind, requested_by: String, decision: &Decision) -> Operation {
     let awaiting = decided::changed(&decided.plan, &decision.plan);
-    let is_done = awaiting.is_empty() && !decided::is_under_way(&decision.plan, &decision.changes);
+    let is_done =
+        awaiting.is_empty() && !decided::is_under_way(&decision.plan, decision.plan.generation, &decision.changes);
     let state = if is_done { OperationState::Completed } else { OperationState::Processing };
     let at = now();
     Operation {
@@ -421,8 +432,10 @@ pub(crate) const CHANGES_WAITING_MAX: usize = 256;
 /// How long links that lead nowhere are no reason to plan again after they were one, in milliseconds: a path that comes and
 /// goes changes programs no more often than edges can follow. Tests do not wait so long.
 const AVOID_INTERVAL_MILLIS: u64 = if cfg!(test) { 50 } else { 5_000 };
-/// How long the next step of a change waits after nodes are ready for it: longer than a packet is under way.
-const LINGER: Duration = Duration::from_millis(200);
+/// How long the next step of a change waits for others to be ready for it, too.
+const GATHER_MAX: Duration = Duration::from_secs(1);
+/// The shortest time between two looks at what has settled: if the store can't be read, nothing settles.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How many operations are remembered; the oldest finished ones are forgotten first.
 const OPERATIONS_KEPT_MAX: usize = 2_000;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::v1;
 use model::NodeName;
+use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -21,6 +22,8 @@ pub(crate) struct ReadRequest {
 /// What a reading has brought.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
+    /// How long its parts were.
+    pub(crate) octets: usize,
     pub(crate) drops: Vec<v1::DropCounter>,
     pub(crate) meters: Vec<v1::MeterCounter>,
     pub(crate) sessions: Vec<v1::Session>,
@@ -44,10 +47,12 @@ impl Gathered {
 
     /// Adds a part of an answer. Whatever the edge calls itself in it, the counters are its own.
     pub(crate) fn add(&mut self, edge: &NodeName, part: v1::Reading) -> Result<(), ReadError> {
+        // An entry may hold as many others as a message has room for.
+        self.octets += part.encoded_len();
         let counted = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
         let numbers = part.sids.len() + part.labels.len() + part.routes.len() + classes(&part.shaping);
         let more = counted + part.paths.len() + numbers + part.segments.len() + part.slices.len();
-        if self.len() + more > ENTRIES_OF_EDGE_MAX {
+        if self.len() + more > ENTRIES_OF_EDGE_MAX || self.octets > OCTETS_OF_EDGE_MAX {
             return Err(ReadError::TooMany);
         }
         let name = edge.to_string();
@@ -97,7 +102,7 @@ pub(crate) enum ReadError {
     #[error("{READS_WAITING_MAX} readings wait for it already")]
     Busy,
     /// It answered with more than is fit to pass on.
-    #[error("it answers with more than {ENTRIES_OF_EDGE_MAX} entries")]
+    #[error("it answers with more than {ENTRIES_OF_EDGE_MAX} entries or {OCTETS_OF_EDGE_MAX} octets")]
     TooMany,
     /// It answered that it can't.
     #[error("it says: {0}")]
@@ -161,6 +166,8 @@ async fn ask(requests: Option<mpsc::Sender<EdgeRequest>>, kind: v1::ReadKind) ->
 const ANSWER_SECONDS: u64 = 3;
 /// How many entries of one edge are passed on.
 const ENTRIES_OF_EDGE_MAX: usize = 65_536;
+/// How long they may be together: 4,096 segments, each with tunnels to as many edges as there may be.
+const OCTETS_OF_EDGE_MAX: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -176,5 +183,16 @@ mod tests {
         let rest = vec![drop; ENTRIES_OF_EDGE_MAX];
         let error = gathered.add(&edge, v1::Reading { drops: rest, ..v1::Reading::default() }).unwrap_err();
         assert_eq!((error, gathered.len()), (ReadError::TooMany, 1));
+    }
+
+    #[test]
+    fn an_entry_counts_by_its_length_too() {
+        let edge: NodeName = "edge-a".parse().unwrap();
+        let circuits = vec![v1::Circuit { sdp: "s".repeat(1 << 10), ..v1::Circuit::default() }; 1 << 10];
+        let slices = vec![v1::RunningSlice { circuits, ..v1::RunningSlice::default() }];
+        let part = v1::Reading { slices, ..v1::Reading::default() };
+        let mut gathered = Gathered::default();
+        let taken = (0..100).take_while(|_| gathered.add(&edge, part.clone()).is_ok()).count();
+        assert!((60..64).contains(&taken), "{taken} parts of a mebioctet");
     }
 }

@@ -63,7 +63,7 @@ async fn edges_receive_before_others_send_and_one_that_is_slow_is_sent_to_as_bef
     assert_eq!(sends(&first), [("edge-b", "vxlan", true), ("edge-c", "vxlan", true)]);
     b.realise().await;
     let iot = world.slice("iot").await.unwrap();
-    assert!(iot.reason.contains("step 1 of 2: packets go as before from"), "{}", iot.reason);
+    assert!(iot.reason.contains("a change is under way: packets go as before from"), "{}", iot.reason);
 
     // The second step, between those that are ready; what came before is received until all have confirmed that. The third
     // edge has not been heard of.
