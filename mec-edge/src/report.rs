@@ -79,6 +79,7 @@ fn realised_segment(
         aaa_reason,
         tunnels: segment.tunnels.iter().map(tunnel).collect(),
         sessions_max: segment.sessions_max,
+        takes_vxlan: segment.takes_vxlan,
     }
 }
 

@@ -321,6 +321,16 @@ pub struct SegmentProgram {
     pub realm: Option<RealmProgram>,
 }
 
+impl SegmentProgram {
+    /// Are VXLAN packets with its number taken in? From whomever its tunnels lead to by VXLAN, or who may still send so; and
+    /// without any other edge, nobody's are.
+    pub fn takes_vxlan(&self) -> bool {
+        let sends = |remote: &Remote| matches!(remote.tunnel, Tunnel::Vxlan(_));
+        let may_send = |remote: &Remote| remote.inbound.contains(&Inbound::Vxlan);
+        self.remotes.is_empty() || self.remotes.iter().any(|remote| sends(remote) || may_send(remote))
+    }
+}
+
 /// A SID that leads into a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ServiceSid {

@@ -190,7 +190,12 @@ pub(crate) fn sound_plan(
         next_plan(intents, &decided.plan, catalog, confirmed, &suspects).map(|plan| (plan, suspects))
     };
     match plan(decided.suspects.clone()) {
-        Err(_) if !decided.suspects.is_empty() => plan(Arc::default()),
+        Err(error) if !decided.suspects.is_empty() => {
+            if let ChangeError::Unsound(_) = error {
+                tracing::error!(%error, "the plan around links that lead nowhere is wrong; it is made around nothing");
+            }
+            plan(Arc::default())
+        }
         planned => planned,
     }
 }

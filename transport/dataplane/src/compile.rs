@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::program::{
-    Adjacency, CorePort, Inbound, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Tunnel,
-};
+use model::program::{Adjacency, CorePort, Program, ProgramContent, SegmentProgram, SliceProgram, Tunnel};
 use model::resource::{SegmentId, Service};
 use model::{NodeName, PathId, PortName, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;
@@ -297,9 +295,7 @@ impl Build<'_> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
         let at = place(tables.segments.len());
         let (remotes, edges) = self.remotes(tables, slice, segment, at)?;
-        let is_vxlan =
-            |remote: &Remote| matches!(remote.tunnel, Tunnel::Vxlan(_)) || remote.inbound.contains(&Inbound::Vxlan);
-        if segment.remotes.is_empty() || segment.remotes.iter().any(is_vxlan) {
+        if segment.takes_vxlan() {
             // That it is there once was checked.
             let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);
         }

@@ -112,6 +112,8 @@ pub struct SegmentReading {
     pub id: Arc<SegmentId>,
     /// Its VXLAN network identifier.
     pub vni: u32,
+    /// Are packets with it taken in?
+    pub takes_vxlan: bool,
     /// Its limits.
     pub limits: RateLimits,
     /// Its tunnels, in the order of their far ends' addresses.
@@ -214,10 +216,12 @@ impl Pipeline {
                 .tables
                 .segments
                 .iter()
-                .map(|segment| SegmentReading {
+                .enumerate()
+                .map(|(at, segment)| SegmentReading {
                     uid: segment.uid,
                     id: segment.id.clone(),
                     vni: segment.vni,
+                    takes_vxlan: self.tables.segment_of_vni(segment.vni) == Some(at),
                     limits: segment.limits,
                     tunnels: segment.remotes.iter().map(|remote| self.read_tunnel(remote)).collect(),
                     sessions: segment.members.count,

@@ -62,6 +62,7 @@ fn segment() -> v1::SegmentStatus {
         vni: 10_000,
         tunnels: vec![v1::RealisedTunnel { remote: text("fd00:0:c::1"), path: 2, lanes: Vec::new() }],
         sessions_max: 100,
+        takes_vxlan: true,
         limits,
         sessions,
         aaa: aaa.into(),
@@ -99,12 +100,14 @@ fn segment_json() -> Value {
         "realised": [
             {
                 "edge": "edge-a", "slice": "iot", "segment": "smart-metering", "vni": 10_000,
-                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2, "lanes": [] }], "sessionsMax": 100, "limits": limits, "sessions": "3", "aaa": "AAA_STATE_READY",
+                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2, "lanes": [] }], "sessionsMax": 100, "takesVxlan": true,
+                "limits": limits, "sessions": "3", "aaa": "AAA_STATE_READY",
                 "aaaReason": "",
             },
             {
                 "edge": "edge-c", "slice": "iot", "segment": "smart-metering", "vni": 10_000,
-                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2, "lanes": [] }], "sessionsMax": 100, "limits": limits, "sessions": "4", "aaa": "AAA_STATE_NOT_READY",
+                "tunnels": [{ "remote": "fd00:0:c::1", "path": 2, "lanes": [] }], "sessionsMax": 100, "takesVxlan": true,
+                "limits": limits, "sessions": "4", "aaa": "AAA_STATE_NOT_READY",
                 "aaaReason": "no secret for city-switch",
             },
         ],

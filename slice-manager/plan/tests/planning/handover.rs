@@ -420,6 +420,8 @@ fn a_step_that_would_lose_packets_is_named() {
     let notes = said(&|plan| plan.awaiting.clear());
     let left = |edge| format!("error: {edge} still sends or receives as before a change, and nobody is awaited");
     assert!(notes.contains(&left("e1")) && notes.contains(&left("e2")), "{notes:?}");
-    let notes = said(&|plan| drop(plan.awaiting.insert(name("e1"), Generation::new(99))));
+    let notes = said(&|plan| {
+        plan.awaiting.insert(name("e1"), Generation::new(99));
+    });
     assert_eq!(notes, ["error: a change waits for e1 to confirm generation 99, which it is not told to run"]);
 }

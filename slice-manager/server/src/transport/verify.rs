@@ -76,7 +76,7 @@ fn wanted(content: &ProgramContent) -> Things {
         let id = &segment.id;
         things.insert(
             format!("segment {id}"),
-            segment_text(segment.vni, limits_text(segment.limits), segment.sessions_max),
+            segment_text((segment.vni, segment.takes_vxlan()), limits_text(segment.limits), segment.sessions_max),
         );
         let sids = segment.sids.iter().map(|sid| (sid_name(sid.sid), service_text(sid, id)));
         things.extend(sids);
@@ -123,7 +123,10 @@ fn found(found: &Gathered) -> Things {
     for segment in &found.segments {
         let id = format!("{}/{}", segment.slice, segment.segment);
         let limits = limits_found(segment.limits);
-        things.insert(format!("segment {id}"), segment_text(segment.vni, limits, segment.sessions_max));
+        things.insert(
+            format!("segment {id}"),
+            segment_text((segment.vni, segment.takes_vxlan), limits, segment.sessions_max),
+        );
         let tunnels = segment.tunnels.iter();
         things.extend(tunnels.map(|tunnel| (tunnel_name(&id, &tunnel.remote), lanes_text(&tunnel.lanes))));
     }

@@ -67,8 +67,13 @@ pub(super) fn circuit_text(circuit: &Circuit) -> String {
     format!("{port}, {vlan}{leaf}, gateways [{}]", gateways.join(", "))
 }
 
-pub(super) fn segment_text(vni: impl Display, limits: impl Display, sessions_max: u32) -> String {
-    format!("VNI {vni}, {limits}, at most {sessions_max} sessions")
+pub(super) fn segment_text(
+    (vni, takes_vxlan): (impl Display, bool),
+    limits: impl Display,
+    sessions_max: u32,
+) -> String {
+    let taken = if takes_vxlan { " taken in" } else { "" };
+    format!("VNI {vni}{taken}, {limits}, at most {sessions_max} sessions")
 }
 
 pub(super) fn tunnel_name(id: impl Display, far: impl Display) -> String {

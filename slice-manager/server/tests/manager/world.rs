@@ -395,6 +395,7 @@ pub(crate) fn realised(program: Option<&Program>) -> v1::Realised {
         limits: Some(segment.limits.into()),
         sessions: 0,
         sessions_max: segment.sessions_max,
+        takes_vxlan: segment.takes_vxlan(),
         aaa: if segment.realm.is_some() { v1::AaaState::Ready } else { v1::AaaState::Absent }.into(),
         aaa_reason: String::new(),
     });
