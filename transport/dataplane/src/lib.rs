@@ -34,6 +34,7 @@ mod probing;
 mod reading;
 mod route;
 mod session;
+mod shaper;
 mod sids;
 mod table;
 mod tables;
@@ -56,5 +57,11 @@ pub use reading::{
 };
 pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
+pub use shaper::{
+    Arrival, Backlog, CLASS_TABLES_MAX, CLASSES, ClassShape, ClassTable, Codel, Departure, Departures, Fate,
+    LOW_LATENCY_CLASS, Memory, Parent, PortShape, QueueCounts, QueueDrop, QueueId, RATE_MAX,
+    SEGMENTS_MAX as SHAPED_SEGMENTS_MAX, SOJOURN_BUCKETS, SegmentShape, Shape, ShapeError, Shaper, ShaperLimits,
+    Sojourns, WATCHED_SEGMENTS_MAX, WEIGHT_MAX, WatchError,
+};
 pub use tables::{SegmentUid, Tables};
 pub use underlay::{REMOTE_MAC_AGE, REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};
