@@ -13,7 +13,7 @@
 //! until its moment; who may send stands in a ring or in a calendar of virtual time. No operation looks at more than it
 //! serves, whatever the number of segments. Why it is built so: decision 12.
 //!
-//! Rates of sessions are not shaped here but metered before (`Marker`): a session has no queue of its own.
+//! Rates of sessions are not shaped here but metered before ([`crate::Markers`]): a session has no queue of its own.
 
 mod bits;
 mod calendar;
