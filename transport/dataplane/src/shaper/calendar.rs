@@ -49,13 +49,13 @@ impl Tag {
     /// The later of two.
     #[inline]
     pub(super) const fn max(self, other: Self) -> Self {
-        if other.is_after(self) { other } else { self }
+        if other.since(self) > 0 { other } else { self }
     }
 
-    /// Is this one later?
+    /// How much later this one is than another; less than 0, if it is earlier.
     #[inline]
-    pub(super) const fn is_after(self, other: Self) -> bool {
-        self.0.wrapping_sub(other.0).cast_signed() > 0
+    pub(super) const fn since(self, other: Self) -> i64 {
+        self.0.wrapping_sub(other.0).cast_signed()
     }
 }
 
@@ -112,6 +112,9 @@ impl Calendar {
     #[inline]
     pub(super) fn peek(&self, links: &[u32], first: &mut [u32]) -> usize {
         let Some(bucket) = self.bits.next_round(self.now.bucket()) else { return 0 };
+        if first.is_empty() {
+            return 0;
+        }
         let tail = self.tails[bucket];
         let mut who = tail;
         for (count, place) in first.iter_mut().enumerate() {

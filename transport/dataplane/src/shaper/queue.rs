@@ -40,6 +40,8 @@ pub(super) struct Queue {
     pub(super) frames: u32,
     /// Segment and class: whose it is.
     owner: u32,
+    /// The segment's slice.
+    slice: u16,
     /// One more than the place of its segment among those that are watched, or 0.
     pub(super) watched: u8,
     /// Is it on the list of those that may be given up?
@@ -84,7 +86,7 @@ impl Queues {
         let empty = Waiting { next: NONE, octets: 0, markable: false, at: 0 };
         Self {
             waiting: vec![empty; frames as usize].into(),
-            states: vec![Queue::of(NONE); states as usize].into(),
+            states: vec![Queue::of(NONE, 0); states as usize].into(),
             cold: vec![Cold::NEW; states as usize].into(),
             fresh: 0,
             idle: Vec::with_capacity(states as usize),
@@ -125,9 +127,14 @@ impl Queues {
     }
 
     /// State for a queue that has none; another queue's, whose counts go to `given_up`, if none is left.
-    pub(super) fn take(&mut self, owner: u32, given_up: impl FnOnce(u32, &QueueCounts)) -> Option<u32> {
+    pub(super) fn take(
+        &mut self,
+        owner: u32,
+        slice: u16,
+        given_up: impl FnOnce(u16, usize, &QueueCounts),
+    ) -> Option<u32> {
         if let Some(state) = self.states.get_mut(self.fresh as usize) {
-            *state = Queue::of(owner);
+            *state = Queue::of(owner, slice);
             self.fresh += 1;
             return Some(self.fresh - 1);
         }
@@ -136,11 +143,11 @@ impl Queues {
             let queue = &mut self.states[number as usize];
             queue.listed = false;
             if queue.frames == 0 {
-                let old = queue.owner;
+                let (old, of) = (queue.owner, queue.slice);
                 if old != NONE {
-                    given_up(old, &self.counts(number));
+                    given_up(of, owned(old).1, &self.counts(number));
                 }
-                self.states[number as usize] = Queue::of(owner);
+                self.states[number as usize] = Queue::of(owner, slice);
                 self.cold[number as usize] = Cold::NEW;
                 return Some(number);
             }
@@ -167,6 +174,12 @@ impl Queues {
     #[inline]
     pub(super) fn touch_head(&self, number: u32) -> u32 {
         self.states.get(number as usize).map_or(NONE, |queue| queue.head)
+    }
+
+    /// Reads a frame that waits.
+    #[inline]
+    pub(super) fn touch_frame(&self, handle: u32) -> u32 {
+        self.waiting.get(handle as usize).map_or(0, |waiting| waiting.next)
     }
 
     /// Appends a frame. Answers whether it is the first one, or why it is refused.
@@ -262,7 +275,7 @@ impl Queues {
 }
 
 impl Queue {
-    const fn of(owner: u32) -> Self {
+    const fn of(owner: u32, slice: u16) -> Self {
         Self {
             start: Tag::ZERO,
             finish: Tag::ZERO,
@@ -273,6 +286,7 @@ impl Queue {
             octets: 0,
             frames: 0,
             owner,
+            slice,
             watched: 0,
             listed: false,
             stands: false,

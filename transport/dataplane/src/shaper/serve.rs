@@ -2,12 +2,11 @@
 
 use std::hint::black_box;
 
-use super::calendar::Tag;
 use super::codel;
 use super::counts::QueueDrop;
-use super::queue;
+use super::queue::{self, Cold, Queues};
 use super::share::{LEAVING, LIVE, LOW_FIRST, OFFERED, Tier};
-use super::{Arrival, CLASSES, Departure, Departures, FRAME_OCTETS_MOST, Fate, Segment, Shaper};
+use super::{Arrival, Codel, Departure, Departures, FRAME_OCTETS_MOST, Fate, Segment, Shaper, Table};
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -31,12 +30,16 @@ impl Shaper {
         let now = self.time.at(now);
         self.wake(now);
         let end = departures.len().saturating_add(budget).min(departures.capacity());
+        let mut ahead = 0;
         for _ in 0..STEPS_PER_POLL_MAX {
             if departures.len() >= end || self.port.due.nanos() > now {
                 break;
             }
+            if ahead <= departures.len() {
+                ahead = departures.len() + self.touch_ahead();
+            }
             let Some((slice, tier)) = self.port.offers.pop(&mut self.port.links) else { break };
-            self.serve_slice(slice, tier, now, end, departures);
+            self.serve_slice(slice, tier, now, end.min(ahead), departures);
         }
     }
 
@@ -55,11 +58,22 @@ impl Shaper {
             }
             let woken = &woken[..count];
             black_box(woken.iter().fold(0, |seen, who| seen ^ self.touch_segment(*who)));
+            let mut last = None;
             for who in woken {
-                match who.checked_sub(self.limits.segments) {
-                    None => self.settle(*who, now),
-                    Some(slice) => self.settle_slice(slice, now),
+                let slice = match who.checked_sub(self.limits.segments) {
+                    None => {
+                        self.settle_segment(*who, now);
+                        u32::from(self.segments[*who as usize].share.own.slice)
+                    }
+                    Some(slice) => slice,
+                };
+                // A slice is looked at when all of its segments that come in a row have taken their places.
+                if let Some(last) = last.replace(slice).filter(|last| *last != slice) {
+                    self.settle_slice(last, now);
                 }
+            }
+            if let Some(last) = last {
+                self.settle_slice(last, now);
             }
             if count < AHEAD {
                 break;
@@ -71,14 +85,15 @@ impl Shaper {
     /// another.
     #[inline]
     fn touch_arrivals(&self, arrivals: &[Arrival]) {
-        let mut numbers = [0; AHEAD];
+        let (mut numbers, mut seen) = ([0; AHEAD], 0);
         for (number, arrival) in numbers.iter_mut().zip(arrivals) {
             if let Some(segment) = self.segments.get(arrival.queue.segment as usize) {
-                *number = segment.queues.get(usize::from(arrival.queue.class)).map_or(0, |number| *number);
+                let number_of = segment.queues.get(usize::from(arrival.queue.class));
+                (*number, seen) = (number_of.map_or(0, |number| *number), seen ^ segment.share.state);
             }
         }
         let touched = numbers.iter().zip(arrivals).map(|(number, arrival)| self.queues.touch(*number, arrival.handle));
-        black_box(touched.fold(0, |seen, touched| seen ^ touched));
+        black_box(touched.fold(u32::from(seen), |seen, touched| seen ^ touched));
     }
 
     #[inline]
@@ -122,14 +137,12 @@ impl Shaper {
     /// State for a queue that has none.
     #[inline(never)]
     fn take(&mut self, who: u32, class: usize) -> Result<u32, QueueDrop> {
-        let (slices, segments) = (&mut self.slices, &self.segments);
-        let taken = self.queues.take(queue::owner(who, class), |owner, counts| {
-            let (segment, class) = queue::owned(owner);
-            let slice = segments[segment as usize].share.own.slice;
+        let segment = &mut self.segments[who as usize];
+        let (owner, slices) = (queue::owner(who, class), &mut self.slices);
+        let taken = self.queues.take(owner, segment.share.own.slice, |slice, class, counts| {
             slices[usize::from(slice)].totals[class].counts.add(counts);
         });
         let number = taken.ok_or(QueueDrop::NoQueueState)?;
-        let segment = &mut self.segments[who as usize];
         segment.queues[class] = number;
         let queue = self.queues.get_mut(number);
         queue.finish = segment.virtual_time;
@@ -142,7 +155,6 @@ impl Shaper {
     }
 
     /// Serves a slice that was taken from its place: a frame, or as many as it may send while no other slice waits.
-    #[inline]
     fn serve_slice(&mut self, who: u32, tier: Tier, now: u64, end: usize, departures: &mut Departures) {
         let slice = &mut self.slices[who as usize];
         slice.share.state &= !(tier as u8);
@@ -150,179 +162,115 @@ impl Shaper {
             self.port.offers.excess.reached(slice.share.tag);
         }
         let alone = self.port.offers.is_empty();
-        let mut left = 0;
         for _ in 0..STEPS_PER_POLL_MAX {
             if !self.slices[who as usize].share.may(tier, now) {
                 break;
             }
-            if left == 0 && alone {
-                left = AHEAD;
-                self.touch_ahead(who, tier);
-            }
-            let Some(octets) = self.serve_child(who, tier, now, departures) else { break };
-            left = left.saturating_sub(1);
-            let slice = &mut self.slices[who as usize];
-            slice.share.charge(tier, now, octets);
-            self.port.due.charge(now, octets, self.port.pace, self.port.tolerance);
-            let low_waits = tier != Tier::Low && !slice.offers.low.is_empty();
-            if !alone || low_waits || departures.len() >= end || self.port.due.nanos() > now {
+            let Some(low_waits) = self.serve_child(who, tier, now, departures) else { break };
+            let low_first = low_waits && tier != Tier::Low;
+            if !alone || low_first || departures.len() >= end || self.port.due.nanos() > now {
                 break;
             }
         }
         self.settle_slice(who, now);
     }
 
-    /// Reads what the next segments of a slice will need, all at once.
-    #[inline(never)]
-    fn touch_ahead(&self, slice: u32, tier: Tier) {
-        let offers = &self.slices[slice as usize].offers;
-        let mut ahead = [0; AHEAD];
-        let count = offers.peek(tier, &self.links, &mut ahead);
-        let (mut numbers, mut found) = ([0; 2 * AHEAD], 0);
-        for who in &ahead[..count] {
-            let segment = &self.segments[*who as usize];
-            let mut classes = segment.share.own.classes;
-            while let (true, Some(number)) = (classes != 0, numbers.get_mut(found)) {
-                *number = segment.queues.get(classes.trailing_zeros() as usize).map_or(0, |number| *number);
-                classes &= classes - 1;
-                found += 1;
-            }
+    /// Reads what the next segments will need, all at once: the segment, the state of its first queue that has frames, the frame
+    /// at its head. Answers how many frames it was for.
+    #[inline]
+    fn touch_ahead(&self) -> usize {
+        let (mut slices, mut ahead, mut count) = ([0; AHEAD], [0; AHEAD], 0);
+        let slices_count = self.port.offers.peek(&self.port.links, &mut slices);
+        let each = AHEAD / slices_count.max(1);
+        for slice in &slices[..slices_count] {
+            let offers = &self.slices[*slice as usize].offers;
+            count += offers.peek(&self.links, &mut ahead[count..count + each]);
         }
-        let mut seen = 0;
-        for number in &mut numbers[..found] {
-            *number = self.queues.touch_head(*number);
+        let ahead = &mut ahead[..count];
+        for at in &mut *ahead {
+            *at = self.segments.get(*at as usize).map_or(0, Segment::first_queue);
         }
-        for head in &numbers[..found] {
-            seen ^= self.queues.touch(0, *head);
+        for at in &mut *ahead {
+            *at = self.queues.touch_head(*at);
         }
-        black_box(seen);
+        black_box(ahead.iter().fold(0, |seen, head| seen ^ self.queues.touch_frame(*head)));
+        count.max(1)
     }
 
-    /// Serves a frame of a slice's segments; answers its octets, 0 if it was dropped, `None` if there was none.
+    /// Serves a frame of a slice's segments; answers whether low latency waits then, or `None` if there was no frame.
     #[inline]
-    fn serve_child(&mut self, slice: u32, tier: Tier, now: u64, departures: &mut Departures) -> Option<u32> {
+    fn serve_child(&mut self, of: u32, tier: Tier, now: u64, departures: &mut Departures) -> Option<bool> {
         for _ in 0..STALE_PER_STEP_MAX {
-            let slice = &mut self.slices[slice as usize];
-            let (who, tier) = if tier == Tier::Low {
+            let slice = &mut self.slices[of as usize];
+            let (who, child) = if tier == Tier::Low {
                 (slice.offers.low.pop()?, Tier::Low)
             } else {
                 slice.offers.pop_bulk(&mut self.links)?
             };
             let segment = &mut self.segments[who as usize];
-            segment.share.state &= !(tier as u8);
-            if tier == Tier::Excess {
+            segment.share.state &= !(child as u8);
+            if child == Tier::Excess {
                 slice.offers.excess.reached(segment.share.tag);
             }
-            let has = segment.kinds();
-            let ready = if tier == Tier::Low { has.0 && self.reserves[who as usize].low.nanos() <= now } else { has.1 };
-            if ready && segment.share.may(tier, now) {
-                return Some(self.serve_segment(who, tier, now, departures));
+            let ready = segment.share.may(child, now)
+                && if child == Tier::Low {
+                    segment.kinds().0 && self.reserves[who as usize].low.nanos() <= now
+                } else {
+                    segment.bulk() != 0
+                };
+            if ready {
+                self.serve_segment(who, (tier, child), now, departures);
+                return Some(!self.slices[of as usize].offers.low.is_empty());
             }
             self.settle_segment(who, now);
         }
         None
     }
 
-    /// Serves a frame of a segment that has one in that order; answers its octets, or 0 if it was dropped.
+    /// Serves a frame of a segment that has one: `tier` is the order in which its slice is served, and its own.
     #[inline]
-    fn serve_segment(&mut self, who: u32, tier: Tier, now: u64, departures: &mut Departures) -> u32 {
-        let class = if tier == Tier::Low { 0 } else { self.pick(who) };
-        let segment = &mut self.segments[who as usize];
-        let own = segment.share.own;
-        let number = segment.queues[class];
-        let shape = &self.tables[usize::from(own.table)].classes[class];
-        let (head, queue) = self.queues.pop(number, shape.inverse);
+    fn serve_segment(&mut self, who: u32, tier: (Tier, Tier), now: u64, departures: &mut Departures) {
+        let Self { segments, slices, tables, queues, port, reserves, watched, .. } = self;
+        let segment = &mut segments[who as usize];
+        let slice = &mut slices[usize::from(segment.share.own.slice)];
+        let table = &tables[usize::from(segment.share.own.table)];
+        let class = if tier.1 == Tier::Low { 0 } else { segment.pick(queues, table) };
+        let (number, shape) = (segment.queues[class], &table.classes[class]);
+        let (head, queue) = queues.pop(number, shape.inverse);
         let sojourn = now.saturating_sub(head.at);
         if queue.frames == 0 {
             segment.share.own.classes &= !(1 << class);
         }
-        let mut fate = Fate::Send;
-        if tier != Tier::Low && (queue.stands || codel::stands(&shape.codel, sojourn, queue.octets)) {
-            let stands = codel::stands(&shape.codel, sojourn, queue.octets);
+        let stands = codel::stands(&shape.codel, sojourn, queue.octets);
+        let fate = if (stands || queue.stands) && tier.1 != Tier::Low {
             queue.stands = stands;
-            fate = self.manage(number, (who, class), now, (stands, head.markable));
-        }
+            manage(queues.cold_mut(number), &shape.codel, now, (stands, head.markable))
+        } else {
+            Fate::Send
+        };
         departures.push(Departure { handle: head.handle, fate });
-        let mut sent = 0;
         if !matches!(fate, Fate::Drop(_)) {
-            sent = head.octets;
-            let queue = self.queues.get_mut(number);
-            queue.count_sent(sent);
-            let watched = usize::from(queue.watched);
-            if watched != 0 {
-                self.watched[watched - 1].sojourns[class].count(sojourn);
+            let queue = queues.get_mut(number);
+            queue.count_sent(head.octets);
+            if queue.watched != 0 {
+                watched[usize::from(queue.watched) - 1].sojourns[class].count(sojourn);
             }
-            self.slices[usize::from(own.slice)].totals[class].sojourns.count(sojourn);
-            self.segments[who as usize].share.charge(tier, now, sent);
-            if tier == Tier::Low {
-                let reserve = &mut self.reserves[who as usize];
-                reserve.low.charge(now, sent, reserve.low_pace, reserve.low_tolerance);
+            slice.totals[class].sojourns.count(sojourn);
+            if tier.1 == Tier::Low {
+                let reserve = &mut reserves[who as usize];
+                reserve.low.charge(now, head.octets, reserve.low_pace, reserve.low_tolerance);
             }
+            segment.share.charge(tier.1, now, head.octets, port.pace);
+            slice.share.charge(tier.0, now, head.octets, port.pace);
+            port.due.charge(now, head.octets, port.pace, port.tolerance);
         }
-        self.settle_segment(who, now);
-        sent
-    }
-
-    /// What becomes of the head of a queue that stands or did so lately.
-    #[cold]
-    fn manage(&mut self, number: u32, at: (u32, usize), now: u64, (stands, markable): (bool, bool)) -> Fate {
-        let cold = self.queues.cold_mut(number);
-        if !stands {
-            cold.codel.rest();
-            return Fate::Send;
+        // Most stay where they are, behind the others.
+        if tier.1 == Tier::Guaranteed && segment.bulk() != 0 && segment.share.may(Tier::Guaranteed, now) {
+            segment.share.state |= Tier::Guaranteed as u8;
+            slice.offers.guaranteed.push(who);
+        } else {
+            self.settle_segment(who, now);
         }
-        let own = self.segments[at.0 as usize].share.own;
-        if !cold.codel.acts(&self.tables[usize::from(own.table)].classes[at.1].codel, now) {
-            return Fate::Send;
-        }
-        if markable {
-            cold.counts.marked += 1;
-            return Fate::SendMarked;
-        }
-        cold.counts.count_drop(QueueDrop::Codel);
-        Fate::Drop(QueueDrop::Codel)
-    }
-
-    /// The class whose turn it is, of a segment that has bulk.
-    #[inline]
-    fn pick(&mut self, who: u32) -> usize {
-        let segment = &mut self.segments[who as usize];
-        let bulk = segment.bulk();
-        if bulk & (bulk - 1) != 0 {
-            return self.pick_of_several(who, bulk);
-        }
-        let class = bulk.trailing_zeros() as usize;
-        segment.virtual_time = self.queues.get(segment.queues[class]).finish;
-        class
-    }
-
-    /// Of those whose turn has begun in virtual time, the one that would finish first (worst-case fair weighted fair queueing,
-    /// Bennett and Zhang, 1996).
-    #[inline]
-    fn pick_of_several(&mut self, who: u32, bulk: u16) -> usize {
-        let segment = &mut self.segments[who as usize];
-        let classes = &self.tables[usize::from(segment.share.own.table)].classes;
-        let now = segment.virtual_time;
-        // The best of those that have started, and of the others the one that starts first.
-        let (mut weights, mut started, mut later) = (0, (Tag::ZERO, CLASSES), (Tag::ZERO, CLASSES));
-        let mut left = bulk;
-        while left != 0 {
-            let class = left.trailing_zeros() as usize;
-            left &= left - 1;
-            let queue = self.queues.get(segment.queues[class]);
-            weights += classes[class].weight;
-            if queue.start.is_after(now) {
-                if later.1 == CLASSES || later.0.is_after(queue.start) {
-                    later = (queue.start, class);
-                }
-            } else if started.1 == CLASSES || started.0.is_after(queue.finish) {
-                started = (queue.finish, class);
-            }
-        }
-        let (start, class) = if started.1 == CLASSES { later } else { (now, started.1) };
-        let octets = self.queues.head_octets(segment.queues[class]);
-        segment.virtual_time = start.passed(octets, weights);
-        class
     }
 
     /// Has a segment, and then its slice, take their places.
@@ -391,8 +339,72 @@ impl Segment {
     fn bulk(&self) -> u16 {
         self.share.own.classes & !u16::from(self.share.is(LOW_FIRST))
     }
+
+    /// Where the state of its first queue is that has frames.
+    #[inline]
+    fn first_queue(&self) -> u32 {
+        self.queues.get(self.share.own.classes.trailing_zeros() as usize).map_or(0, |number| *number)
+    }
+
+    /// The class whose turn it is, if there is bulk.
+    #[inline]
+    fn pick(&mut self, queues: &Queues, table: &Table) -> usize {
+        let bulk = self.bulk();
+        if bulk & bulk.wrapping_sub(1) != 0 {
+            return self.pick_of_several(bulk, queues, table);
+        }
+        let class = bulk.trailing_zeros() as usize;
+        self.virtual_time = queues.get(self.queues[class]).finish;
+        class
+    }
+
+    /// Of those whose turn has begun in virtual time, the one that would finish first (worst-case fair weighted fair queueing,
+    /// Bennett and Zhang, 1996).
+    #[inline]
+    fn pick_of_several(&mut self, bulk: u16, queues: &Queues, table: &Table) -> usize {
+        let now = self.virtual_time;
+        let (mut weights, mut best, mut left) = (0, i64::MAX, bulk);
+        while left != 0 {
+            let class = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let queue = queues.get(self.queues[class]);
+            weights += table.classes[class].weight;
+            let start = queue.start.since(now);
+            // Those that have not started come after all that have, by their start. A class takes the place of the lowest bits.
+            let order = if start > 0 { start | NOT_STARTED } else { queue.finish.since(now) };
+            #[allow(clippy::cast_possible_wrap, reason = "less than 16")]
+            let order = order & !15 | class as i64;
+            best = best.min(order);
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "masked")]
+        let class = (best & 15) as usize;
+        let start = if best >= NOT_STARTED { queues.get(self.queues[class]).start } else { now };
+        let octets = queues.head_octets(self.queues[class]);
+        self.virtual_time = start.passed(octets, weights);
+        class
+    }
 }
 
+/// What becomes of the head of a queue that stands or did so lately.
+#[cold]
+fn manage(cold: &mut Cold, codel: &Codel, now: u64, (stands, markable): (bool, bool)) -> Fate {
+    if !stands {
+        cold.codel.rest();
+        return Fate::Send;
+    }
+    if !cold.codel.acts(codel, now) {
+        return Fate::Send;
+    }
+    if markable {
+        cold.counts.marked += 1;
+        return Fate::SendMarked;
+    }
+    cold.counts.count_drop(QueueDrop::Codel);
+    Fate::Drop(QueueDrop::Codel)
+}
+
+/// Above every difference between tags.
+const NOT_STARTED: i64 = 1 << 62;
 /// So many segments or frames are read ahead of their turn.
 const AHEAD: usize = 16;
 /// More than a burst of frames, fewer than would hold up the worker.

@@ -122,11 +122,12 @@ impl<T> Share<T> {
         if self.ceiling.nanos() > now {
             return self.ceiling.nanos();
         }
-        if low && !self.is(Tier::Low as u8) {
-            self.state |= Tier::Low as u8;
-            offers.low.push(who);
-        }
-        if !bulk {
+        if low {
+            if !self.is(Tier::Low as u8) {
+                self.state |= Tier::Low as u8;
+                offers.low.push(who);
+            }
+            // It comes first, and may leave nothing for bulk, which is looked at after that.
             return u64::MAX;
         }
         if self.guarantee.nanos() <= now {
@@ -143,10 +144,13 @@ impl<T> Share<T> {
         self.guarantee.nanos()
     }
 
-    /// Pays for a frame. What is borrowed is not paid from the guarantee, and what is guaranteed does not count as borrowed.
+    /// Pays for a frame. What is borrowed is not paid from the guarantee, and what is guaranteed does not count as borrowed. A
+    /// ceiling that is not below the port's rate limits nothing, and costs nothing.
     #[inline]
-    pub(super) fn charge(&mut self, tier: Tier, now: u64, octets: u32) {
-        self.ceiling.charge(now, octets, self.ceiling_pace, self.ceiling_tolerance);
+    pub(super) fn charge(&mut self, tier: Tier, now: u64, octets: u32, port: Pace) {
+        if self.ceiling_pace > port {
+            self.ceiling.charge(now, octets, self.ceiling_pace, self.ceiling_tolerance);
+        }
         if tier == Tier::Excess {
             self.tag = self.tag.after(octets, INVERSES[self.weight as usize]);
         } else if self.is(SPLIT) {
@@ -174,14 +178,15 @@ impl Offers {
         self.excess.pop(links).map(|who| (who, Tier::Excess))
     }
 
-    /// The next children of one order, as many as fit, without taking them.
+    /// The next children, as many as fit, without taking them.
     #[inline]
-    pub(super) fn peek(&self, tier: Tier, links: &[u32], first: &mut [u32]) -> usize {
-        let ring = if tier == Tier::Low { &self.low } else { &self.guaranteed };
-        if tier != Tier::Low && ring.is_empty() {
-            return self.excess.peek(links, first);
+    pub(super) fn peek(&self, links: &[u32], first: &mut [u32]) -> usize {
+        let low = self.low.peek(first);
+        let guaranteed = self.guaranteed.peek(&mut first[low..]);
+        if low + guaranteed != 0 {
+            return low + guaranteed;
         }
-        ring.peek(first)
+        self.excess.peek(links, first)
     }
 
     /// Is there nobody?

@@ -15,15 +15,25 @@ use super::pace::TICK_BITS;
 pub(super) struct Wheel {
     /// The first of each slot's list, all levels one after the other.
     heads: Box<[u32]>,
-    bits: [Bits; 3],
-    /// A level's first slot that may hold somebody, counted since the beginning in units of the level.
-    cursors: [u64; 3],
+    levels: [Level; 3],
     /// By number of who waits.
-    waits: Vec<Wait>,
-    /// Slots of level 0 as a power of two.
-    turn_bits: u32,
+    waits: Box<[Wait]>,
     /// No one is due before this tick.
     next: u64,
+}
+
+#[derive(Debug)]
+struct Level {
+    /// Which slots have somebody.
+    bits: Bits,
+    /// The first slot that may have somebody, counted since the beginning of time.
+    cursor: u64,
+    /// A slot is so many ticks long, as a power of two.
+    shift: u32,
+    /// Slots less one.
+    mask: u64,
+    /// Where its slots begin.
+    base: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,14 +49,22 @@ impl Wheel {
     /// For so many.
     pub(super) fn new(count: usize, now: u64) -> Self {
         let slots = count.next_power_of_two().clamp(TURN_SLOTS_LEAST, TURN_SLOTS_MOST);
-        let turn_bits = slots.trailing_zeros();
-        let tick = now >> TICK_BITS;
+        let (turn_bits, tick) = (slots.trailing_zeros(), now >> TICK_BITS);
+        let level = |shift: u32, slots: usize, base: usize| Level {
+            bits: Bits::new(slots),
+            cursor: tick >> shift,
+            shift,
+            mask: slots as u64 - 1,
+            base,
+        };
         Self {
             heads: vec![NONE; slots + 2 * UPPER_SLOTS].into(),
-            bits: [Bits::new(slots), Bits::new(UPPER_SLOTS), Bits::new(UPPER_SLOTS)],
-            cursors: [tick, tick >> turn_bits, tick >> (turn_bits + UPPER_BITS)],
-            waits: vec![Wait { tick: IDLE, next: NONE, before: NONE }; count],
-            turn_bits,
+            levels: [
+                level(0, slots, 0),
+                level(turn_bits, UPPER_SLOTS, slots),
+                level(turn_bits + UPPER_BITS, UPPER_SLOTS, slots + UPPER_SLOTS),
+            ],
+            waits: vec![Wait::IDLE; count].into(),
             next: u64::MAX,
         }
     }
@@ -91,15 +109,21 @@ impl Wheel {
 
     /// What it takes in memory for each that may wait, and for itself, in octets.
     pub(super) fn octets(&self) -> (usize, usize) {
-        let bits: usize = self.bits.iter().map(Bits::octets).sum();
+        let bits: usize = self.levels.iter().map(|level| level.bits.octets()).sum();
         (self.waits.len() * size_of::<Wait>(), self.heads.len() * 4 + bits)
     }
 
     fn pop_due(&mut self, tick: u64) -> Option<u32> {
         while let Some((level, slot)) = self.first_due(tick) {
-            let who = self.heads[self.base(level) + slot];
-            let at = self.waits[who as usize].tick;
-            self.unlink(who);
+            let level = &mut self.levels[level];
+            let place = level.base + slot;
+            let who = self.heads[place];
+            let Wait { tick: at, next, .. } = std::mem::replace(&mut self.waits[who as usize], Wait::IDLE);
+            self.heads[place] = next;
+            match self.waits.get_mut(next as usize) {
+                Some(next) => next.before = head(place),
+                None => level.bits.remove(slot),
+            }
             if at <= tick {
                 return Some(who);
             }
@@ -114,23 +138,18 @@ impl Wheel {
     #[inline]
     fn first_due(&mut self, tick: u64) -> Option<(usize, usize)> {
         let mut next = u64::MAX;
-        for level in 0..3 {
-            let shift = self.shift(level);
-            let (now, mask) = (tick >> shift, self.mask(level));
-            let from = self.cursors[level];
+        for (number, level) in self.levels.iter_mut().enumerate() {
+            let (now, from) = (tick >> level.shift, level.cursor);
             #[allow(clippy::cast_possible_truncation, reason = "masked")]
-            let found = self.bits[level].next_round((from & mask) as usize);
-            let Some(slot) = found else {
-                self.cursors[level] = now;
-                continue;
-            };
-            let at = from + ((slot as u64).wrapping_sub(from) & mask);
+            let found = level.bits.next_round((from & level.mask) as usize);
+            level.cursor = now;
+            let Some(slot) = found else { continue };
+            let at = from + ((slot as u64).wrapping_sub(from) & level.mask);
             if at <= now {
-                self.cursors[level] = at;
-                return Some((level, slot));
+                level.cursor = at;
+                return Some((number, slot));
             }
-            self.cursors[level] = now;
-            next = next.min(at << shift);
+            next = next.min(at << level.shift);
         }
         self.next = next;
         None
@@ -138,30 +157,25 @@ impl Wheel {
 
     #[inline]
     fn link(&mut self, who: u32, tick: u64) {
-        let level = self.level(tick);
-        let shift = self.shift(level);
-        let slot = (tick >> shift).clamp(self.cursors[level], self.cursors[level] + self.mask(level));
-        self.next = self.next.min(slot << shift);
+        let level = level(&mut self.levels, tick);
+        let at = (tick >> level.shift).clamp(level.cursor, level.cursor + level.mask);
         #[allow(clippy::cast_possible_truncation, reason = "masked")]
-        let slot = (slot & self.mask(level)) as usize;
-        let place = self.base(level) + slot;
+        let slot = (at & level.mask) as usize;
+        let (place, at) = (level.base + slot, at << level.shift);
         let first = std::mem::replace(&mut self.heads[place], who);
-        if first == NONE {
-            self.bits[level].insert(slot);
-        } else {
-            self.waits[first as usize].before = who;
+        match self.waits.get_mut(first as usize) {
+            Some(first) => first.before = who,
+            None => level.bits.insert(slot),
         }
-        #[allow(clippy::cast_possible_truncation, reason = "at most 2^20 + 2^13 places")]
-        let before = HEAD | place as u32;
-        self.waits[who as usize] = Wait { tick, next: first, before };
+        self.next = self.next.min(at);
+        self.waits[who as usize] = Wait { tick, next: first, before: head(place) };
     }
 
-    #[inline]
+    /// Takes one out from wherever it waits.
     fn unlink(&mut self, who: u32) {
-        let Wait { next, before, .. } = self.waits[who as usize];
-        self.waits[who as usize].tick = IDLE;
-        if next != NONE {
-            self.waits[next as usize].before = before;
+        let Wait { next, before, .. } = std::mem::replace(&mut self.waits[who as usize], Wait::IDLE);
+        if let Some(next) = self.waits.get_mut(next as usize) {
+            next.before = before;
         }
         if before & HEAD == 0 {
             self.waits[before as usize].next = next;
@@ -169,47 +183,34 @@ impl Wheel {
         }
         let place = (before & !HEAD) as usize;
         self.heads[place] = next;
-        if next == NONE {
-            let level = if place < self.base(1) { 0 } else { 1 + usize::from(place >= self.base(2)) };
-            let slot = place - self.base(level);
-            self.bits[level].remove(slot);
+        if let (NONE, Some(level)) = (next, self.levels.iter_mut().rfind(|level| level.base <= place)) {
+            level.bits.remove(place - level.base);
         }
     }
+}
 
-    /// The finest level within whose turn a tick lies.
-    #[inline]
-    fn level(&self, tick: u64) -> usize {
-        if tick.saturating_sub(self.cursors[0]) <= self.mask(0) {
-            0
-        } else if (tick >> self.shift(1)).saturating_sub(self.cursors[1]) <= self.mask(1) {
-            1
-        } else {
-            2
-        }
-    }
+impl Wait {
+    const IDLE: Self = Self { tick: IDLE, next: NONE, before: NONE };
+}
 
-    #[inline]
-    const fn shift(&self, level: usize) -> u32 {
-        match level {
-            0 => 0,
-            1 => self.turn_bits,
-            _ => self.turn_bits + UPPER_BITS,
-        }
+/// The finest level within whose turn a tick lies.
+#[inline]
+fn level(levels: &mut [Level; 3], tick: u64) -> &mut Level {
+    let [fine, middle, coarse] = levels;
+    if tick.saturating_sub(fine.cursor) <= fine.mask {
+        fine
+    } else if (tick >> middle.shift).saturating_sub(middle.cursor) <= middle.mask {
+        middle
+    } else {
+        coarse
     }
+}
 
-    #[inline]
-    const fn mask(&self, level: usize) -> u64 {
-        if level == 0 { (1 << self.turn_bits) - 1 } else { UPPER_SLOTS as u64 - 1 }
-    }
-
-    #[inline]
-    const fn base(&self, level: usize) -> usize {
-        match level {
-            0 => 0,
-            1 => 1 << self.turn_bits,
-            _ => (1 << self.turn_bits) + UPPER_SLOTS,
-        }
-    }
+/// The head of a list, as the one before its first.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "at most 2^20 + 2^13 places")]
+const fn head(place: usize) -> u32 {
+    HEAD | place as u32
 }
 
 const NONE: u32 = u32::MAX;
