@@ -6,11 +6,11 @@ use super::bed::{Bed, OVERHEAD_OCTETS, Setting};
 
 /// By how much segments miss their rates.
 #[derive(Debug, Clone, Copy)]
-pub struct RateError {
+pub(super) struct RateError {
     /// The 99th of 100 errors over a second, in parts of what is aimed at: 0.1 % or one frame, whichever is more.
-    pub worst_of_aim: f64,
+    pub(super) worst_of_aim: f64,
     /// The mean of all segments, over ten seconds.
-    pub mean_percent: f64,
+    pub(super) mean_percent: f64,
 }
 
 /// Four rates, so that rounding shows; every segment is offered twice its rate; 80 % of the port are asked for.
@@ -20,7 +20,7 @@ pub struct RateError {
     clippy::cast_sign_loss,
     reason = "far below 2^52"
 )]
-pub fn rates(segments: u32, octets: Option<u16>) -> RateError {
+pub(super) fn rates(segments: u32, octets: Option<u16>) -> RateError {
     let longest = u64::from(octets.unwrap_or(1_518) + OVERHEAD_OCTETS);
     // A million frames a second.
     let mean_octets = octets.map_or(361, u64::from) + u64::from(OVERHEAD_OCTETS);
@@ -96,7 +96,7 @@ fn top_up(bed: &mut Bed, segments: u32, octets: Option<u16>) {
 
 /// How far any of four classes of weight 1, 2, 4 and 8 is from its share at any departure in a second, in longest frames.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-pub fn weights() -> f64 {
+pub(super) fn weights() -> f64 {
     let rate = 100_000_000;
     let setting = Setting {
         slices: 1,

@@ -5,14 +5,14 @@ use std::process::Command;
 
 /// The peer's harness, built.
 #[derive(Debug)]
-pub struct Peer {
+pub(super) struct Peer {
     /// Removed with it.
     folder: tempfile::TempDir,
 }
 
 impl Peer {
     /// Builds it, if everything is there.
-    pub fn find() -> Option<Self> {
+    pub(super) fn find() -> Option<Self> {
         let sources = PathBuf::from(std::env::var_os("MICROSLICE_PEERS")?).join("a_dpdk");
         let flags = Command::new("pkg-config").args(["--cflags", "--libs", "libdpdk"]).output().ok()?;
         let flags = String::from_utf8(flags.status.success().then_some(flags.stdout)?).ok()?;
@@ -24,12 +24,12 @@ impl Peer {
     }
 
     /// A figure of the scheduler that nothing throttles, or of the meters.
-    pub fn scheduler(&self, arguments: &[&str], figure: &str) -> Option<f64> {
+    pub(super) fn scheduler(&self, arguments: &[&str], figure: &str) -> Option<f64> {
         self.figure("sched", arguments, figure)
     }
 
     /// A figure of the throttled scheduler.
-    pub fn throttled(&self, arguments: &[&str], figure: &str) -> Option<f64> {
+    pub(super) fn throttled(&self, arguments: &[&str], figure: &str) -> Option<f64> {
         self.figure("throttle", arguments, figure)
     }
 

@@ -247,6 +247,9 @@ fn is_throttled(segment: u32, share: f64) -> bool {
 }
 
 /// ns of a poll while every segment is backlogged and none may send.
+///
+/// # Panics
+/// If something is sent.
 pub fn empty_poll(segments: u32) -> f64 {
     let (mut bed, _) = held_back(segments, 1.0);
     let mut clock = Clock::default();
@@ -334,6 +337,9 @@ pub fn low_latency() -> [f64; 2] {
 }
 
 /// ns for a packet that is coloured, its meter one of many.
+///
+/// # Panics
+/// If the meters are refused.
 pub fn meters(count: u32) -> f64 {
     let mut markers = Markers::new(count);
     let scheme = Scheme::TwoRate {

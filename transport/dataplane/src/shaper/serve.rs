@@ -101,7 +101,8 @@ impl Shaper {
         self.segments.get(who as usize).map_or(0, |segment| u32::from(segment.share.state))
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     fn enqueue_one(&mut self, now: u64, arrival: &Arrival) -> Result<(), QueueDrop> {
         let (who, class) = (arrival.queue.segment, usize::from(arrival.queue.class));
         let Some(segment) = self.segments.get_mut(who as usize) else { return Err(QueueDrop::UnknownQueue) };
@@ -155,6 +156,8 @@ impl Shaper {
     }
 
     /// Serves a slice that was taken from its place: a frame, or as many as it may send while no other slice waits.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     fn serve_slice(&mut self, who: u32, tier: Tier, now: u64, end: usize, departures: &mut Departures) {
         let slice = &mut self.slices[who as usize];
         slice.share.state &= !(tier as u8);
@@ -198,7 +201,8 @@ impl Shaper {
     }
 
     /// Serves a frame of a slice's segments; answers whether low latency waits then, or `None` if there was no frame.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     fn serve_child(&mut self, of: u32, tier: Tier, now: u64, departures: &mut Departures) -> Option<bool> {
         for _ in 0..STALE_PER_STEP_MAX {
             let slice = &mut self.slices[of as usize];
@@ -228,7 +232,8 @@ impl Shaper {
     }
 
     /// Serves a frame of a segment that has one: `tier` is the order in which its slice is served, and its own.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     fn serve_segment(&mut self, who: u32, tier: (Tier, Tier), now: u64, departures: &mut Departures) {
         let Self { segments, slices, tables, queues, port, reserves, watched, .. } = self;
         let segment = &mut segments[who as usize];

@@ -170,7 +170,8 @@ impl Offers {
     }
 
     /// The same without low latency.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "for each frame")]
     pub(super) fn pop_bulk(&mut self, links: &mut [u32]) -> Option<(u32, Tier)> {
         if let Some(who) = self.guaranteed.pop() {
             return Some((who, Tier::Guaranteed));
