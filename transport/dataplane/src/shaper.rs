@@ -18,6 +18,7 @@
 mod bits;
 mod calendar;
 mod change;
+mod classes;
 mod codel;
 mod counts;
 mod pace;

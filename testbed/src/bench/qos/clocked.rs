@@ -35,7 +35,7 @@ pub(super) fn rates(segments: u32, octets: Option<u16>) -> RateError {
         ceiling: rate,
         low_latency: 0,
         burst_octets: 2 * longest as u32,
-        queue_octets: 8 * longest as u32,
+        queue_octets: 16 * longest as u32,
         frames: segments * 16 + 4_096,
         queues: segments * 16,
     };
@@ -54,9 +54,12 @@ pub(super) fn rates(segments: u32, octets: Option<u16>) -> RateError {
         let from = bed.now;
         while bed.now < from + 1_000_000_000 {
             top_up(&mut bed, segments, octets);
-            bed.now += 50_000;
-            while bed.poll() != 0 {
-                bed.drain(|queue, octets| sent[queue.segment as usize] += u64::from(octets + OVERHEAD_OCTETS));
+            // The port keeps credit for 20 µs, so it is polled more often than that.
+            for _ in 0..64 {
+                bed.now += 15_625;
+                while bed.poll() != 0 {
+                    bed.drain(|queue, octets| sent[queue.segment as usize] += u64::from(octets + OVERHEAD_OCTETS));
+                }
             }
         }
         if second == 1 {
@@ -79,8 +82,8 @@ pub(super) fn rates(segments: u32, octets: Option<u16>) -> RateError {
 fn top_up(bed: &mut Bed, segments: u32, octets: Option<u16>) {
     for segment in 0..segments {
         let queue = QueueId { segment, class: 5 };
-        if bed.shaper.backlog(queue).frames < 4 {
-            for _ in 0..4 {
+        if bed.shaper.backlog(queue).frames < 8 {
+            for _ in 0..8 {
                 let size = octets.unwrap_or_else(|| IMIX[usize::try_from(bed.random() % 12).unwrap_or_default()]);
                 bed.put(segment, 5, size);
             }

@@ -142,7 +142,7 @@ fn idle(rows: &mut Rows) {
     rows.alone("an idle segment with all classes".into(), "octets", runs::idle_octets(), 256.0);
 }
 
-/// How well rates and weights hold, on a virtual clock; and low latency on the real one.
+/// How well rates, weights and low latency hold, on a virtual clock.
 fn exact(rows: &mut Rows) {
     for segments in [1_024, 4_096, 65_536] {
         for octets in [Some(64), Some(128), Some(594), Some(1_500), Some(9_000), None] {
@@ -159,8 +159,18 @@ fn exact(rows: &mut Rows) {
     }
     rows.alone("classes 1:2:4:8, IMIX: farthest from the ideal".into(), "longest frames", clocked::weights(), 1.0);
     let [half, most] = runs::low_latency();
-    rows.alone("low latency beside 4,096 neighbours at 10 times their rate: 50 of 100".into(), "us", half, 10.0);
-    rows.alone("low latency beside 4,096 neighbours at 10 times their rate: 99 of 100".into(), "us", most, 10.0);
+    rows.alone(
+        "low latency beside 4,096 neighbours at 10 times their rate, virtual clock: 50 of 100".into(),
+        "us",
+        half,
+        10.0,
+    );
+    rows.alone(
+        "low latency beside 4,096 neighbours at 10 times their rate, virtual clock: 99 of 100".into(),
+        "us",
+        most,
+        10.0,
+    );
 }
 
 /// trTCM, colour-blind (RFC 2698).
