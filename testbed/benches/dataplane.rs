@@ -14,6 +14,8 @@ use gungraun::prelude::*;
 use model::resource::Service;
 use testbed::bench::chain::{Chain, Node, Over};
 use testbed::bench::lab::{Lab, Underlay};
+use testbed::bench::qos::bed::Bed;
+use testbed::bench::qos::runs::{due, warmed};
 use transport_dataplane::BURST_FRAMES_MAX;
 
 /// A lab whose burst is full of frames from devices to the far end, after one such burst.
@@ -156,6 +158,45 @@ fn decapsulate(mut node: Node) -> Node {
     node
 }
 
+// One burst in and one out; 1 of the 13 classes has low latency, all rates are far away.
+#[library_benchmark]
+#[bench::segments_4096(warmed(1, 4_096, 8_192, true))]
+#[bench::segments_4096_borrowed(warmed(1, 4_096, 8_192, false))]
+#[bench::segments_65536(warmed(1, 65_536, 65_536, true))]
+fn shape_and_schedule(mut bed: Bed) -> Bed {
+    black_box(&mut bed).enqueue();
+    black_box(&mut bed).poll();
+    bed
+}
+
+// A burst out of which about 58 are due, from segments that are all over their rates; and one that finds nothing.
+#[library_benchmark]
+#[bench::segments_4096(due(4_096))]
+#[bench::segments_65536(due(65_536))]
+fn schedule_throttled(mut bed: Bed) -> Bed {
+    black_box(&mut bed).poll();
+    bed
+}
+
+/// The same when nothing is due any more.
+fn nothing_due(segments: u32) -> Bed {
+    let mut bed = due(segments);
+    while bed.poll() != 0 {
+        bed.drain(|_, _| ());
+    }
+    bed
+}
+
+#[library_benchmark]
+#[bench::segments_4096(nothing_due(4_096))]
+#[bench::segments_65536(nothing_due(65_536))]
+fn poll_nothing(mut bed: Bed) -> Bed {
+    black_box(&mut bed).poll();
+    bed
+}
+
+library_benchmark_group!(name = queues, benchmarks = [shape_and_schedule, schedule_throttled, poll_nothing]);
+
 library_benchmark_group!(
     name = packets,
     benchmarks = [parse_and_classify, classify_meter_encapsulate, decapsulate_meter_deliver]
@@ -163,6 +204,6 @@ library_benchmark_group!(
 
 library_benchmark_group!(name = transports, benchmarks = [forward, encapsulate, pass_on, decapsulate]);
 
-main!(library_benchmark_groups = packets, transports);
+main!(library_benchmark_groups = packets, transports, queues);
 
 const _: () = assert!(BURST_FRAMES_MAX == 64);

@@ -42,7 +42,7 @@ struct DemoArguments {
 #[derive(Debug, Args)]
 struct BenchArguments {
     /// What to measure.
-    #[arg(value_parser = ["dataplane", "transports"])]
+    #[arg(value_parser = ["dataplane", "transports", "qos"])]
     name: String,
     /// Writes the rows as JSON.
     #[arg(long, value_name = "FILE")]
@@ -66,6 +66,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::parse_from(arguments).command {
         Command::Demo(demo) => demo::run(&demo::Options { netns: demo.netns, report: demo.report, pcap: demo.pcap }),
         Command::Bench(bench) if bench.name == "transports" => bench::run_transports(bench.json.as_deref()),
+        Command::Bench(bench) if bench.name == "qos" => bench::qos::run(bench.json.as_deref()),
         Command::Bench(bench) => bench::run(bench.json.as_deref()),
         Command::Part(part) => parts::run(part.arguments),
     }

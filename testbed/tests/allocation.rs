@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use testbed::bench::lab::{Lab, Underlay};
+use testbed::bench::qos::runs::{arrive, due, warmed};
 
 struct Counting;
 
@@ -88,4 +89,32 @@ fn no_packet_of_any_kind_allocates() {
             lab.drain();
         }
     }
+}
+
+#[test]
+fn queues_and_rates_allocate_nothing_for_a_frame() {
+    for promised in [true, false] {
+        // Fewer queue states than queues, so that they change hands, too.
+        let mut bed = warmed(2, 1_024, 2_048, promised);
+        let count = allocations(|| {
+            for _ in 0..1_000 {
+                bed.enqueue();
+                bed.clear();
+                bed.now += 8_000;
+                bed.poll();
+                bed.drain(|_, _| ());
+                arrive(&mut bed, 1_024);
+            }
+        });
+        assert_eq!(count, 0);
+    }
+    let mut bed = due(1_024);
+    let count = allocations(|| {
+        for _ in 0..1_000 {
+            bed.now += 10_000;
+            bed.poll();
+            bed.drain(|_, _| ());
+        }
+    });
+    assert_eq!(count, 0);
 }

@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod lab;
+pub mod qos;
 mod transports;
 
 use std::io::Write;
@@ -36,7 +37,7 @@ pub struct Row {
     /// Ours to theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// The ratio that is aimed at.
+    /// The ratio that is aimed at, or the value, if there is no peer for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aim: Option<f64>,
     /// Is it reached?
@@ -213,6 +214,7 @@ fn say(row: &Row) {
         (Some(peer), Some(ratio), Some(met)) => {
             format!("  {ratio:.2} x {peer}, {}", if met { "aim met" } else { "aim not met" })
         }
+        (None, _, Some(met)) => format!("  {}", if met { "aim met" } else { "aim not met" }),
         _ => String::new(),
     };
     let _ = writeln!(std::io::stdout(), "{:72} {:8.1} {}{peer}", row.figure, row.value, row.unit);

@@ -24,6 +24,7 @@ mod forward;
 mod frame;
 mod l3;
 mod labels;
+mod marker;
 mod meter;
 mod neighbour;
 mod path;
@@ -34,6 +35,7 @@ mod probing;
 mod reading;
 mod route;
 mod session;
+mod shaper;
 mod sids;
 mod table;
 mod tables;
@@ -46,6 +48,7 @@ pub use counters::Traffic;
 pub use drops::{DropReason, Drops};
 pub use frame::{BURST_FRAMES_MAX, Burst, FRAME_OCTETS_MAX, Frame, FramePool, HEADROOM_OCTETS};
 pub use l3::GATEWAY_MAC;
+pub use marker::{Colour, MarkerError, MarkerShape, Markers, Marks, PROFILES_MAX, Scheme};
 pub use meter::{METER_BURST_FRAMES, METER_BURST_TIME, Meter, Nanos};
 pub use neighbour::{KernelPort, NextHop};
 pub use pipeline::{Config, Pipeline};
@@ -57,5 +60,11 @@ pub use reading::{
 };
 pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
+pub use shaper::{
+    Arrival, Backlog, CLASS_TABLES_MAX, CLASSES, ClassShape, ClassTable, Codel, Departure, Departures, Fate,
+    LOW_LATENCY_CLASS, Memory, Parent, PortShape, QueueCounts, QueueDrop, QueueId, RATE_MAX,
+    SEGMENTS_MAX as SHAPED_SEGMENTS_MAX, SOJOURN_BUCKETS, SegmentShape, Shape, ShapeError, Shaper, ShaperLimits,
+    Sojourns, WATCHED_SEGMENTS_MAX, WEIGHT_MAX, WatchError,
+};
 pub use tables::{SegmentUid, Tables};
 pub use underlay::{REMOTE_MAC_AGE, REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};

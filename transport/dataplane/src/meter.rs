@@ -91,8 +91,9 @@ impl Meter {
     }
 }
 
+/// Tokens that a frame costs.
 #[inline]
-const fn cost(octets: usize) -> u64 {
+pub(crate) const fn cost(octets: usize) -> u64 {
     octets as u64 * 8 * TOKENS_PER_BIT
 }
 
@@ -102,11 +103,11 @@ pub const METER_BURST_TIME: Nanos = Nanos(10_000_000);
 /// How many frames of the greatest length a bucket holds at least.
 pub const METER_BURST_FRAMES: usize = 4;
 /// The fastest rate that is told from faster ones: 1 Tbit/s.
-const METER_RATE_MAX: u64 = 1_000_000_000_000;
+pub(crate) const METER_RATE_MAX: u64 = 1_000_000_000_000;
 /// No frame is longer than an IP packet can be.
 const METER_FRAME_OCTETS_MAX: usize = 65_535 + 14;
 /// A larger step back is a clock that was set.
-const STEP_BACK_MAX: Nanos = Nanos(1_000_000_000);
+pub(crate) const STEP_BACK_MAX: Nanos = Nanos(1_000_000_000);
 
 const _: () = assert!(METER_RATE_MAX as u128 * METER_BURST_TIME.0 as u128 <= u64::MAX as u128);
 const _: () = assert!(METER_FRAME_OCTETS_MAX as u64 <= u64::MAX / 8 / TOKENS_PER_BIT / METER_BURST_FRAMES as u64);

@@ -1,0 +1,328 @@
+//! Queues of frames: lists through one slab, and the state of those queues that carry something or lately did.
+//!
+//! An idle queue is a number in its segment. Its state is taken when a frame comes, and kept for its counters until another
+//! queue needs the place: the queue that ran empty last gives it up first, because its state is still in the cache. What it
+//! counted is then added to the totals of its slice and class.
+
+use super::calendar::{Inverse, Tag};
+use super::codel;
+use super::counts::{QueueCounts, QueueDrop};
+use super::pace::Pace;
+use super::spec::CLASSES;
+use super::{Arrival, Class};
+
+/// A frame that waits. The frame itself is its owner's; its handle is its place here.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    /// The one behind.
+    next: u32,
+    /// With overhead; 0 if the handle is not queued.
+    octets: u16,
+    /// Can it be marked for congestion?
+    markable: bool,
+    /// When it came.
+    at: u64,
+}
+
+/// A queue that carries frames or lately did: one cache line.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Queue {
+    /// Virtual time of the segment at which the head may start, and at which it will have finished.
+    pub(super) start: Tag,
+    pub(super) finish: Tag,
+    /// Sent so far.
+    sent_frames: u64,
+    sent_octets: u64,
+    head: u32,
+    tail: u32,
+    pub(super) octets: u32,
+    pub(super) frames: u32,
+    /// Segment and class: whose it is.
+    owner: u32,
+    /// The segment's slice.
+    slice: u16,
+    /// One more than the place of its segment among those that are watched, or 0.
+    pub(super) watched: u8,
+    /// Is it on the list of those that may be given up?
+    listed: bool,
+    /// Is CoDel counting time or dropping?
+    pub(super) stands: bool,
+}
+
+/// What is seldom needed of a queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cold {
+    pub(super) codel: codel::State,
+    /// Marked and dropped; what was sent is counted beside the queue.
+    pub(super) counts: QueueCounts,
+}
+
+/// The head of a queue, taken out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) handle: u32,
+    pub(super) octets: u32,
+    pub(super) markable: bool,
+    pub(super) at: u64,
+}
+
+/// All queues of a tree.
+#[derive(Debug)]
+pub(super) struct Queues {
+    waiting: Box<[Waiting]>,
+    states: Box<[Queue]>,
+    cold: Box<[Cold]>,
+    /// Taken in turn the first time.
+    fresh: u32,
+    /// Those that ran empty, the last one on top; some may carry frames again.
+    idle: Vec<u32>,
+    /// Frames that wait.
+    queued: u32,
+}
+
+impl Queues {
+    pub(super) fn new(frames: u32, states: u32) -> Self {
+        let empty = Waiting { next: NONE, octets: 0, markable: false, at: 0 };
+        Self {
+            waiting: vec![empty; frames as usize].into(),
+            states: vec![Queue::of(NONE, 0); states as usize].into(),
+            cold: vec![Cold::NEW; states as usize].into(),
+            fresh: 0,
+            idle: Vec::with_capacity(states as usize),
+            queued: 0,
+        }
+    }
+
+    /// Is that place the state of a queue of that owner?
+    #[inline]
+    pub(super) fn is(&self, number: u32, owner: u32) -> bool {
+        self.states.get(number as usize).is_some_and(|queue| queue.owner == owner)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, number: u32) -> &Queue {
+        &self.states[number as usize]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, number: u32) -> &mut Queue {
+        &mut self.states[number as usize]
+    }
+
+    #[inline]
+    pub(super) fn cold_mut(&mut self, number: u32) -> &mut Cold {
+        &mut self.cold[number as usize]
+    }
+
+    /// What a queue has counted since it got its state.
+    pub(super) fn counts(&self, number: u32) -> QueueCounts {
+        let queue = &self.states[number as usize];
+        QueueCounts { frames: queue.sent_frames, octets: queue.sent_octets, ..self.cold[number as usize].counts }
+    }
+
+    /// Frames that wait.
+    pub(super) const fn queued(&self) -> u32 {
+        self.queued
+    }
+
+    /// State for a queue that has none; another queue's, whose counts go to `given_up`, if none is left.
+    pub(super) fn take(
+        &mut self,
+        owner: u32,
+        slice: u16,
+        given_up: impl FnOnce(u16, usize, &QueueCounts),
+    ) -> Option<u32> {
+        if let Some(state) = self.states.get_mut(self.fresh as usize) {
+            *state = Queue::of(owner, slice);
+            self.fresh += 1;
+            return Some(self.fresh - 1);
+        }
+        for _ in 0..GIVEN_UP_LOOKS_MAX {
+            let number = self.idle.pop()?;
+            let queue = &mut self.states[number as usize];
+            queue.listed = false;
+            if queue.frames == 0 {
+                let (old, of) = (queue.owner, queue.slice);
+                if old != NONE {
+                    given_up(of, owned(old).1, &self.counts(number));
+                }
+                self.states[number as usize] = Queue::of(owner, slice);
+                self.cold[number as usize] = Cold::NEW;
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Gives up the state of an idle queue.
+    pub(super) fn release(&mut self, number: u32, given_up: impl FnOnce(&QueueCounts)) {
+        given_up(&self.counts(number));
+        self.cold[number as usize] = Cold::NEW;
+        self.states[number as usize].owner = NONE;
+        self.list(number);
+    }
+
+    /// Reads what a frame will need that arrives, and answers anything: it is for the cache.
+    #[inline]
+    pub(super) fn touch(&self, number: u32, handle: u32) -> u32 {
+        let queue = self.states.get(number as usize).map_or(0, |queue| queue.frames);
+        queue ^ self.waiting.get(handle as usize).map_or(0, |waiting| waiting.next)
+    }
+
+    /// Reads the state of a queue, and answers its head.
+    #[inline]
+    pub(super) fn touch_head(&self, number: u32) -> u32 {
+        self.states.get(number as usize).map_or(NONE, |queue| queue.head)
+    }
+
+    /// Reads a frame that waits.
+    #[inline]
+    pub(super) fn touch_frame(&self, handle: u32) -> u32 {
+        self.waiting.get(handle as usize).map_or(0, |waiting| waiting.next)
+    }
+
+    /// Appends a frame. Answers whether it is the first one, or why it is refused.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        number: u32,
+        arrival: &Arrival,
+        octets: u32,
+        now: u64,
+        (class, pace): (&Class, Pace),
+    ) -> Result<bool, QueueDrop> {
+        let queue = &mut self.states[number as usize];
+        let handle = arrival.handle;
+        // A handle that is queued has octets.
+        let Some(waiting) = self.waiting.get_mut(handle as usize).filter(|waiting| waiting.octets == 0) else {
+            return Err(QueueDrop::Handle);
+        };
+        let first = queue.frames == 0;
+        let after = queue.octets + octets;
+        // An empty queue takes any frame, so that no limit stops a class for good.
+        if !first {
+            if after > class.octets_max {
+                return Err(QueueDrop::QueueOctets);
+            }
+            if pace.nanos(after) > class.time_max {
+                return Err(QueueDrop::QueueTime);
+            }
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "at most FRAME_OCTETS_MOST")]
+        let short = octets as u16;
+        *waiting = Waiting { next: NONE, octets: short, markable: arrival.markable, at: now };
+        queue.octets = after;
+        queue.frames += 1;
+        self.queued += 1;
+        let tail = std::mem::replace(&mut queue.tail, handle);
+        if first {
+            queue.head = handle;
+        } else {
+            self.waiting[tail as usize].next = handle;
+        }
+        Ok(first)
+    }
+
+    /// Takes the head of a queue that has one; the next one becomes due by its length and weight.
+    #[inline]
+    pub(super) fn pop(&mut self, number: u32, weight: Inverse) -> (Head, &mut Queue) {
+        let queue = &mut self.states[number as usize];
+        let handle = queue.head;
+        let waiting = &mut self.waiting[handle as usize];
+        let octets = u32::from(std::mem::take(&mut waiting.octets));
+        let head = Head { handle, octets, markable: waiting.markable, at: waiting.at };
+        let next = waiting.next;
+        queue.octets -= octets;
+        queue.frames -= 1;
+        self.queued -= 1;
+        queue.start = queue.finish;
+        if let Some(next_waiting) = self.waiting.get(next as usize) {
+            queue.head = next;
+            queue.finish = queue.start.after(u32::from(next_waiting.octets), weight);
+        } else if !queue.listed {
+            // Each state is on the list at most once, and there is room for all.
+            queue.listed = true;
+            self.idle.push(number);
+        }
+        (head, queue)
+    }
+
+    /// The octets of the head of a queue that has one.
+    #[inline]
+    pub(super) fn head_octets(&self, number: u32) -> u32 {
+        self.waiting.get(self.states[number as usize].head as usize).map_or(0, |waiting| u32::from(waiting.octets))
+    }
+
+    /// Every queue that has state: whose it is, and its number.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (u32, u32)> {
+        (0_u32..).zip(&self.states).map(|(number, queue)| (queue.owner, number)).filter(|(owner, _)| *owner != NONE)
+    }
+
+    /// What it takes in memory for frames, and for states, in octets.
+    pub(super) fn octets(&self) -> (usize, usize) {
+        let state = size_of::<Queue>() + size_of::<Cold>() + 4;
+        (self.waiting.len() * size_of::<Waiting>(), self.states.len() * state)
+    }
+
+    fn list(&mut self, number: u32) {
+        let queue = &mut self.states[number as usize];
+        if !queue.listed {
+            queue.listed = true;
+            self.idle.push(number);
+        }
+    }
+}
+
+impl Queue {
+    const fn of(owner: u32, slice: u16) -> Self {
+        Self {
+            start: Tag::ZERO,
+            finish: Tag::ZERO,
+            sent_frames: 0,
+            sent_octets: 0,
+            head: NONE,
+            tail: NONE,
+            octets: 0,
+            frames: 0,
+            owner,
+            slice,
+            watched: 0,
+            listed: false,
+            stands: false,
+        }
+    }
+
+    #[inline]
+    pub(super) const fn count_sent(&mut self, octets: u32) {
+        self.sent_frames += 1;
+        self.sent_octets += octets as u64;
+    }
+}
+
+impl Cold {
+    const NEW: Self = Self { codel: codel::State::NEW, counts: QueueCounts::NONE };
+}
+
+/// Segment and class as one number.
+#[inline]
+pub(super) const fn owner(segment: u32, class: usize) -> u32 {
+    #[allow(clippy::cast_possible_truncation, reason = "a class is below 16")]
+    let class = class as u32;
+    segment << CLASS_BITS | class
+}
+
+/// Segment and class of such a number.
+pub(super) const fn owned(owner: u32) -> (u32, usize) {
+    (owner >> CLASS_BITS, (owner & ((1 << CLASS_BITS) - 1)) as usize)
+}
+
+pub(super) const NONE: u32 = u32::MAX;
+const CLASS_BITS: u32 = 4;
+/// Segments have numbers below this.
+pub(super) const SEGMENTS_MOST: u32 = 1 << (31 - CLASS_BITS);
+/// So many queues are looked at for one that may be given up; those that carry frames leave the list.
+const GIVEN_UP_LOOKS_MAX: usize = 64;
+
+const _: () = assert!(CLASSES <= 1 << CLASS_BITS);
+const _: () = assert!(size_of::<Queue>() == 64);
