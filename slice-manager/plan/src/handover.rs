@@ -12,11 +12,11 @@
 //! What has no before is not held back: a new slice, an edge that joins a segment. Where frames become packets (from layer
 //! 2 to layer 3 and back), devices change what they say, and the edges change at once.
 
+mod needs;
 mod nodes;
 mod paths;
 mod sends;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{Path, PathKey, Plan};
@@ -50,13 +50,7 @@ pub(crate) struct Step {
 impl Now<'_, '_> {
     /// The next step towards what is wanted; all of it, if nothing stands in the way.
     pub(crate) fn step(&self, wanted: BTreeMap<NodeName, ProgramContent>) -> Step {
-        let mut turn = Turn {
-            now: self,
-            wanted: &wanted,
-            settled: RefCell::default(),
-            held: BTreeMap::new(),
-            changes: Changes::default(),
-        };
+        let mut turn = Turn { now: self, wanted: &wanted, held: BTreeMap::new(), changes: Changes::default() };
         turn.sends();
         turn.receives();
         turn.paths();
@@ -105,8 +99,6 @@ pub(crate) fn awaiting(
 struct Turn<'t, 'n, 'a> {
     now: &'t Now<'n, 'a>,
     wanted: &'t BTreeMap<NodeName, ProgramContent>,
-    /// Core nodes that were asked about: do they run all that is wanted?
-    settled: RefCell<BTreeMap<&'t NodeName, bool>>,
     /// What an edge sends by as before: by it, the segment, and the far edge.
     held: BTreeMap<(NodeName, SegmentId, NodeName), Remote>,
     changes: Changes,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::program::{CorePort, Program, ProgramContent, TransitLabel, TransitProgram, UnderlayRoute};
-use model::{Label, NodeName, PortName, Prefix};
+use model::program::{CorePort, Program, ProgramContent, TransitLabel, TransitProgram, TransitSid, UnderlayRoute};
+use model::{Label, NodeName, PortName, Prefix, Sid};
 
 use super::Turn;
 use crate::path::Plane;
@@ -209,11 +209,15 @@ fn has_more(told: &ProgramContent, wanted: &ProgramContent) -> bool {
         || told.core_ports.iter().any(|was| wanted.core_ports.iter().all(|port| port.port != was.port))
 }
 
-fn label_of(transit: &TransitProgram, label: Label) -> Option<&TransitLabel> {
+pub(super) fn sid_of(transit: &TransitProgram, sid: Sid) -> Option<&TransitSid> {
+    transit.sids.binary_search_by_key(&sid, |entry| entry.sid).ok().map(|at| &transit.sids[at])
+}
+
+pub(super) fn label_of(transit: &TransitProgram, label: Label) -> Option<&TransitLabel> {
     transit.labels.binary_search_by_key(&label, |entry| entry.label).ok().map(|at| &transit.labels[at])
 }
 
-fn route_of(transit: &TransitProgram, prefix: Prefix) -> Option<&UnderlayRoute> {
+pub(super) fn route_of(transit: &TransitProgram, prefix: Prefix) -> Option<&UnderlayRoute> {
     transit.routes.binary_search_by_key(&prefix, |entry| entry.prefix).ok().map(|at| &transit.routes[at])
 }
 

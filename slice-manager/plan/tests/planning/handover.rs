@@ -349,10 +349,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Links come, go, are drained and cost more; slices change transport, service and edges; every node follows in its
-    /// own time, and the manager plans on when it likes. What was carried is carried all along, and in the end everything
-    /// is as it was declared.
+    /// own time or is dead, and the manager plans on when it likes. What was carried is carried all along; a dead edge holds
+    /// up no slice of others, and when it is back, everything is as it was declared in the end.
     #[test]
-    fn no_change_loses_what_is_carried(world in worlds(), steps in proptest::collection::vec(steps(), 1..60)) {
+    fn no_change_loses_what_is_carried(
+        world in worlds(),
+        steps in proptest::collection::vec(steps(), 1..60),
+        dead in proptest::option::of(0..NODES.len()),
+    ) {
         let mut world = world;
         let mut field = Field::default();
         prop_assume!(field.declare(&world.text(), &world.links()));
@@ -362,11 +366,20 @@ proptest! {
             match step {
                 Step::Link(at, link) => world.links[at] = link,
                 Step::Slice(at, seed) => world.slices[at] = seed,
+                Step::Run(node, _) if dead == Some(node) => {}
                 Step::Run(node, skip) => field.run(&name(NODES[node]), skip),
                 Step::Plan => field.replan(),
             }
             if matches!(step, Step::Link(..) | Step::Slice(..)) && !field.declare(&world.text(), &world.links()) {
                 world = before;
+            }
+        }
+        if let Some(dead) = dead {
+            let dead: NodeName = name(NODES[dead]);
+            field.settle(Some(&dead));
+            for (slice, plan) in field.manager.plan.slices.iter().filter(|_| dead.as_str().starts_with('e')) {
+                let has_part = field.manager.intents.slices[slice].sdps.iter().any(|sdp| sdp.edge == dead);
+                prop_assert!(has_part || plan.moving.is_empty(), "{slice} without {dead}: {:?}", plan.moving);
             }
         }
         field.settle(None);
@@ -420,6 +433,79 @@ fn a_step_that_would_lose_packets_is_named() {
     let notes = said(&|plan| plan.awaiting.clear());
     let left = |edge| format!("error: {edge} still sends or receives as before a change, and nobody is awaited");
     assert!(notes.contains(&left("e1")) && notes.contains(&left("e2")), "{notes:?}");
-    let notes = said(&|plan| drop(plan.awaiting.insert(name("e1"), Generation::new(99))));
+    let notes = said(&|plan| {
+        plan.awaiting.insert(name("e1"), Generation::new(99));
+    });
     assert_eq!(notes, ["error: a change waits for e1 to confirm generation 99, which it is not told to run"]);
+}
+
+/// Three edges on two core nodes, and a slice from the first to each of the others.
+fn two_slices([one, other]: [&str; 2]) -> String {
+    let text = slice(0, one, "l2-point-to-point", &["e1", "e2"]) + &slice(1, other, "l2-point-to-point", &["e1", "e3"]);
+    text.trim_end_matches("---\n").to_owned()
+}
+
+/// Plans until nothing changes while an edge is dead, and says from where to where packets of each slice go as before.
+fn moving_without(field: &mut Field, dead: &str) -> Vec<(String, Vec<String>)> {
+    field.settle(Some(&name(dead)));
+    let slices = field.manager.plan.slices.iter();
+    let pairs = slices.map(|(slice, plan)| {
+        (slice.to_string(), plan.moving.iter().map(|(from, to)| format!("{from}-{to}")).collect())
+    });
+    pairs.filter(|(_, moving): &(String, Vec<String>)| !moving.is_empty()).collect()
+}
+
+/// The links that a slice's working path takes.
+fn links_of(field: &Field, slice: &str, from: &str, to: &str) -> Vec<String> {
+    let (from, to): (NodeName, NodeName) = (name(from), name(to));
+    let content = &field.manager.plan.programs[&from].content;
+    let remotes = &content.slice(&name(slice)).unwrap().segments[0].remotes;
+    let id = remotes.iter().find(|remote| remote.edge == to).unwrap().working;
+    let (a, b) = (from.clone().min(to.clone()), from.max(to));
+    let key = model::plan::PathKey { a, b, id };
+    let path = field.manager.plan.paths.get(&key).or_else(|| field.manager.plan.leaving.get(&key)).unwrap();
+    path.links.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_dead_edge_holds_up_no_path_of_others() {
+    let around = "e1 c2 100 =4, e2 c2 30 =5, e3 c2 30 =6, c1 c2 10 =7";
+    let all = format!("e1 c1 10 =1, e2 c1 10 =2, e3 c1 10 =3, {around}");
+    for fewer in [format!("e1 c1 10 =1, e2 c1 10 =2 x, e3 c1 10 =3 x, {around}"), format!("e1 c1 10 =1, {around}")] {
+        let mut field = Field::default();
+        assert!(field.declare(&two_slices(["srv6"; 2]), &all));
+        field.settle(None);
+        assert_eq!(links_of(&field, "s0", "e1", "e2"), ["l01", "l02"]);
+        assert!(field.declare(&two_slices(["srv6"; 2]), &fewer));
+        let moving = moving_without(&mut field, "e3");
+        assert!(moving.iter().all(|(slice, _)| slice != "s0"), "{moving:?}");
+        assert!(!links_of(&field, "s0", "e1", "e2").contains(&"l02".to_owned()));
+        assert!(!links_of(&field, "s0", "e2", "e1").contains(&"l02".to_owned()));
+        // It comes back: all the rest follows.
+        field.settle(None);
+        assert_eq!(moving_without(&mut field, "nobody"), []);
+        assert!(field.manager.plan.awaiting.is_empty());
+    }
+}
+
+#[test]
+fn an_edge_that_died_before_a_change_holds_up_no_path_of_others() {
+    let net = |drained: &str, cost: u32| {
+        format!(
+            "e1 c1 10 =1, e2 c1 10 =2{drained}, e3 c1 {cost} =3, e1 c2 100 =4, e2 c2 30 =5, e3 c2 30 =6, c1 c2 10 =7"
+        )
+    };
+    let mut field = Field::default();
+    assert!(field.declare(&two_slices(["srv6"; 2]), &net("", 10)));
+    field.settle(None);
+    // It has not heard of this.
+    let changed = two_slices(["srv6", "vxlan"]);
+    assert!(field.declare(&changed, &net("", 10)));
+    moving_without(&mut field, "e3");
+    assert!(field.declare(&changed, &net(" x", 100)));
+    let moving = moving_without(&mut field, "e3");
+    assert!(moving.iter().all(|(slice, _)| slice != "s0"), "{moving:?}");
+    assert!(!links_of(&field, "s0", "e1", "e2").contains(&"l02".to_owned()));
+    field.settle(None);
+    assert!(field.manager.plan.awaiting.is_empty());
 }
