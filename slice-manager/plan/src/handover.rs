@@ -37,6 +37,15 @@ pub(crate) struct Now<'n, 'a> {
     pub(crate) paths: &'n BTreeMap<PathKey, Path>,
 }
 
+/// What is asked of a node before others count on what it was told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// That it was told; where nothing is lost any more if it does not do it yet.
+    Told,
+    /// That it is known to do it.
+    Confirmed,
+}
+
 /// What nodes are told now.
 pub(crate) struct Step {
     pub(crate) contents: BTreeMap<NodeName, ProgramContent>,
@@ -73,6 +82,11 @@ impl Now<'_, '_> {
     /// What a node was told last.
     fn told(&self, node: &NodeName) -> Option<&ProgramContent> {
         self.parent.programs.get(node).map(|program| &program.content)
+    }
+
+    /// Has a node done what is asked of it?
+    fn is_asked(&self, node: &NodeName, asked: Asked) -> bool {
+        asked == Asked::Told || self.knows(node)
     }
 
     /// Is a node known to run what it was told last?

@@ -7,8 +7,8 @@ use model::plan::PathKey;
 use model::program::{PathProgram, ProgramContent, Steering};
 use model::{Label, NodeName, Prefix, Sid};
 
-use super::Turn;
 use super::nodes::{label_of, route_of, sid_of};
+use super::{Asked, Turn};
 
 /// By what a node leads a packet on.
 #[derive(Clone, Copy)]
@@ -25,8 +25,14 @@ struct Way {
 }
 
 impl Turn<'_, '_, '_> {
-    /// The core nodes on an edge's path that are not known to do all that it needs of them.
-    pub(super) fn unready_cores(&self, key: &PathKey, edge: &NodeName, path: &PathProgram) -> Vec<NodeName> {
+    /// The core nodes on an edge's path that are not known, or were not told, to do all that it needs of them.
+    pub(super) fn unready_cores(
+        &self,
+        key: &PathKey,
+        edge: &NodeName,
+        path: &PathProgram,
+        asked: Asked,
+    ) -> Vec<NodeName> {
         let graph = self.now.trees.graph;
         let Some(way) = self.way(key, edge) else { return Vec::new() };
         let needs = match &path.steering {
@@ -47,7 +53,7 @@ impl Turn<'_, '_, '_> {
                 });
                 has_ports && needs.iter().all(|need| need.is_met(told, wanted))
             };
-            if !(self.now.knows(name) && self.now.told(name).is_some_and(does)) {
+            if !(self.now.is_asked(name, asked) && self.now.told(name).is_some_and(does)) {
                 unready.push(name.clone());
             }
         }

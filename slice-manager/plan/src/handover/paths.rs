@@ -4,8 +4,8 @@ use model::NodeName;
 use model::plan::PathKey;
 use model::program::{PathProgram, ProgramContent, TransitProgram};
 
-use super::Turn;
 use super::sends::paths_of;
+use super::{Asked, Turn};
 
 impl Turn<'_, '_, '_> {
     /// Edges keep paths that they send by as before, and what pinned others before that are not ready yet.
@@ -27,7 +27,7 @@ impl Turn<'_, '_, '_> {
                 let Some(was) = told.path(&path.to, path.id).filter(|was| is_pinned_otherwise(path, was)) else {
                     continue;
                 };
-                let unready = self.unready_on(&super::sends::key(edge, &path.to, path.id), edge);
+                let unready = self.unready_on(&super::sends::key(edge, &path.to, path.id), edge, Asked::Confirmed);
                 if !unready.is_empty() {
                     self.changes.awaited.extend(unready);
                     let path = PathProgram { steering: was.steering.clone(), ..path.clone() };
@@ -38,11 +38,11 @@ impl Turn<'_, '_, '_> {
     }
 
     /// Who must confirm before an edge takes a path: core nodes on it, and the far edge where its port is new.
-    pub(super) fn unready_on(&self, key: &PathKey, edge: &NodeName) -> Vec<NodeName> {
+    pub(super) fn unready_on(&self, key: &PathKey, edge: &NodeName, asked: Asked) -> Vec<NodeName> {
         let far = if key.a == *edge { &key.b } else { &key.a };
         let path = |near: &NodeName, far: &NodeName| self.wanted.get(near).and_then(|near| near.path(far, key.id));
-        let mut unready = path(edge, far).map_or_else(Vec::new, |path| self.unready_cores(key, edge, path));
-        if path(far, edge).is_some_and(|back| !self.has_port(far, &back.port)) {
+        let mut unready = path(edge, far).map_or_else(Vec::new, |path| self.unready_cores(key, edge, path, asked));
+        if path(far, edge).is_some_and(|back| !self.has_port(far, &back.port, asked)) {
             unready.push(far.clone());
         }
         unready

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use model::plan::PathKey;
 use model::program::{Inbound, ProgramContent, Remote, SegmentProgram, Steering, TransitBehaviour, Tunnel};
 use model::resource::{Control, NodeRole, SegmentId, Service};
 use model::{Generation, NodeName, Prefix};
@@ -23,6 +24,8 @@ pub(crate) struct Field {
     since: BTreeMap<Pair, Generation>,
     /// What was carried once, and must be from then on.
     promised: BTreeSet<Pair>,
+    /// What was sent where links seemed to be down. Nothing is promised of it until all is settled.
+    lost: BTreeSet<Pair>,
 }
 
 /// From which edge, in which segment, to which edge.
@@ -87,6 +90,9 @@ impl Field {
             let before = self.manager.plan.generation;
             self.replan();
             if self.manager.plan.generation == before {
+                if but.is_none() {
+                    self.lost.clear();
+                }
                 return plans;
             }
         }
@@ -112,7 +118,13 @@ impl Field {
                 continue;
             }
             let outcome = self.send(&from, &segment, &to);
+            let is_lost = self.is_lost(&from, &segment, &to);
             let promise = (from, segment, to);
+            if is_lost || self.lost.contains(&promise) {
+                self.promised.remove(&promise);
+                self.lost.insert(promise);
+                continue;
+            }
             match outcome {
                 Ok(()) => drop(self.promised.insert(promise)),
                 Err(why) => {
@@ -125,6 +137,20 @@ impl Field {
                 }
             }
         }
+    }
+
+    /// Do all paths by which an edge sends to another lead nowhere?
+    fn is_lost(&self, from: &NodeName, segment: &SegmentId, to: &NodeName) -> bool {
+        let (plan, suspects) = (&self.manager.plan, &self.manager.suspects);
+        let Some(segment) = self.running(from).and_then(|content| content.segment(segment)) else { return false };
+        let remotes = segment.remotes.iter().filter(|remote| remote.edge == *to);
+        let mut ids = remotes.flat_map(|remote| std::iter::once(remote.working).chain(remote.backup));
+        !suspects.is_empty()
+            && ids.all(|id| {
+                let key = PathKey { a: from.min(to).clone(), b: from.max(to).clone(), id };
+                let path = plan.paths.get(&key).or_else(|| plan.leaving.get(&key));
+                path.is_some_and(|path| path.links.iter().any(|link| suspects.contains(link)))
+            })
     }
 
     fn describe(&self, from: &NodeName, to: &NodeName) -> String {
@@ -283,6 +309,8 @@ struct SliceSeed {
 enum Step {
     Link(usize, Option<(u8, bool)>),
     Slice(usize, SliceSeed),
+    /// A link seems to be down, or up again.
+    Suspect(usize),
     Run(usize, usize),
     Plan,
 }
@@ -340,6 +368,7 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => (0_usize..21, link()).prop_map(|(at, link)| Step::Link(at, link)),
         2 => (0_usize..3, slice_seed()).prop_map(|(at, seed)| Step::Slice(at, seed)),
+        2 => (0_usize..21).prop_map(Step::Suspect),
         12 => (0..NODES.len(), 0_usize..2).prop_map(|(node, skip)| Step::Run(node, skip)),
         5 => Just(Step::Plan),
     ]
@@ -348,7 +377,7 @@ fn steps() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Links come, go, are drained and cost more; slices change transport, service and edges; every node follows in its
+    /// Links come, go, are drained, cost more and seem to be down; slices change transport, service and edges; every node follows in its
     /// own time or is dead, and the manager plans on when it likes. What was carried is carried all along; a dead edge holds
     /// up no slice of others, and when it is back, everything is as it was declared in the end.
     #[test]
@@ -368,6 +397,12 @@ proptest! {
                 Step::Slice(at, seed) => world.slices[at] = seed,
                 Step::Run(node, _) if dead == Some(node) => {}
                 Step::Run(node, skip) => field.run(&name(NODES[node]), skip),
+                Step::Suspect(at) => {
+                    let link = name(&format!("l{}", at + 11));
+                    if !field.manager.suspects.remove(&link) {
+                        field.manager.suspects.insert(link);
+                    }
+                }
                 Step::Plan => field.replan(),
             }
             if matches!(step, Step::Link(..) | Step::Slice(..)) && !field.declare(&world.text(), &world.links()) {
@@ -462,7 +497,7 @@ fn links_of(field: &Field, slice: &str, from: &str, to: &str) -> Vec<String> {
     let remotes = &content.slice(&name(slice)).unwrap().segments[0].remotes;
     let id = remotes.iter().find(|remote| remote.edge == to).unwrap().working;
     let (a, b) = (from.clone().min(to.clone()), from.max(to));
-    let key = model::plan::PathKey { a, b, id };
+    let key = PathKey { a, b, id };
     let path = field.manager.plan.paths.get(&key).or_else(|| field.manager.plan.leaving.get(&key)).unwrap();
     path.links.iter().map(ToString::to_string).collect()
 }
@@ -508,4 +543,49 @@ fn an_edge_that_died_before_a_change_holds_up_no_path_of_others() {
     assert!(!links_of(&field, "s0", "e1", "e2").contains(&"l02".to_owned()));
     field.settle(None);
     assert!(field.manager.plan.awaiting.is_empty());
+}
+
+/// A world with a slice from `e1` to `e3`, on two paths, and what may then be said of links.
+fn with_backup() -> (Field, &'static str) {
+    let net = "e1 c1 10 =1, e3 c1 10 =2, e1 c2 20 =3, e3 c2 20 =4";
+    let mut field = Field::default();
+    assert!(field.declare(slice(0, "vxlan", "l2-point-to-point", &["e1", "e3"]).trim_end_matches("---\n"), net));
+    field.settle(None);
+    (field, net)
+}
+
+/// The transport by which an edge sends.
+fn sends_by(field: &Field, edge: &str) -> &'static str {
+    match field.manager.plan.programs[&name::<NodeName>(edge)].content.slices[0].segments[0].remotes[0].tunnel {
+        Tunnel::Vxlan(_) => "vxlan",
+        Tunnel::Srv6 { .. } => "srv6",
+        Tunnel::Mpls { .. } => "mpls",
+    }
+}
+
+#[test]
+fn what_leads_nowhere_is_not_sent_before_the_far_edge_is_told_to_receive_it() {
+    let (mut field, net) = with_backup();
+    field.manager.suspects.extend(["l02", "l04"].map(name::<model::LinkName>));
+    moving_without(&mut field, "e3");
+    // The auditor looks at every one of these plans.
+    assert!(field.declare(slice(0, "srv6", "l2-point-to-point", &["e1", "e3"]).trim_end_matches("---\n"), net));
+    assert_eq!(sends_by(&field, "e1"), "vxlan");
+    moving_without(&mut field, "e3");
+    assert_eq!(sends_by(&field, "e1"), "srv6", "nothing is lost, so nobody is waited for");
+    field.manager.suspects.clear();
+    field.settle(None);
+    assert!(field.manager.plan.awaiting.is_empty());
+}
+
+#[test]
+fn what_goes_by_the_backup_is_not_sent_otherwise_before_the_far_edge_has_confirmed() {
+    let (mut field, net) = with_backup();
+    // The working path is down, and the backup carries.
+    field.manager.suspects.insert(name("l02"));
+    assert!(field.declare(slice(0, "srv6", "l2-point-to-point", &["e1", "e3"]).trim_end_matches("---\n"), net));
+    moving_without(&mut field, "e3");
+    assert_eq!(sends_by(&field, "e1"), "vxlan");
+    field.settle(None);
+    assert_eq!(sends_by(&field, "e1"), "srv6");
 }
