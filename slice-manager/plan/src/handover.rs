@@ -12,6 +12,7 @@
 //! What has no before is not held back: a new slice, an edge that joins a segment. Where frames become packets (from layer
 //! 2 to layer 3 and back), devices change what they say, and the edges change at once.
 
+mod classes;
 mod needs;
 mod nodes;
 mod paths;
@@ -20,7 +21,7 @@ mod sends;
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{Path, PathKey, Plan};
-use model::program::{CorePort, PathProgram, Program, ProgramContent, Remote, ServiceSid, TransitProgram};
+use model::program::{CorePort, PathProgram, PortShaping, Program, ProgramContent, Remote, ServiceSid, TransitProgram};
 use model::resource::SegmentId;
 use model::{Generation, NodeName, PathId, SliceName};
 
@@ -64,6 +65,7 @@ impl Now<'_, '_> {
         turn.receives();
         turn.paths();
         turn.nodes();
+        turn.classes();
         let Turn { held, changes, .. } = turn;
         let mut moving: BTreeMap<SliceName, BTreeSet<_>> = BTreeMap::new();
         for (from, segment, to) in held.into_keys() {
@@ -135,6 +137,7 @@ struct Edit {
     sids: Vec<(SegmentId, Vec<ServiceSid>)>,
     paths: BTreeMap<(NodeName, PathId), PathProgram>,
     ports: Vec<CorePort>,
+    classes: Vec<PortShaping>,
     transit: Option<TransitProgram>,
 }
 
@@ -169,6 +172,15 @@ impl Edit {
         }
         content.core_ports.extend(self.ports);
         content.core_ports.sort_by(|one, other| one.port.cmp(&other.port));
+        for kept in self.classes {
+            match content.shaping.binary_search_by(|port| port.port.cmp(&kept.port)) {
+                Ok(at) => content.shaping[at].classes.extend(kept.classes),
+                Err(at) => content.shaping.insert(at, kept),
+            }
+        }
+        for port in &mut content.shaping {
+            port.classes.sort_unstable_by_key(|class| class.number);
+        }
         if let Some(transit) = self.transit {
             content.transit = transit;
         }
