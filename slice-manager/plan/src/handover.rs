@@ -12,15 +12,16 @@
 //! What has no before is not held back: a new slice, an edge that joins a segment. Where frames become packets (from layer
 //! 2 to layer 3 and back), devices change what they say, and the edges change at once.
 
+mod classes;
+mod needs;
 mod nodes;
 mod paths;
 mod sends;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{Path, PathKey, Plan};
-use model::program::{CorePort, PathProgram, Program, ProgramContent, Remote, ServiceSid, TransitProgram};
+use model::program::{CorePort, PathProgram, PortShaping, Program, ProgramContent, Remote, ServiceSid, TransitProgram};
 use model::resource::SegmentId;
 use model::{Generation, NodeName, PathId, SliceName};
 
@@ -37,6 +38,15 @@ pub(crate) struct Now<'n, 'a> {
     pub(crate) paths: &'n BTreeMap<PathKey, Path>,
 }
 
+/// What is asked of a node before others count on what it was told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// That it was told; where nothing is lost any more if it does not do it yet.
+    Told,
+    /// That it is known to do it.
+    Confirmed,
+}
+
 /// What nodes are told now.
 pub(crate) struct Step {
     pub(crate) contents: BTreeMap<NodeName, ProgramContent>,
@@ -50,17 +60,12 @@ pub(crate) struct Step {
 impl Now<'_, '_> {
     /// The next step towards what is wanted; all of it, if nothing stands in the way.
     pub(crate) fn step(&self, wanted: BTreeMap<NodeName, ProgramContent>) -> Step {
-        let mut turn = Turn {
-            now: self,
-            wanted: &wanted,
-            settled: RefCell::default(),
-            held: BTreeMap::new(),
-            changes: Changes::default(),
-        };
+        let mut turn = Turn { now: self, wanted: &wanted, held: BTreeMap::new(), changes: Changes::default() };
         turn.sends();
         turn.receives();
         turn.paths();
         turn.nodes();
+        turn.classes();
         let Turn { held, changes, .. } = turn;
         let mut moving: BTreeMap<SliceName, BTreeSet<_>> = BTreeMap::new();
         for (from, segment, to) in held.into_keys() {
@@ -79,6 +84,11 @@ impl Now<'_, '_> {
     /// What a node was told last.
     fn told(&self, node: &NodeName) -> Option<&ProgramContent> {
         self.parent.programs.get(node).map(|program| &program.content)
+    }
+
+    /// Has a node done what is asked of it?
+    fn is_asked(&self, node: &NodeName, asked: Asked) -> bool {
+        asked == Asked::Told || self.knows(node)
     }
 
     /// Is a node known to run what it was told last?
@@ -105,8 +115,6 @@ pub(crate) fn awaiting(
 struct Turn<'t, 'n, 'a> {
     now: &'t Now<'n, 'a>,
     wanted: &'t BTreeMap<NodeName, ProgramContent>,
-    /// Core nodes that were asked about: do they run all that is wanted?
-    settled: RefCell<BTreeMap<&'t NodeName, bool>>,
     /// What an edge sends by as before: by it, the segment, and the far edge.
     held: BTreeMap<(NodeName, SegmentId, NodeName), Remote>,
     changes: Changes,
@@ -129,6 +137,7 @@ struct Edit {
     sids: Vec<(SegmentId, Vec<ServiceSid>)>,
     paths: BTreeMap<(NodeName, PathId), PathProgram>,
     ports: Vec<CorePort>,
+    classes: Vec<PortShaping>,
     transit: Option<TransitProgram>,
 }
 
@@ -163,6 +172,15 @@ impl Edit {
         }
         content.core_ports.extend(self.ports);
         content.core_ports.sort_by(|one, other| one.port.cmp(&other.port));
+        for kept in self.classes {
+            match content.shaping.binary_search_by(|port| port.port.cmp(&kept.port)) {
+                Ok(at) => content.shaping[at].classes.extend(kept.classes),
+                Err(at) => content.shaping.insert(at, kept),
+            }
+        }
+        for port in &mut content.shaping {
+            port.classes.sort_unstable_by_key(|class| class.number);
+        }
         if let Some(transit) = self.transit {
             content.transit = transit;
         }

@@ -54,7 +54,8 @@ impl Decided<'_, '_> {
             contents.entry(&view.node.name).or_insert_with(|| bare(&view.node.name));
         }
         for (node, before) in &parent.programs {
-            // A node that has left the topology, or that nobody of ours tells any more, is forgotten once it has confirmed that it runs nothing.
+            // A node that has left the topology, or that nobody of ours tells any more, is forgotten once it has confirmed
+            // that it runs nothing.
             let is_gone = self.underlay.node(node).is_none_or(|view| !is_told(view));
             let has_confirmed = confirmed.get(node).is_some_and(|running| *running >= before.generation);
             if contents.contains_key(node) {

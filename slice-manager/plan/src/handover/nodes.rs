@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::program::{CorePort, Program, ProgramContent, TransitLabel, TransitProgram, UnderlayRoute};
-use model::{Label, NodeName, PortName, Prefix};
+use model::program::{CorePort, Program, ProgramContent, TransitLabel, TransitProgram, TransitSid, UnderlayRoute};
+use model::{Label, NodeName, PortName, Prefix, Sid};
 
-use super::Turn;
+use super::{Asked, Turn};
 use crate::path::Plane;
 use crate::refusal::Family;
 
@@ -114,7 +114,7 @@ impl Turn<'_, '_, '_> {
             let (_, far) = graph.ends(at, next.link());
             at = next.to();
             let node = &graph.node(at).name;
-            if !self.has_port(node, &far.port) {
+            if !self.has_port(node, &far.port, Asked::Confirmed) {
                 return Some(node.clone());
             }
             if at == root {
@@ -140,10 +140,10 @@ impl Turn<'_, '_, '_> {
     }
 
     /// Does a node that is told what to do take packets at this port already?
-    pub(super) fn has_port(&self, node: &NodeName, port: &PortName) -> bool {
+    pub(super) fn has_port(&self, node: &NodeName, port: &PortName, asked: Asked) -> bool {
         let has = |content: &ProgramContent| content.core_ports.iter().any(|own| own.port == *port);
         let is_told = self.wanted.get(node).is_some_and(has);
-        !is_told || (self.now.knows(node) && self.now.told(node).is_some_and(has))
+        !is_told || (self.now.is_asked(node, asked) && self.now.told(node).is_some_and(has))
     }
 
     /// Ports towards the underlay that a node has no more, and is still sent to by, or sends by.
@@ -209,11 +209,15 @@ fn has_more(told: &ProgramContent, wanted: &ProgramContent) -> bool {
         || told.core_ports.iter().any(|was| wanted.core_ports.iter().all(|port| port.port != was.port))
 }
 
-fn label_of(transit: &TransitProgram, label: Label) -> Option<&TransitLabel> {
+pub(super) fn sid_of(transit: &TransitProgram, sid: Sid) -> Option<&TransitSid> {
+    transit.sids.binary_search_by_key(&sid, |entry| entry.sid).ok().map(|at| &transit.sids[at])
+}
+
+pub(super) fn label_of(transit: &TransitProgram, label: Label) -> Option<&TransitLabel> {
     transit.labels.binary_search_by_key(&label, |entry| entry.label).ok().map(|at| &transit.labels[at])
 }
 
-fn route_of(transit: &TransitProgram, prefix: Prefix) -> Option<&UnderlayRoute> {
+pub(super) fn route_of(transit: &TransitProgram, prefix: Prefix) -> Option<&UnderlayRoute> {
     transit.routes.binary_search_by_key(&prefix, |entry| entry.prefix).ok().map(|at| &transit.routes[at])
 }
 

@@ -4,8 +4,8 @@ use model::NodeName;
 use model::plan::PathKey;
 use model::program::{PathProgram, ProgramContent, TransitProgram};
 
-use super::Turn;
 use super::sends::paths_of;
+use super::{Asked, Turn};
 
 impl Turn<'_, '_, '_> {
     /// Edges keep paths that they send by as before, and what pinned others before that are not ready yet.
@@ -27,7 +27,7 @@ impl Turn<'_, '_, '_> {
                 let Some(was) = told.path(&path.to, path.id).filter(|was| is_pinned_otherwise(path, was)) else {
                     continue;
                 };
-                let unready = self.unready_on(&super::sends::key(edge, &path.to, path.id), edge);
+                let unready = self.unready_on(&super::sends::key(edge, &path.to, path.id), edge, Asked::Confirmed);
                 if !unready.is_empty() {
                     self.changes.awaited.extend(unready);
                     let path = PathProgram { steering: was.steering.clone(), ..path.clone() };
@@ -38,16 +38,11 @@ impl Turn<'_, '_, '_> {
     }
 
     /// Who must confirm before an edge takes a path: core nodes on it, and the far edge where its port is new.
-    pub(super) fn unready_on(&self, key: &PathKey, edge: &NodeName) -> Vec<NodeName> {
-        let (now, graph) = (self.now, self.now.trees.graph);
-        let links = now.paths.get(key).into_iter().flat_map(|path| &path.links);
-        let links = links.filter_map(|link| graph.link_place(link)).map(|place| graph.link(place).link);
-        let ends = links.flat_map(|link| [&link.a.node, &link.b.node]);
-        let mut unready: Vec<NodeName> = ends.filter(|node| !self.is_settled(node)).cloned().collect();
-        unready.dedup();
+    pub(super) fn unready_on(&self, key: &PathKey, edge: &NodeName, asked: Asked) -> Vec<NodeName> {
         let far = if key.a == *edge { &key.b } else { &key.a };
-        let port = self.wanted.get(far).and_then(|far| far.path(edge, key.id)).map(|path| &path.port);
-        if port.is_some_and(|port| !self.has_port(far, port)) {
+        let path = |near: &NodeName, far: &NodeName| self.wanted.get(near).and_then(|near| near.path(far, key.id));
+        let mut unready = path(edge, far).map_or_else(Vec::new, |path| self.unready_cores(key, edge, path, asked));
+        if path(far, edge).is_some_and(|back| !self.has_port(far, &back.port, asked)) {
             unready.push(far.clone());
         }
         unready
@@ -63,17 +58,10 @@ impl Turn<'_, '_, '_> {
 
     /// Is a core node known to run all that is wanted of it, be it with more? Of others nothing is known.
     pub(super) fn is_settled(&self, node: &NodeName) -> bool {
-        let Some((name, wanted)) = self.wanted.get_key_value(node).filter(|(_, wanted)| self.is_core(wanted)) else {
-            return true;
-        };
-        if let Some(is_settled) = self.settled.borrow().get(name) {
-            return *is_settled;
-        }
+        let Some(wanted) = self.wanted.get(node).filter(|wanted| self.is_core(wanted)) else { return true };
         let has_ports = |told: &ProgramContent| wanted.core_ports.iter().all(|port| told.core_ports.contains(port));
-        let told = self.now.told(name).filter(|told| has_ports(told) && includes(&told.transit, &wanted.transit));
-        let is_settled = told.is_some() && self.now.knows(name);
-        self.settled.borrow_mut().insert(name, is_settled);
-        is_settled
+        let does = |told: &ProgramContent| has_ports(told) && includes(&told.transit, &wanted.transit);
+        self.now.knows(node) && self.now.told(node).is_some_and(does)
     }
 
     /// Is it a core node that is told what to do?

@@ -7,7 +7,7 @@ use model::program::{Inbound, ProgramContent, Remote, SegmentProgram, SliceProgr
 use model::resource::{SegmentId, Service};
 use model::{NodeName, PathId, Sid};
 
-use super::Turn;
+use super::{Asked, Turn};
 
 impl<'t> Turn<'t, '_, '_> {
     /// Edges send as before where the far end or the way there is not ready.
@@ -46,18 +46,19 @@ impl<'t> Turn<'t, '_, '_> {
         if (was.working, was.backup, was.group, was.tunnel) == (*working, *backup, *group, *tunnel) {
             return Vec::new();
         }
-        // Nothing is lost with what leads nowhere.
-        if self.is_suspect(&key(edge, far, was.working)) {
-            return Vec::new();
-        }
+        // Nothing is lost with what leads nowhere, so nobody need confirm. But nothing is sent that nobody was told to take.
+        let is_suspect = |path| self.is_suspect(&key(edge, far, path));
+        let is_lost = self.now.knows(edge) && is_suspect(was.working) && was.backup.is_none_or(is_suspect);
+        let asked = if is_lost { Asked::Told } else { Asked::Confirmed };
         let mut unready = Vec::new();
         let is_other = (was.group, was.tunnel) != (*group, *tunnel);
         let told = self.now.told(far).and_then(|told| told.segment(&segment.id));
-        if is_other && !(self.now.knows(far) && told.is_some_and(|told| receives(told, edge, remote))) {
+        let receives = told.is_some_and(|told| receives(told, edge, remote));
+        if is_other && !(self.now.is_asked(far, asked) && receives) {
             unready.push(far.clone());
         }
         if was.working != *working {
-            unready.extend(self.unready_on(&key(edge, far, *working), edge));
+            unready.extend(self.unready_on(&key(edge, far, *working), edge, asked));
         }
         unready
     }

@@ -334,7 +334,7 @@ fn overlaps<T>(claims: &[Claim<T>]) -> Vec<(&Claim<T>, &Claim<T>)> {
 
 /// Ports below this are the system's (RFC 6335, section 6).
 const SYSTEM_PORTS_END: u16 = 1024;
-/// Behind a locator a function and an argument of 16 bits each must fit.
 /// What a Linux kernel has room for (IFNAMSIZ, less the end).
 const DEVICE_NAME_OCTETS_MAX: usize = 15;
+/// Behind a locator a function and an argument of 16 bits each must fit.
 const LOCATOR_BITS_MAX: u8 = 128 - 16 - 16;

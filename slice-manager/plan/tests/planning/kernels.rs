@@ -45,12 +45,56 @@ fn a_kernel_has_no_psp_on_end_x_and_a_class_for_each_vxlan_slice_that_crosses_it
     assert_eq!(shown(&program), [("p1".into(), 50, 4, 20, 50, 1), ("p2".into(), 1000, 4, 20, 90, 1)]);
     assert!(!manager.plan.programs.contains_key("c2"), "nobody tells it");
     // SIDs and labels are not seen by the classifiers of a kernel: such slices share what is left.
+    settle(&mut manager);
     manager.apply(&slice(&["e1", "e2"], &format!("transport: srv6, {rate}"))).unwrap();
+    settle(&mut manager);
     assert_eq!(manager.plan.programs["c1"].content.shaping, []);
     manager.apply(&slice(&["e1", "e2"], &format!("transport: vxlan, {rate}"))).unwrap();
+    settle(&mut manager);
     assert_eq!(manager.plan.programs["c1"].content, program);
     manager.delete(&["realm/s/m", "microsegment/s/m", "slice/s"]).unwrap();
     assert_eq!(manager.plan.programs["c1"].content.shaping, []);
+}
+
+/// All nodes run what they are told, until that is all.
+fn settle(manager: &mut Manager) {
+    let mut before = None;
+    while before.replace(manager.plan.generation) != Some(manager.plan.generation) {
+        for node in ["e1", "e2", "c1"] {
+            manager.confirm(node);
+        }
+        manager.replan().unwrap();
+    }
+}
+
+#[test]
+fn a_slice_keeps_its_classes_until_its_packets_come_no_more() {
+    let rate = "rate: { guaranteed: 20 Mbit/s, ceiling: 90 Mbit/s }";
+    let declare = |transport: &str| slice(&["e1", "e2"], &format!("transport: {transport}, {rate}"));
+    let net =
+        |drained: &str| declared(with_kernel(&format!("e1 c1 10{drained}, c1 e2 10, e1 c2 20, c2 e2 20, c1 c2 10")));
+    // Over another transport, or by another path.
+    for (transport, drained) in [("srv6", ""), ("vxlan", " x")] {
+        let mut manager = Manager::new(read("slice.yaml", &declare("vxlan")).into_iter().chain([net("")]).collect());
+        settle(&mut manager);
+        let classes = |manager: &Manager, port: &str| -> usize {
+            let ports = manager.plan.programs["c1"].content.shaping.iter().filter(|at| at.port.as_str() == port);
+            ports.map(|port| port.classes.len()).sum()
+        };
+        assert_eq!(classes(&manager, "p1"), 1);
+        manager.intents.apply(net(drained));
+        for resource in read("slice.yaml", &declare(transport)) {
+            manager.intents.apply(resource);
+        }
+        manager.replan().unwrap();
+        manager.confirm("c1");
+        manager.confirm("e2");
+        manager.replan().unwrap();
+        assert_eq!(classes(&manager, "p1"), 1, "{transport}: e1 has not confirmed that it sends otherwise");
+        settle(&mut manager);
+        assert_eq!(classes(&manager, "p1"), 0, "{transport}");
+        assert!(manager.plan.awaiting.is_empty());
+    }
 }
 
 #[test]
