@@ -88,6 +88,8 @@ pub fn diff(desired: &Desired, observed: &Observed) -> Vec<Change> {
     for difference in differences(desired, &kept) {
         match difference {
             Difference::Missing(want) => made.push(Change::Add(want)),
+            // It is as it should be; what keeps the device from using it is not ours to change.
+            Difference::Differs { want, found: Found::Unused(object, _) } if want == object => {}
             Difference::Differs { want, found } if in_place(&want, &found) => made.push(Change::Replace(want)),
             Difference::Differs { want, .. } => made.push(Change::Remake(want)),
             Difference::Extra { key: key @ (Key::Link(_) | Key::BridgePort(_) | Key::VxlanPeer(..)), .. } => {
@@ -124,7 +126,7 @@ fn lost_links(desired: &Desired, observed: &Observed) -> BTreeSet<LinkName> {
 fn goes_with(key: &Key, found: &Found, lost: &BTreeSet<LinkName>) -> bool {
     let on = match (key, found) {
         (Key::Link(_), _) | (Key::Route(..), Found::Altered(_)) => None,
-        (_, Found::As(object)) => object.link(),
+        (_, Found::As(object) | Found::Unused(object, _)) => object.link(),
         (Key::BridgePort(link) | Key::VxlanPeer(link, _) | Key::Address(link, _) | Key::ShaperRoot(link), _) => {
             Some(link)
         }
@@ -173,7 +175,7 @@ impl fmt::Display for Difference {
         match self {
             Self::Missing(want) => write!(f, "missing: {want}"),
             Self::Differs { want, found } => write!(f, "differs: {found}; expected {want}"),
-            Self::Extra { found: Found::As(object), .. } => write!(f, "left over: {object}"),
+            Self::Extra { found: Found::As(object) | Found::Unused(object, _), .. } => write!(f, "left over: {object}"),
             Self::Extra { key, found } => write!(f, "left over: {key}: {found}"),
         }
     }

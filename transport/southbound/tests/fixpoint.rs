@@ -273,6 +273,24 @@ fn what_a_device_cannot_do_is_refused_by_name_before_anything_is_changed() {
 }
 
 #[test]
+fn what_is_not_used_because_of_somebody_else_differs_and_is_left() {
+    let wanted = Object::Route(route("fd00:e::/48"));
+    let unused = |object| Found::Unused(object, "another is preferred".into());
+    let mut device = Memory::default();
+    device.ours.insert(wanted.key(), unused(wanted.clone()));
+    let desired = Desired::new([wanted.clone()]).unwrap();
+    let report = reconcile(&mut device, &desired).unwrap();
+    assert_eq!(report.differs, [Difference::Differs { want: wanted.clone(), found: unused(wanted.clone()) }]);
+    assert_eq!((report.changed.len(), device.applied), (0, 0));
+    // One that differs in itself is put right all the same, and one that nobody wants is taken away.
+    let other = Object::Route(transport_southbound::Route { link: link("eth1"), ..route("fd00:e::/48") });
+    device.ours.insert(wanted.key(), unused(other));
+    assert_eq!(reconcile(&mut device, &desired).unwrap().changed, [Change::Replace(wanted.clone())]);
+    device.ours.insert(wanted.key(), unused(wanted.clone()));
+    assert_eq!(reconcile(&mut device, &Desired::EMPTY).unwrap().changed, [Change::Remove(wanted.key())]);
+}
+
+#[test]
 fn a_device_that_does_nothing_is_given_up_on_after_one_pass() {
     let mut device = Memory { broken: true, ..Memory::default() };
     let desired = Desired::new([Object::Route(route("fd00:e::/48"))]).unwrap();

@@ -148,6 +148,54 @@ fn what_is_in_the_way_stays_and_is_named() {
 
 #[test]
 #[ignore = "needs root: network namespaces"]
+fn a_route_is_not_claimed_while_the_kernel_takes_one_of_somebody_else_to_the_same_prefix() {
+    let space = third_party_box("shadow");
+    let mut device = space.device();
+    let end = Object::LocalSid(local_sid("fc00:1::1/128", Action::End(Flavours::default())));
+    let routes = ["fd00:d::/48", "10.90.0.0/16", "0.0.0.0/0", "::/0"].map(|prefix| Object::Route(route(prefix)));
+    let desired = Desired::new(routes.into_iter().chain([end])).unwrap();
+    assert!(reconcile(&mut device, &desired).unwrap().is_realised());
+    let taken = |to: &str| space.run(&format!("ip route get fibmatch {to}"));
+    let preferred = |metric| format!("another route, of protocol 4 with metric {metric}, is preferred");
+    let refused = |prefix: &str| format!("packets to {prefix} are refused: ");
+    for (foreign, to, why) in [
+        ("-4 route add 10.90.0.0/16 proto static metric 20 via 192.0.2.9", "10.90.1.1", preferred(20)),
+        ("-4 route add 0.0.0.0/0 proto static via 192.0.2.9", "9.9.9.9", preferred(0)),
+        ("-6 route add fd00:d::/48 proto static metric 200 via fd00:1::9", "fd00:d::1", preferred(200)),
+        ("-6 route add ::/0 proto static metric 20 via fd00:1::9", "fd99::1", preferred(20)),
+        ("-6 route add fc00:1::1/128 proto static metric 20 via fd00:1::9", "fc00:1::1", preferred(20)),
+        ("-6 route add blackhole fd00:d::/48 proto static metric 20", "", refused("fd00:d::/48")),
+        ("-4 route add blackhole 10.90.0.0/16 proto static metric 20", "", refused("10.90.0.0/16")),
+    ] {
+        space.run(&format!("ip {foreign}"));
+        // The kernel itself, as iproute2 sees it.
+        assert!(to.is_empty() || taken(to).contains("proto static"), "{foreign}");
+        let (before, ours) = (self::foreign(&space), told(&space));
+        let report = reconcile(&mut device, &desired).unwrap();
+        let differs: Vec<_> = report.differs.iter().map(ToString::to_string).collect();
+        assert!(differs.len() == 1 && differs[0].contains(&why), "{foreign}: {differs:?}");
+        assert!(report.changed.is_empty() && report.failed.is_empty(), "{foreign}: {report:#?}");
+        assert_eq!((self::foreign(&space), told(&space)), (before, ours), "{foreign}");
+        space.run(&format!("ip {}", foreign.replace(" add ", " del ")));
+        assert!(verify(&mut device, &desired).unwrap().is_empty(), "{foreign}");
+    }
+    // Of no matter: less preferred, to a part of it, in another table.
+    space.script(
+        "ip -4 route add 10.90.0.0/16 proto static metric 202 via 192.0.2.9
+         ip -4 route add 10.90.1.0/24 proto static metric 20 via 192.0.2.9
+         ip -4 route add 10.90.0.0/16 proto static metric 20 via 192.0.2.9 table 77
+         ip -6 route add fd00:d::/48 proto static metric 202 via fd00:1::9
+         ip -6 route add fd00:d::1/128 proto static metric 20 via fd00:1::9",
+    );
+    assert!(verify(&mut device, &desired).unwrap().is_empty());
+    // What isn't used is taken away all the same when it is no longer wanted.
+    space.run("ip -6 route add fc00:1::1/128 proto static metric 20 via fd00:1::9");
+    assert!(reconcile(&mut device, &Desired::EMPTY).unwrap().is_realised());
+    assert!(told(&space).iter().all(|line| !line.contains("seg6local")), "{:#?}", told(&space));
+}
+
+#[test]
+#[ignore = "needs root: network namespaces"]
 fn an_address_is_not_removed_when_a_foreign_one_would_go_with_it() {
     let space = third_party_box("take");
     let mut device = space.device();
@@ -210,12 +258,12 @@ fn third_party_box(role: &str) -> Namespace {
          ip addr add 198.51.100.77/24 dev eth0
          ip addr add 203.0.113.1/24 dev for0
          ip addr add fd00:6::77/64 dev eth1
-         ip route add 10.50.0.0/16 via 192.0.2.9 proto static metric 50
+         ip route add 10.50.0.0/16 via 192.0.2.9 proto static metric 350
          ip route add 10.60.0.1/32 via 192.0.2.9 proto static metric 301 table 100
          ip -6 route add fd00:a::/48 via fd00:1::9 proto static
-         ip -6 route add fd00:b::1/128 via fd00:1::9 proto static metric 202
+         ip -6 route add fd00:b::1/128 via fd00:1::9 proto static metric 302
          ip -6 route add fc00:f::1/128 encap seg6local action End dev eth0 proto static
-         ip -6 route add fd00:b::/64 encap seg6 mode encap segs fc00::7 dev eth0 proto static metric 77
+         ip -6 route add fd00:b::/64 encap seg6 mode encap segs fc00::7 dev eth0 proto static metric 377
          ip link add vxf type vxlan id 999 local 192.0.2.1 dstport 4999
          bridge fdb append 00:00:00:00:00:00 dev vxf dst 192.0.2.3
          ip link add ms-foreign type bridge
