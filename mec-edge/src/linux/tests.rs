@@ -10,7 +10,7 @@ use model::program::{
 };
 use model::{ClassNumber, Label, Rate, RateLimits, Vni};
 use transport_southbound::{
-    ApplyError, Cause, Change, Forwarding, Found, Key, LinkName, Object, ObserveError, Observed, Unsupported,
+    ApplyError, Cause, Change, Forwarding, Found, Key, LinkName, LinkUp, Object, ObserveError, Observed, Unsupported,
 };
 
 use super::*;
@@ -36,7 +36,7 @@ impl Memory {
     /// A box whose owner has seen to everything.
     fn new() -> Self {
         let objects = [
-            Object::LinkUp(LinkName::new("to-b").unwrap()),
+            Object::LinkUp(LinkUp { link: LinkName::new("to-b").unwrap(), mtu: 1_600 }),
             Object::Forwarding(Forwarding::Ipv6),
             Object::Forwarding(Forwarding::Ipv4),
         ];

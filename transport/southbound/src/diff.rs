@@ -68,11 +68,12 @@ impl Change {
 /// What differs, by key.
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     let wanted = desired.objects();
-    let wrong = wanted.iter().filter_map(|(key, want)| match observed.ours.get(key) {
-        None if observed.others.get(key) == Some(want) => None,
-        None => Some(Difference::Missing(want.clone())),
-        Some(Found::As(found)) if found == want => None,
-        Some(found) => Some(Difference::Differs { want: want.clone(), found: found.clone() }),
+    let wrong = wanted.iter().filter_map(|(key, want)| match (observed.ours.get(key), observed.others.get(key)) {
+        (None, Some(found)) if found.serves_as(want) => None,
+        (None, Some(found)) => Some(Difference::Differs { want: want.clone(), found: Found::As(found.clone()) }),
+        (None, None) => Some(Difference::Missing(want.clone())),
+        (Some(Found::As(found)), _) if found == want => None,
+        (Some(found), _) => Some(Difference::Differs { want: want.clone(), found: found.clone() }),
     });
     let extra = observed.ours.iter().filter(|(key, _)| !wanted.contains_key(key));
     wrong.chain(extra.map(|(key, found)| Difference::Extra { key: key.clone(), found: found.clone() })).collect()
