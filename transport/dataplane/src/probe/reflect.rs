@@ -36,11 +36,17 @@ impl StampClock {
         self.error.is_synchronized() && there.is_synchronized() && off < round_trip / 2
     }
 
-    /// As it was read anew. If nobody has set it, it goes on as it was: a probe on its way is measured by one clock.
+    /// As it was read anew. If nobody has set it, it goes on as it was: a probe on its way is measured by one clock. That
+    /// one is off by what the reading is off by, and by what it differs from the reading.
     #[must_use]
     pub(crate) fn refreshed(self, read: Self) -> Self {
-        let is_near = self.unix_at_zero.abs_diff(read.unix_at_zero) <= NEAR.0;
-        if is_near { Self { unix_at_zero: self.unix_at_zero, ..read } } else { read }
+        let apart = self.unix_at_zero.abs_diff(read.unix_at_zero);
+        if apart == 0 || apart > NEAR.0 {
+            return read;
+        }
+        let off = read.error.nanoseconds().saturating_add(apart);
+        let error = ErrorEstimate::new(read.error.is_synchronized(), Clock::Ptp, off);
+        Self { unix_at_zero: self.unix_at_zero, error }
     }
 
     pub(super) const fn stamp(&self, now: Nanos) -> Timestamp {
