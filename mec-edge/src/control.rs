@@ -1,8 +1,8 @@
 //! Takes programs and makes the edge run them; reads back what it runs.
 //!
-//! The order of an apply: compile whole tables, keep the program on disk, find new next hops, swap the tables in one step, then bring the
-//! realms in line. Until the swap, an error leaves everything as it was; after it, the edge starts from this program
-//! again, whatever happens.
+//! The order of an apply: compile whole tables, keep the program on disk, find new next hops, swap the tables in one step,
+//! then bring the realms in line. Until the swap, an error leaves everything as it was; after it, the edge starts from this
+//! program again, whatever happens.
 
 use aaa_server::Readiness;
 use api::{ConvertError, v1};

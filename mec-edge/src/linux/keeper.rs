@@ -31,13 +31,26 @@ pub(super) struct Keeper<D> {
     /// Why something could not be put right when it was last tried.
     failed: BTreeMap<Key, String>,
     /// Why the device was not read when it was last looked at.
-    unread: Option<(String, SystemTime)>,
+    unread: Option<Unread>,
     /// Its ports that were up then.
     up: Option<BTreeSet<Key>>,
+    /// Was the device read back since the program was taken?
+    is_read: bool,
     /// Has nothing differed since the program was taken? Until then it is tried again.
     is_settled: bool,
     /// Looks until that.
     patience: u32,
+}
+
+/// A device that can't be read.
+#[derive(Debug)]
+struct Unread {
+    /// Why it could not be read the last time.
+    why: String,
+    /// Since when not.
+    since: SystemTime,
+    /// How often in a row.
+    times: u32,
 }
 
 /// Why a program is not done.
@@ -63,6 +76,7 @@ impl<D: Device> Keeper<D> {
             failed: BTreeMap::new(),
             unread: None,
             up: None,
+            is_read: false,
             is_settled: false,
             patience: 0,
         }
@@ -111,7 +125,7 @@ impl<D: Device> Keeper<D> {
         }
         self.desired = desired;
         self.programs.runs(program);
-        self.is_settled = false;
+        (self.is_read, self.is_settled) = (false, false);
         self.reconcile(now);
         Ok(())
     }
@@ -131,7 +145,7 @@ impl<D: Device> Keeper<D> {
                 }
                 self.is_settled |= report.is_realised();
                 self.log.note(report.differs, now);
-                self.unread = None;
+                (self.unread, self.is_read) = (None, true);
             }
             Err(error) => self.not_read(&error, now),
         }
@@ -173,13 +187,13 @@ impl<D: Device> Keeper<D> {
         self.log.note(differs, now);
         let log = &self.log;
         self.failed.retain(|key, _| log.list().any(|drift| drift.difference.key() == *key));
-        self.unread = None;
+        (self.unread, self.is_read) = (None, true);
         Ok(observed)
     }
 
     fn not_read(&mut self, why: &(dyn std::error::Error + 'static), now: SystemTime) {
-        let since = self.unread.as_ref().map_or(now, |(_, since)| *since);
-        self.unread = Some((in_full(why), since));
+        let (since, times) = self.unread.as_ref().map_or((now, 0), |unread| (unread.since, unread.times));
+        self.unread = Some(Unread { why: in_full(why), since, times: times.saturating_add(1) });
     }
 
     /// The ports that the program speaks of.
@@ -188,7 +202,9 @@ impl<D: Device> Keeper<D> {
         ports.map(|port| port.port.clone()).collect()
     }
 
-    /// What it does, by what was last read back.
+    /// What it does, by what was last read back. One look at which the device can't be read takes nothing back: tables that
+    /// change too fast, or a kernel that is short of memory, are read the next time. Before a program was read back once,
+    /// nothing is claimed of it.
     pub(super) fn realised(&self) -> v1::Realised {
         let refusal = self.programs.refused();
         let refusal =
@@ -196,7 +212,10 @@ impl<D: Device> Keeper<D> {
         let Some(program) = self.programs.running() else {
             return v1::Realised { refusal, ..v1::Realised::default() };
         };
-        let drift = tell::drift(self.programs.name(), &self.log, &self.failed, self.unread.as_ref());
+        let reads_min = if self.is_read { UNREAD_MIN } else { 1 };
+        let unread = self.unread.as_ref().filter(|unread| unread.times >= reads_min);
+        let unread = unread.map(|unread| (unread.why.as_str(), unread.since));
+        let drift = tell::drift(self.programs.name(), &self.log, &self.failed, unread);
         let digest = if drift.is_empty() { program.digest().as_bytes().to_vec() } else { Vec::new() };
         v1::Realised { generation: program.generation.get(), digest, refusal, drift, ..v1::Realised::default() }
     }
@@ -211,3 +230,6 @@ impl<D: Device> Keeper<D> {
 
 /// So many looks, and what could not be done is tried again.
 const PATIENCE_LOOKS: u32 = 10;
+
+/// So many looks in a row at which the device can't be read, and nothing is claimed of it.
+const UNREAD_MIN: u32 = 2;

@@ -18,7 +18,7 @@ pub(super) fn drift(
     node: &NodeName,
     log: &DriftLog,
     failed: &BTreeMap<Key, String>,
-    unread: Option<&(String, SystemTime)>,
+    unread: Option<(&str, SystemTime)>,
 ) -> Vec<v1::Drift> {
     let row = |what: String, wanted: String, found: String, since: SystemTime| v1::Drift {
         node: node.to_string(),
@@ -51,7 +51,7 @@ pub(super) fn drift(
             since.unwrap_or(SystemTime::UNIX_EPOCH),
         ));
     }
-    rows.extend(unread.map(|(why, since)| row("kernel".to_owned(), "read back".to_owned(), why.clone(), *since)));
+    rows.extend(unread.map(|(why, since)| row("kernel".to_owned(), "read back".to_owned(), why.to_owned(), since)));
     rows
 }
 

@@ -10,7 +10,7 @@ use model::program::{
 };
 use model::{ClassNumber, Label, Rate, RateLimits, Vni};
 use transport_southbound::{
-    ApplyError, Cause, Change, Forwarding, Found, Key, LinkName, Object, ObserveError, Observed, Unsupported,
+    ApplyError, Cause, Change, Forwarding, Found, Key, LinkName, LinkUp, Object, ObserveError, Observed, Unsupported,
 };
 
 use super::*;
@@ -36,7 +36,7 @@ impl Memory {
     /// A box whose owner has seen to everything.
     fn new() -> Self {
         let objects = [
-            Object::LinkUp(LinkName::new("to-b").unwrap()),
+            Object::LinkUp(LinkUp { link: LinkName::new("to-b").unwrap(), mtu: 1_600 }),
             Object::Forwarding(Forwarding::Ipv6),
             Object::Forwarding(Forwarding::Ipv4),
         ];
@@ -276,6 +276,7 @@ fn a_kernel_that_can_not_be_read_is_not_spoken_for() {
     keeper.apply(program(1), at(2));
     memory.with(|memory| memory.broken = true);
     keeper.look(at(5));
+    assert_eq!(claims(&keeper, &program(1)), (1, true, vec![], String::new()), "once may be bad luck");
     keeper.look(at(6));
     let (generation, is_whole, drift, _) = claims(&keeper, &program(1));
     assert_eq!((generation, is_whole), (1, false));
@@ -287,6 +288,21 @@ fn a_kernel_that_can_not_be_read_is_not_spoken_for() {
     memory.with(|memory| memory.broken = false);
     keeper.look(at(8));
     assert_eq!(claims(&keeper, &program(1)), (1, true, vec![], String::new()));
+    // Not in a row.
+    for second in 10..20 {
+        memory.with(|memory| memory.broken = second % 2 == 0);
+        keeper.look(at(second));
+        assert_eq!(claims(&keeper, &program(1)), (1, true, vec![], String::new()));
+    }
+    // A program that was never read back is not claimed, whatever is known of the one before.
+    memory.with(|memory| memory.broken = true);
+    keeper.apply(program(2), at(30));
+    let (generation, is_whole, drift, _) = claims(&keeper, &program(2));
+    assert!((generation, is_whole, drift.len()) == (2, false, 1), "{drift:?}");
+    memory.with(|memory| memory.broken = false);
+    keeper.look(at(31));
+    // What there is of it is what generation 1 had.
+    assert_eq!(claims(&keeper, &program(2)), (2, true, vec![], String::new()));
 }
 
 type Spoil = fn(&mut Program);

@@ -175,8 +175,10 @@ impl Paths {
     }
 
     /// Is a probe of the far end of a path answered? Not if there are more than anybody has reason to send.
-    pub(crate) fn admits(&mut self, path: PathIndex, now: Nanos) -> bool {
-        self.gates.get_mut(path.place()).is_some_and(|gate| gate.admits(now))
+    pub(crate) fn admits(&mut self, path: PathIndex, sequence: u32, now: Nanos) -> bool {
+        // The edges of a network probe alike.
+        let interval = self.timing.map_or(INTERVAL_UNKNOWN, |timing| timing.interval);
+        self.gates.get_mut(path.place()).is_some_and(|gate| gate.admits(sequence, now, interval))
     }
 
     /// Which path a packet takes: the working one unless it is down and its backup is not. If both are down, probes alone
@@ -210,6 +212,10 @@ impl Paths {
         for at in 0..self.probers.len() {
             let (program, prober) = (&self.programs[at], &mut self.probers[at]);
             let same = old.find(program.remote, program.id.get()).map(|path| usize::from(path.0));
+            if let Some(from) = same {
+                // Whoever floods it does so after an exchange, too.
+                self.gates[at] = old.gates[from];
+            }
             if let Some(from) = same.filter(|from| goes_the_same_way(program, &old.programs[*from])) {
                 std::mem::swap(prober, &mut old.probers[from]);
                 if timing != before {
@@ -331,6 +337,8 @@ const fn between(what: &'static str, found: u64, min: u64, max: u64) -> Result<(
 
 /// The most paths of an edge.
 pub const PATHS_MAX: usize = 4_096;
+/// Between the probes of a far end, where we send none.
+const INTERVAL_UNKNOWN: Nanos = Nanos(100_000_000);
 const WORD_BITS: usize = u64::BITS as usize;
 /// 2^64 divided by the golden ratio, and odd.
 const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -69,7 +69,7 @@ impl Pipeline {
     fn answer_probe(&mut self, way: &mut Way<'_>, arrived: &Arrived) -> Result<(), DropReason> {
         let probe = Probe::read(&arrived.packet.octets).map_err(|_| DropReason::UnknownRemote)?;
         let path = self.tables.probes.find(arrived.from, probe.session).ok_or(DropReason::UnknownRemote)?;
-        if !self.tables.probes.admits(path, way.now) {
+        if !self.tables.probes.admits(path, probe.sequence, way.now) {
             return Err(DropReason::ProbeRate);
         }
         let mut octets = [0; stamp::PACKET_OCTETS];

@@ -37,6 +37,8 @@ pub struct Observed {
 pub enum Found {
     /// Something that we could have wished for.
     As(Object),
+    /// The same, but the device does something else instead, because of what isn't ours; in words.
+    Unused(Object, String),
     /// It was ours, but has been changed into something that we never make; in words.
     Altered(String),
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::As(object) => object.fmt(f),
+            Self::Unused(object, why) => write!(f, "{object}, which isn't used: {why}"),
             Self::Altered(how) => f.write_str(how),
         }
     }

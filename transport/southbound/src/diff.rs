@@ -68,11 +68,12 @@ impl Change {
 /// What differs, by key.
 pub fn differences(desired: &Desired, observed: &Observed) -> Vec<Difference> {
     let wanted = desired.objects();
-    let wrong = wanted.iter().filter_map(|(key, want)| match observed.ours.get(key) {
-        None if observed.others.get(key) == Some(want) => None,
-        None => Some(Difference::Missing(want.clone())),
-        Some(Found::As(found)) if found == want => None,
-        Some(found) => Some(Difference::Differs { want: want.clone(), found: found.clone() }),
+    let wrong = wanted.iter().filter_map(|(key, want)| match (observed.ours.get(key), observed.others.get(key)) {
+        (None, Some(found)) if found.serves_as(want) => None,
+        (None, Some(found)) => Some(Difference::Differs { want: want.clone(), found: Found::As(found.clone()) }),
+        (None, None) => Some(Difference::Missing(want.clone())),
+        (Some(Found::As(found)), _) if found == want => None,
+        (Some(found), _) => Some(Difference::Differs { want: want.clone(), found: found.clone() }),
     });
     let extra = observed.ours.iter().filter(|(key, _)| !wanted.contains_key(key));
     wrong.chain(extra.map(|(key, found)| Difference::Extra { key: key.clone(), found: found.clone() })).collect()
@@ -88,6 +89,8 @@ pub fn diff(desired: &Desired, observed: &Observed) -> Vec<Change> {
     for difference in differences(desired, &kept) {
         match difference {
             Difference::Missing(want) => made.push(Change::Add(want)),
+            // It is as it should be; what keeps the device from using it is not ours to change.
+            Difference::Differs { want, found: Found::Unused(object, _) } if want == object => {}
             Difference::Differs { want, found } if in_place(&want, &found) => made.push(Change::Replace(want)),
             Difference::Differs { want, .. } => made.push(Change::Remake(want)),
             Difference::Extra { key: key @ (Key::Link(_) | Key::BridgePort(_) | Key::VxlanPeer(..)), .. } => {
@@ -124,7 +127,7 @@ fn lost_links(desired: &Desired, observed: &Observed) -> BTreeSet<LinkName> {
 fn goes_with(key: &Key, found: &Found, lost: &BTreeSet<LinkName>) -> bool {
     let on = match (key, found) {
         (Key::Link(_), _) | (Key::Route(..), Found::Altered(_)) => None,
-        (_, Found::As(object)) => object.link(),
+        (_, Found::As(object) | Found::Unused(object, _)) => object.link(),
         (Key::BridgePort(link) | Key::VxlanPeer(link, _) | Key::Address(link, _) | Key::ShaperRoot(link), _) => {
             Some(link)
         }
@@ -173,7 +176,7 @@ impl fmt::Display for Difference {
         match self {
             Self::Missing(want) => write!(f, "missing: {want}"),
             Self::Differs { want, found } => write!(f, "differs: {found}; expected {want}"),
-            Self::Extra { found: Found::As(object), .. } => write!(f, "left over: {object}"),
+            Self::Extra { found: Found::As(object) | Found::Unused(object, _), .. } => write!(f, "left over: {object}"),
             Self::Extra { key, found } => write!(f, "left over: {key}: {found}"),
         }
     }

@@ -32,7 +32,7 @@ pub use drift::{Drift, DriftLog};
 pub use linux::{GROUP, HANDLE, Linux, NeighbourEvents, Neighbours, OpenError, PROTOCOL, Resolved};
 pub use object::{
     Action, Address, Bridge, BridgePort, Classifier, Csid, Desired, Duplicate, Encap, EncapMode, Flavours, Forwarding,
-    Key, LocalSid, Object, Route, Shaper, ShaperRoot, Vxlan, VxlanPeer,
+    Key, LinkUp, LocalSid, Object, Route, Shaper, ShaperRoot, Vxlan, VxlanPeer,
 };
 pub use reconcile::{PASSES_MAX, ReconcileError, Report, reconcile, verify};
 pub use render::{RenderError, Segment, SliceShape, VxlanSite, core_node, vxlan_site};

@@ -33,8 +33,8 @@ pub enum Object {
     Shaper(Shaper),
     /// Which packets go into a class.
     Classifier(Classifier),
-    /// A link that isn't ours and is up. Who owns the box sees to it.
-    LinkUp(LinkName),
+    /// A link that isn't ours, is up, and carries packets that are long enough. Who owns the box sees to it.
+    LinkUp(LinkUp),
     /// Packets of others are forwarded. Who owns the box sees to it.
     Forwarding(Forwarding),
 }
@@ -243,6 +243,15 @@ pub struct Classifier {
     pub class: ClassId,
 }
 
+/// A link of the owner's that is up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkUp {
+    /// The link.
+    pub link: LinkName,
+    /// The longest IP packet that it carries.
+    pub mtu: u32,
+}
+
 /// What an object is identified by on its device.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
@@ -269,6 +278,14 @@ pub enum Key {
 }
 
 impl Object {
+    /// Does it, as somebody else has made it, do as well as what is wanted?
+    pub(crate) fn serves_as(&self, want: &Self) -> bool {
+        match (self, want) {
+            (Self::LinkUp(found), Self::LinkUp(want)) => found.link == want.link && found.mtu >= want.mtu,
+            _ => self == want,
+        }
+    }
+
     /// What the device identifies it by.
     pub fn key(&self) -> Key {
         match self {
@@ -282,7 +299,7 @@ impl Object {
             Self::ShaperRoot(o) => Key::ShaperRoot(o.link.clone()),
             Self::Shaper(o) => Key::Shaper(o.link.clone(), o.class),
             Self::Classifier(o) => Key::Classifier(o.link.clone(), o.vni, o.ipv6),
-            Self::LinkUp(link) => Key::LinkUp(link.clone()),
+            Self::LinkUp(o) => Key::LinkUp(o.link.clone()),
             Self::Forwarding(family) => Key::Forwarding(*family),
         }
     }
@@ -291,7 +308,7 @@ impl Object {
     pub fn link(&self) -> Option<&LinkName> {
         match self {
             Self::Vxlan(_) | Self::Bridge(_) | Self::Forwarding(_) => None,
-            Self::LinkUp(link) => Some(link),
+            Self::LinkUp(o) => Some(&o.link),
             Self::BridgePort(o) => Some(&o.link),
             Self::VxlanPeer(o) => Some(&o.link),
             Self::Address(o) => Some(&o.link),
@@ -372,7 +389,8 @@ impl fmt::Display for Object {
             Self::BridgePort(o) => {
                 write!(f, "{} in bridge {}{}", o.link, o.bridge, if o.isolated { " isolated" } else { "" })
             }
-            Self::VxlanPeer(_) | Self::Address(_) | Self::LinkUp(_) | Self::Forwarding(_) => self.key().fmt(f),
+            Self::VxlanPeer(_) | Self::Address(_) | Self::Forwarding(_) => self.key().fmt(f),
+            Self::LinkUp(o) => write!(f, "{} mtu {}", self.key(), o.mtu),
             Self::Route(o) => {
                 write!(f, "{}", self.key())?;
                 if let Some(encap) = &o.encap {

@@ -10,8 +10,8 @@ use model::{InterfaceAddress, Prefix, Rate, Vni};
 
 use crate::device::Unsupported;
 use crate::object::{
-    Action, Address, Bridge, BridgePort, Classifier, Desired, Duplicate, Flavours, Forwarding, LocalSid, Object, Route,
-    Shaper, ShaperRoot, Vxlan, VxlanPeer,
+    Action, Address, Bridge, BridgePort, Classifier, Desired, Duplicate, Flavours, Forwarding, LinkUp, LocalSid,
+    Object, Route, Shaper, ShaperRoot, Vxlan, VxlanPeer,
 };
 use crate::value::{ClassId, InvalidValue, LinkName, Metric, ShapedRate, Table};
 
@@ -80,7 +80,7 @@ pub fn core_node(device: &str, program: &ProgramContent) -> Result<Desired, Rend
     }
     let mut objects = addresses(program)?;
     for port in &program.core_ports {
-        objects.push(Object::LinkUp(LinkName::new(port.port.as_str())?));
+        objects.push(Object::LinkUp(LinkUp { link: LinkName::new(port.port.as_str())?, mtu: port.mtu.into() }));
     }
     objects.extend(transit(device, &program.transit)?);
     for shaping in &program.shaping {

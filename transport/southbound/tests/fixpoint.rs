@@ -12,8 +12,8 @@ use common::{LINKS, link, local_sid, route, wish};
 use proptest::prelude::*;
 use transport_southbound::{
     Action, Address, ApplyError, Bridge, BridgePort, Cause, Change, Desired, Device, Difference, DriftLog, Flavours,
-    Found, Key, LinkName, Object, ObserveError, Observed, ReconcileError, Unsupported, Vxlan, VxlanPeer, reconcile,
-    verify,
+    Found, Key, LinkName, LinkUp, Object, ObserveError, Observed, ReconcileError, Unsupported, Vxlan, VxlanPeer,
+    reconcile, verify,
 };
 
 /// A device in memory.
@@ -243,14 +243,21 @@ fn what_is_in_the_way_stays_and_is_reported() {
 #[test]
 fn what_others_have_seen_to_serves_as_well_and_is_never_removed() {
     let address = Object::Address(Address { link: link("eth0"), address: "fd00:5::1/64".parse().unwrap() });
-    let up = Object::LinkUp(link("eth0"));
-    let others = [&address, &up].map(|object| (object.key(), object.clone())).into();
+    let mtu = |mtu| Object::LinkUp(LinkUp { link: link("eth0"), mtu });
+    let up = mtu(1_600);
+    // Longer packets do no harm.
+    let others = [&address, &mtu(9_000)].map(|object| (object.key(), object.clone())).into();
     let mut device = Memory { others, ..Memory::default() };
     let desired = Desired::new([address.clone(), up.clone()]).unwrap();
     let report = reconcile(&mut device, &desired).unwrap();
     assert!(report.is_realised() && report.passes == 0, "{report:#?}");
     assert!(reconcile(&mut device, &Desired::EMPTY).unwrap().is_realised());
     assert_eq!((device.applied, device.others.len()), (0, 2));
+    // Shorter ones do: the planner counts on the rest.
+    let short = mtu(1_599);
+    device.others.insert(short.key(), short.clone());
+    let found = Found::As(short);
+    assert_eq!(verify(&mut device, &desired).unwrap(), [Difference::Differs { want: up.clone(), found }]);
     // Taken away, the address is made by us, and the link is missed.
     device.others.clear();
     assert_eq!(verify(&mut device, &desired).unwrap(), [Difference::Missing(address), Difference::Missing(up)]);
@@ -270,6 +277,24 @@ fn what_a_device_cannot_do_is_refused_by_name_before_anything_is_changed() {
          `SID fc00::1/128 End USD in table 254, metric 201, on eth0` can't be had: no USD"
     );
     assert_eq!(device.applied, 0);
+}
+
+#[test]
+fn what_is_not_used_because_of_somebody_else_differs_and_is_left() {
+    let wanted = Object::Route(route("fd00:e::/48"));
+    let unused = |object| Found::Unused(object, "another is preferred".into());
+    let mut device = Memory::default();
+    device.ours.insert(wanted.key(), unused(wanted.clone()));
+    let desired = Desired::new([wanted.clone()]).unwrap();
+    let report = reconcile(&mut device, &desired).unwrap();
+    assert_eq!(report.differs, [Difference::Differs { want: wanted.clone(), found: unused(wanted.clone()) }]);
+    assert_eq!((report.changed.len(), device.applied), (0, 0));
+    // One that differs in itself is put right all the same, and one that nobody wants is taken away.
+    let other = Object::Route(transport_southbound::Route { link: link("eth1"), ..route("fd00:e::/48") });
+    device.ours.insert(wanted.key(), unused(other));
+    assert_eq!(reconcile(&mut device, &desired).unwrap().changed, [Change::Replace(wanted.clone())]);
+    device.ours.insert(wanted.key(), unused(wanted.clone()));
+    assert_eq!(reconcile(&mut device, &Desired::EMPTY).unwrap().changed, [Change::Remove(wanted.key())]);
 }
 
 #[test]

@@ -17,10 +17,10 @@ use model::program::{
     Adjacency, CorePort, ProgramContent, TransitBehaviour, TransitProgram, TransitSid, UnderlayRoute,
 };
 use model::{PortName, Rate, Vni};
-use netns::Namespace;
+use netns::{Namespace, reach};
 use transport_southbound::{
     Action, Address, ClassId, Csid, Desired, Encap, EncapMode, Flavours, LocalSid, Object, Route, Segment, SliceShape,
-    Table, VxlanSite, core_node, reconcile, vxlan_site,
+    Table, VxlanSite, core_node, vxlan_site,
 };
 use wishes::{link, local_sid, route, sid};
 
@@ -124,7 +124,7 @@ fn a_path_that_is_replaced_loses_no_packet() {
     let mut replaced = 0;
     while ping.try_wait().unwrap().is_none() {
         replaced += 1;
-        let report = reconcile(&mut device, &paths[replaced % paths.len()]).unwrap();
+        let report = reach(&mut device, &paths[replaced % paths.len()]);
         assert!(report.is_realised() && report.changed.len() == 1, "{report:#?}");
     }
     let mut said = String::new();
@@ -216,7 +216,7 @@ fn two_boxes_share_a_segment_and_leaves_do_not_reach_one_another() {
             let class = ClassId::new(0x10).unwrap();
             let slice = SliceShape { class, guaranteed: mbits(10), ceiling: mbits(100), segments: vec![segment] };
             let site = VxlanSite { core: (link("core0"), mbits(1_000)), slices: vec![slice] };
-            let report = reconcile(&mut place.device(), &vxlan_site(&site).unwrap()).unwrap();
+            let report = reach(&mut place.device(), &vxlan_site(&site).unwrap());
             assert!(report.is_realised() && report.passes == 1, "{report:#?}");
             // The box is no member of the segment by itself.
             for link in ["ms-v71", "ms-b71"] {
@@ -305,7 +305,7 @@ impl World {
     }
 
     fn reconcile(&self, name: &str, desired: &Desired) {
-        let report = reconcile(&mut self.host(name).device(), desired).unwrap();
+        let report = reach(&mut self.host(name).device(), desired);
         assert!(report.is_realised(), "{name}: {report:#?}");
     }
 

@@ -36,11 +36,17 @@ impl StampClock {
         self.error.is_synchronized() && there.is_synchronized() && off < round_trip / 2
     }
 
-    /// As it was read anew. If nobody has set it, it goes on as it was: a probe on its way is measured by one clock.
+    /// As it was read anew. If nobody has set it, it goes on as it was: a probe on its way is measured by one clock. That
+    /// one is off by what the reading is off by, and by what it differs from the reading.
     #[must_use]
     pub(crate) fn refreshed(self, read: Self) -> Self {
-        let is_near = self.unix_at_zero.abs_diff(read.unix_at_zero) <= NEAR.0;
-        if is_near { Self { unix_at_zero: self.unix_at_zero, ..read } } else { read }
+        let apart = self.unix_at_zero.abs_diff(read.unix_at_zero);
+        if apart == 0 || apart > NEAR.0 {
+            return read;
+        }
+        let off = read.error.nanoseconds().saturating_add(apart);
+        let error = ErrorEstimate::new(read.error.is_synchronized(), Clock::Ptp, off);
+        Self { unix_at_zero: self.unix_at_zero, error }
     }
 
     pub(super) const fn stamp(&self, now: Nanos) -> Timestamp {
@@ -64,16 +70,54 @@ pub(crate) const fn reflect(probe: &Probe, ttl: u8, received: Nanos, sent: Nanos
     }
 }
 
-/// How many probes of a path are answered: so many a second and not many more at once, whoever sends them. A forger gets no
-/// more out of a node than that.
+/// Which probes of a path are answered: so many a second and not many more at once, whoever sends them.
+///
+/// Nothing in a probe says who sent it, and a forger may send far more than are answered; were they all alike, the far
+/// end's own would go unanswered, and it would leave a path that works. But those count: a probe whose number is near
+/// that of the last one of them has answers of its own, which a forger gets nothing of who doesn't know the number. Which
+/// numbers count is found by watching whether another follows, one candidate after the other, so it is found in the
+/// midst of a flood, too. Who sees the probes of a path, or guesses where they are, can still have all that is answered.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Gate {
+    /// For those that go on where the last one was.
+    expected: Bucket,
+    /// For all others.
+    others: Bucket,
+    /// The number of the last one.
+    last: u32,
+    /// When it came.
+    heard: Nanos,
+    /// Has another one followed it?
+    is_followed: bool,
+}
+
+impl Gate {
+    /// `interval` is how far from each other they should be.
+    pub(crate) fn admits(&mut self, sequence: u32, now: Nanos, interval: Nanos) -> bool {
+        let ahead = sequence.wrapping_sub(self.last);
+        // The same number again is no other.
+        let is_near = (1..=NUMBERS_NEAR).contains(&ahead.min(ahead.wrapping_neg()));
+        if is_near && self.expected.admits(now) {
+            (self.last, self.heard, self.is_followed) = (sequence, now, true);
+            return true;
+        }
+        let patience = if self.is_followed { NUMBERS_NEAR } else { CANDIDATE_INTERVALS };
+        if now.0.abs_diff(self.heard.0) > interval.0.saturating_mul(patience.into()) {
+            (self.last, self.heard, self.is_followed) = (sequence, now, false);
+        }
+        self.others.admits(now)
+    }
+}
+
+/// So many a second, and not many more at once.
+#[derive(Debug, Default, Clone, Copy)]
+struct Bucket {
     /// When the answers that were given would have been due at the rate, one after the other.
     paid: Nanos,
 }
 
-impl Gate {
-    pub(crate) fn admits(&mut self, now: Nanos) -> bool {
+impl Bucket {
+    fn admits(&mut self, now: Nanos) -> bool {
         let ahead = self.paid.0.saturating_sub(now.0);
         // Further ahead than it can come by itself: the clock was set back.
         let ahead = if ahead > (ANSWERS_AT_ONCE_MAX + 1) * ANSWER_NANOS { 0 } else { ahead };
@@ -91,3 +135,10 @@ const NEAR: Nanos = Nanos(20_000);
 const ANSWER_NANOS: u64 = 500_000;
 /// So many are answered at once: what a far end has had to wait with.
 const ANSWERS_AT_ONCE_MAX: u64 = 32;
+/// So far from the last number, one is taken for the next: those between may have been lost.
+const NUMBERS_NEAR: u32 = 64;
+/// So many intervals another one is waited for.
+const CANDIDATE_INTERVALS: u32 = 2;
+
+#[cfg(test)]
+mod tests;

@@ -335,6 +335,17 @@ fn another_timing_keeps_what_is_known_and_awaits_no_older_answer() {
 }
 
 #[test]
+fn how_many_probes_were_answered_is_known_after_an_exchange() {
+    let mut old = paths([0, 1], 0);
+    let flood = |paths: &mut Paths, at| (0..100).filter(|_| paths.admits(PathIndex(at), 7_000, Nanos(MS))).count();
+    assert_eq!(flood(&mut old, 1), 32);
+    // At another place; one beside it is new.
+    let mut new = paths([1, 2], MS);
+    new.carry_over(&mut old);
+    assert_eq!((flood(&mut new, 0), flood(&mut new, 1)), (0, 32));
+}
+
+#[test]
 fn a_far_end_and_an_id_name_a_path() {
     let elsewhere = PathProgram { remote: "fd00::2".parse().unwrap(), local: "fd00::1".parse().unwrap(), ..path(0) };
     let programs = [path(3), path(0), elsewhere];

@@ -171,7 +171,7 @@ fn a_kernel_that_has_the_address_is_not_talked_over() {
     assert_eq!(rig.put(CORE0, &[arp(1, ROUTER), arp(2, ROUTER), ping.clone()]), []);
     let solicited = frames::icmpv6(ROUTER_V6, CORE_V6, 255, frames::neighbour(135, CORE_V6, Some(ROUTER)));
     assert_eq!(rig.put(CORE0, &[frames::ethernet(CORE_MAC, ROUTER, None, 0x86dd, &solicited)]).len(), 1);
-    assert_eq!(rig.put(ACCESS0, &[to_d.clone()]), []);
+    assert_eq!(rig.put(ACCESS0, std::slice::from_ref(&to_d)), []);
     assert_eq!(rig.drops(ACCESS0), [(DropReason::NeighbourUnresolved, 1)]);
 
     // What the kernel says counts, also of one that moves, and after other tables; what others say does not.
@@ -179,7 +179,7 @@ fn a_kernel_that_has_the_address_is_not_talked_over() {
     for mac in [ROUTER, moved] {
         says(&mut rig, &[CORE_V4.into()], &[(ROUTER_V4.into(), mac)]);
         assert_eq!(rig.put(CORE0, &[arp(1, Mac([2, 0xcc, 0, 0, 0, 0x66]))]), []);
-        assert_eq!(rig.put(ACCESS0, &[to_d.clone()])[0].1[..6], mac.0);
+        assert_eq!(rig.put(ACCESS0, std::slice::from_ref(&to_d))[0].1[..6], mac.0);
     }
     let mut program = reference();
     program.generation = Generation::new(2);
@@ -194,11 +194,11 @@ fn a_kernel_that_has_the_address_is_not_talked_over() {
     rig.pipeline.swap(next);
     rig.program = program;
     rig.admit("embb", "office", device(5));
-    assert_eq!(rig.put(ACCESS0, &[to_d.clone()])[0].1[..6], moved.0);
+    assert_eq!(rig.put(ACCESS0, std::slice::from_ref(&to_d))[0].1[..6], moved.0);
 
     // It has failed.
     assert_eq!(says(&mut rig, &[CORE_V4.into()], &[]), 1);
-    assert_eq!(rig.put(ACCESS0, &[to_d.clone()]), []);
+    assert_eq!(rig.put(ACCESS0, std::slice::from_ref(&to_d)), []);
     // The address is ours alone: asked for and answered here.
     says(&mut rig, &[], &[]);
     assert_eq!(rig.tick().iter().filter(|(_, octets)| octets[12..14] == [8, 6]).count(), 1);

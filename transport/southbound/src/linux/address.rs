@@ -20,10 +20,18 @@ pub(super) fn observe(kernel: &mut Kernel, links: &Links, observed: &mut Observe
     for message in read(kernel)? {
         if let (Some(link), Some(address)) = (links.name(message.header.index), address(&message)) {
             let object = Object::Address(Address { link: link.clone(), address });
-            if is_ours(&message) {
-                observed.ours.insert(object.key(), Found::As(object));
-            } else {
-                observed.others.insert(object.key(), object);
+            let key = object.key();
+            match why_unused(&message) {
+                Some(why) if is_ours(&message) => {
+                    observed.ours.insert(key, Found::Unused(object, why.into()));
+                }
+                None if is_ours(&message) => {
+                    observed.ours.insert(key, Found::As(object));
+                }
+                Some(_) => {}
+                None => {
+                    observed.others.insert(key, object);
+                }
             }
         }
     }
@@ -76,6 +84,18 @@ fn request(index: u32, address: InterfaceAddress) -> AddressMessage {
 
 fn is_ours(message: &AddressMessage) -> bool {
     message.attributes.contains(&AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL)))
+}
+
+/// Why the kernel takes no packets to an address, as long as it doesn't (RFC 4862, section 5.4).
+fn why_unused(message: &AddressMessage) -> Option<&'static str> {
+    let has = |flag| message.header.flags.contains(flag);
+    if has(AddressHeaderFlags::Dadfailed) {
+        Some("somebody else on the link has it")
+    } else if has(AddressHeaderFlags::Tentative) && !has(AddressHeaderFlags::Optimistic) {
+        Some("it is not known yet whether somebody else on the link has it")
+    } else {
+        None
+    }
 }
 
 fn is_secondary(message: &AddressMessage) -> bool {

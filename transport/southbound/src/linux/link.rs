@@ -18,7 +18,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::socket::{Kernel, Refusal};
 use super::{GROUP, How};
 use crate::device::{Cause, Found, Observed};
-use crate::object::{Bridge, BridgePort, Key, Object, Vxlan, VxlanPeer};
+use crate::object::{Bridge, BridgePort, Key, LinkUp, Object, Vxlan, VxlanPeer};
 use crate::value::LinkName;
 
 /// All links of a namespace, as they were when they were read.
@@ -59,7 +59,8 @@ impl Links {
             if is_ours(&link.name, &link.message) {
                 observed.ours.insert(Key::Link(link.name.clone()), found(link));
             } else if link.message.header.flags.contains(LinkFlags::Up) {
-                observed.others.insert(Key::LinkUp(link.name.clone()), Object::LinkUp(link.name.clone()));
+                let up = Object::LinkUp(LinkUp { link: link.name.clone(), mtu: mtu(&link.message).unwrap_or(0) });
+                observed.others.insert(up.key(), up);
             }
             let bridge = controller(&link.message).filter(|index| self.is_ours(*index));
             if let Some(bridge) = bridge.and_then(|index| self.name(index)) {
@@ -281,9 +282,7 @@ fn found_vxlan(name: &LinkName, message: &LinkMessage, data: &[InfoVxlan], up: b
             _ => {}
         }
     }
-    let mtu =
-        message.attributes.iter().find_map(|a| if let LinkAttribute::Mtu(mtu) = a { Some(*mtu) } else { None })?;
-    Some(Vxlan { name: name.clone(), vni: vni?, local: local?, port, mtu, group_policy, learning, up })
+    Some(Vxlan { name: name.clone(), vni: vni?, local: local?, port, mtu: mtu(message)?, group_policy, learning, up })
 }
 
 fn info(message: &LinkMessage) -> impl Iterator<Item = &LinkInfo> {
@@ -292,6 +291,10 @@ fn info(message: &LinkMessage) -> impl Iterator<Item = &LinkInfo> {
         .iter()
         .filter_map(|a| if let LinkAttribute::LinkInfo(info) = a { Some(info) } else { None })
         .flatten()
+}
+
+fn mtu(message: &LinkMessage) -> Option<u32> {
+    message.attributes.iter().find_map(|a| if let LinkAttribute::Mtu(mtu) = a { Some(*mtu) } else { None })
 }
 
 fn name(message: &LinkMessage) -> Option<&str> {

@@ -8,8 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use model::{Prefix, Sid};
 use netlink_packet_core::{DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Nla, NlasIterator};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteLwEnCapType, RouteLwTunnelEncap, RouteMessage, RouteProtocol,
-    RouteScope, RouteSeg6IpTunnel, RouteSeg6LocalTunnel, RouteType, Seg6Header, Seg6LocalAction, Seg6Mode,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteLwEnCapType, RouteLwTunnelEncap, RouteMessage,
+    RouteProtocol, RouteScope, RouteSeg6IpTunnel, RouteSeg6LocalTunnel, RouteType, Seg6Header, Seg6LocalAction,
+    Seg6Mode,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -38,7 +39,66 @@ pub(super) fn observe(kernel: &mut Kernel, links: &Links, observed: &mut Observe
             }
         }
     }
+    for (key, found) in &mut observed.ours {
+        if let (Key::Route(prefix, Table::MAIN, _), Found::As(object)) = (key, &*found)
+            && let Some(why) = why_unused(kernel, *prefix)?
+        {
+            *found = Found::Unused(object.clone(), why);
+        }
+    }
     Ok(())
+}
+
+/// Why packets to a prefix don't take our routes to it in the main table, if they don't.
+///
+/// One address is asked for, so that it costs the same however many routes others have. Which one tells nothing but
+/// whether a route to just this prefix is preferred: it is far from those that people give to machines, and a route to
+/// a part of the prefix, or a rule that leads to another table, is the owner's wish, which is no business of ours.
+fn why_unused(kernel: &mut Kernel, prefix: Prefix) -> io::Result<Option<String>> {
+    let (bits, family, flags) = match prefix.address() {
+        IpAddr::V4(_) => (32, AddressFamily::Inet, RouteFlags::FibMatch | RouteFlags::LookupTable),
+        // Here the table is said unasked, and a flag too many is refused.
+        IpAddr::V6(_) => (128, AddressFamily::Inet6, RouteFlags::FibMatch),
+    };
+    let mut request = RouteMessage::default();
+    request.header.address_family = family;
+    request.header.destination_prefix_length = bits;
+    request.header.flags = flags;
+    request.attributes = vec![RouteAttribute::Destination(inside(prefix).into())];
+    let answer = match kernel.get(RouteNetlinkMessage::GetRoute(request)) {
+        Ok(answer) => answer,
+        // So the kernel tells of a route that leads nowhere.
+        Err(refusal) if NO_WAY.contains(&refusal.code()) => {
+            return Ok(Some(format!("packets to {prefix} are refused: {}", refusal.error)));
+        }
+        Err(refusal) => return Err(refusal.error),
+    };
+    let taken = answer.iter().find_map(|answer| match answer {
+        // Kernels before 4.13 answer with the address itself, which says nothing.
+        RouteNetlinkMessage::NewRoute(route) if !route.header.flags.contains(RouteFlags::Cloned) => Some(route),
+        _ => None,
+    });
+    let foreign = taken.filter(|route| route.header.protocol != RouteProtocol::Other(PROTOCOL));
+    Ok(foreign.and_then(|route| {
+        let (to, table, metric) = identity(route)?;
+        let protocol = u8::from(route.header.protocol);
+        let why = format!("another route, of protocol {protocol} with metric {metric}, is preferred");
+        ((to, table) == (prefix, Table::MAIN.get())).then_some(why)
+    }))
+}
+
+/// An address of a prefix, its host's bits in turn 1 and 0.
+fn inside(prefix: Prefix) -> IpAddr {
+    match prefix.address() {
+        IpAddr::V4(address) => {
+            let host = u32::MAX.checked_shr(prefix.length().into()).unwrap_or(0);
+            (address | Ipv4Addr::from_bits(host / 3 * 2)).into()
+        }
+        IpAddr::V6(address) => {
+            let host = u128::MAX.checked_shr(prefix.length().into()).unwrap_or(0);
+            (address | Ipv6Addr::from_bits(host / 3 * 2)).into()
+        }
+    }
 }
 
 pub(super) fn make(kernel: &mut Kernel, route: &Route, how: How) -> Result<(), Cause> {
@@ -154,6 +214,12 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 }
 
 fn key(message: &RouteMessage) -> Option<Key> {
+    let (prefix, table, metric) = identity(message)?;
+    Some(Key::Route(prefix, Table::new(table).ok()?, Metric::new(metric).ok()?))
+}
+
+/// Prefix, table and metric.
+fn identity(message: &RouteMessage) -> Option<(Prefix, u32, u32)> {
     let mut address = match message.header.address_family {
         AddressFamily::Inet => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         _ => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -167,8 +233,7 @@ fn key(message: &RouteMessage) -> Option<Key> {
             _ => {}
         }
     }
-    let prefix = Prefix::new(address, message.header.destination_prefix_length)?;
-    Some(Key::Route(prefix, Table::new(table).ok()?, Metric::new(metric).ok()?))
+    Some((Prefix::new(address, message.header.destination_prefix_length)?, table, metric))
 }
 
 /// What a route of ours is; in words, if we never make such a one.
@@ -297,6 +362,14 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
 
 const MODES: [EncapMode; 5] =
     [EncapMode::Inline, EncapMode::Encaps, EncapMode::EncapsL2, EncapMode::EncapsRed, EncapMode::EncapsL2Red];
+
+/// What a packet gets that is refused its way: by a route of type blackhole, unreachable or prohibit, or for want of one.
+const NO_WAY: [i32; 4] = [
+    rustix::io::Errno::INVAL.raw_os_error(),
+    rustix::io::Errno::HOSTUNREACH.raw_os_error(),
+    rustix::io::Errno::ACCESS.raw_os_error(),
+    rustix::io::Errno::NETUNREACH.raw_os_error(),
+];
 
 const NLA_F_NESTED: u16 = 1 << 15;
 const SEG6_LOCAL_FLAVORS: u16 = 11;

@@ -93,7 +93,7 @@ fn a_node_has_the_addresses_of_its_loopback_and_its_ports_which_are_up() {
             "address 10.255.0.3/32 of lo",
             "address fd00:0:c::1/128 of lo",
             "address fd00:2::c/64 of to-b",
-            "link to-b up"
+            "link to-b up mtu 1600"
         ]
     );
 }

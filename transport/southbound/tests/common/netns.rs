@@ -3,8 +3,9 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use transport_southbound::Linux;
+use transport_southbound::{Desired, Linux, Report, reconcile, verify};
 
 #[derive(Debug)]
 pub(crate) struct Namespace(String);
@@ -66,6 +67,19 @@ impl Namespace {
     pub(crate) fn reaches(&self, to: &str) -> bool {
         (0..5).any(|_| self.output(&format!("ping -c 1 -W 1 {to}")).status.success())
     }
+}
+
+/// Reconciles. A new IPv6 address is tentative until the kernel comes to it, even where nobody is asked; that is waited for.
+pub(crate) fn reach(device: &mut Linux, desired: &Desired) -> Report {
+    let mut report = reconcile(device, desired).unwrap();
+    for _ in 0..100 {
+        if !report.differs.iter().any(|difference| difference.to_string().contains("not known yet")) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        report.differs = verify(device, desired).unwrap();
+    }
+    report
 }
 
 impl Drop for Namespace {

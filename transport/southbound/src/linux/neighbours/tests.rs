@@ -22,18 +22,18 @@ fn read(octets: &[u8], index: u32, next_hop: &str) -> Option<Entry> {
     }
 }
 
-const fn mac(last: u8) -> Option<Mac> {
-    Some(Mac([2, 0, 0, 0, 0, last]))
+const fn mac(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, last])
 }
 
 #[test]
 fn entries_of_the_kernel_are_read() {
-    let stale = Entry { mac: mac(2), is_to_be_asked: true };
+    let stale = Entry { mac: Some(mac(2)), is_to_be_asked: true };
     assert_eq!(read(&octets(STALE), 3, "10.9.0.2"), Some(stale));
     let failed = Entry { mac: None, is_to_be_asked: true };
     assert_eq!(read(&octets(FAILED), 3, "10.9.0.3"), Some(failed));
     // To ask for one that somebody has written down would unwrite it.
-    let permanent = Entry { mac: mac(6), is_to_be_asked: false };
+    let permanent = Entry { mac: Some(mac(6)), is_to_be_asked: false };
     assert_eq!(read(&octets(PERMANENT), 3, "fd09::2"), Some(permanent));
     // Of another link, or another neighbour.
     assert_eq!(read(&octets(STALE), 4, "10.9.0.2"), None);
@@ -44,7 +44,7 @@ fn entries_of_the_kernel_are_read() {
 /// The states of linux/neighbour.h: which of them lead somewhere, and where the kernel waits for somebody to ask.
 #[test]
 fn every_state_is_honoured() {
-    let (there, gone) = (mac(2), None);
+    let (there, gone) = (Some(mac(2)), None);
     for (state, mac, is_to_be_asked) in [
         (0x00, gone, true),
         (0x01, gone, false),
