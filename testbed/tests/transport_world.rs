@@ -4,6 +4,8 @@
 //! Each planned change is made under traffic, for many seeds; a seed says in which order and when nodes run what they are
 //! told, and after how many of them the manager plans on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panic, too")]
+
 use testbed::simulate::scenes::{Carried, Declared, Scene, SceneError};
 use transport_dataplane::Nanos;
 

@@ -74,6 +74,9 @@ fn request(index: u32, address: InterfaceAddress) -> AddressMessage {
     message.header.family = if address.address().is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     message.header.prefix_len = address.length();
     message.header.index = index;
+    // The topology gives each address to one port. Asking the link first would leave the port without one for a second or
+    // two, and let anybody on the link take it away by answering (RFC 4862, section 5.1: not asking is a setting).
+    message.header.flags = AddressHeaderFlags::Nodad;
     message.attributes = vec![
         AddressAttribute::Local(address.address()),
         AddressAttribute::Address(address.address()),
