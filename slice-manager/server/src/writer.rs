@@ -158,8 +158,11 @@ impl Writer {
 
     /// The next message; that something was reported, when what was is to count; `None` if nobody is left to send one.
     fn next(&self, inbox: &mpsc::Receiver<Message>) -> Option<Message> {
-        let Some(due) = self.settled.due() else { return inbox.recv().ok() };
-        match inbox.recv_timeout(due.saturating_duration_since(Instant::now()).max(PAUSE)) {
+        // As long as the store can't be read, nothing settles.
+        let due = self.settled.due().filter(|_| !self.blind);
+        let Some(due) = due else { return inbox.recv().ok() };
+        let wait = due.checked_duration_since(Instant::now()).unwrap_or(PAUSE);
+        match inbox.recv_timeout(wait) {
             Ok(message) => Some(message),
             Err(mpsc::RecvTimeoutError::Timeout) => Some(Message::Reported),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
@@ -434,8 +437,8 @@ pub(crate) const CHANGES_WAITING_MAX: usize = 256;
 const AVOID_INTERVAL_MILLIS: u64 = if cfg!(test) { 50 } else { 5_000 };
 /// How long the next step of a change waits for others to be ready for it, too.
 const GATHER_MAX: Duration = Duration::from_secs(1);
-/// The shortest time between two looks at what has settled: if the store can't be read, nothing settles.
-const PAUSE: Duration = Duration::from_millis(10);
+/// When what has settled is looked at again, if that is overdue: planning took long, or the store can't be written.
+const PAUSE: Duration = Duration::from_millis(250);
 /// How many operations are remembered; the oldest finished ones are forgotten first.
 const OPERATIONS_KEPT_MAX: usize = 2_000;
 
