@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{Files, TESTBED, until};
+use common::{Files, TESTBED, admit, until};
 use testbed::netns::{Namespace, Running};
 
 #[test]
@@ -283,32 +283,10 @@ impl World {
     fn authenticate(&self) {
         let (_, said) = self.slicectl(&["segment", "show", "lab", "things", "-o", "json"]);
         let segment: serde_json::Value = serde_json::from_str(&said).unwrap();
-        let server = format!("127.0.0.1:{}", segment["accessPort"].as_u64().unwrap());
+        let access_port = segment["accessPort"].as_u64().unwrap();
         for (edge, host) in [("edge-a", 11), ("edge-c", 13)] {
             let (mac, address) = (format!("02:00:00:00:77:{host}"), format!("10.77.0.{host}"));
-            let request = [
-                TESTBED,
-                "part",
-                "nas",
-                "--server",
-                &server,
-                "--from",
-                "127.0.0.1",
-                "--secret",
-                "not-much-of-a-secret",
-                "--user",
-                "dev",
-                "--password",
-                "let-me-in",
-                "--mac",
-                &mac,
-                "--address",
-                &address,
-                "--seed",
-                "7",
-            ];
-            let answer: serde_json::Value = serde_json::from_str(&self.space(edge).run(&request).unwrap()).unwrap();
-            assert_eq!(answer["code"], 2, "{answer}");
+            admit(self.space(edge), access_port, &mac, &address);
         }
         until("the first ping passes", Duration::from_secs(10), || self.pings(1) == 1);
     }

@@ -11,7 +11,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Files, drops, slicectl, start, until};
+use common::{Files, admit, drops, slicectl, start, until};
 use testbed::netns::Namespace;
 
 /// The addresses of one underlay.
@@ -85,31 +85,7 @@ fn exchange(underlay: &Underlay) {
     assert!(!ping(&dev, "10.77.0.20"), "an unauthenticated device was forwarded");
     assert!(drops(&edge, &files, "unauthenticated") > 0);
 
-    let port = segment["accessPort"].as_u64().unwrap();
-    let server = format!("127.0.0.1:{port}");
-    let request = [
-        common::TESTBED,
-        "part",
-        "nas",
-        "--server",
-        &server,
-        "--from",
-        "127.0.0.1",
-        "--secret",
-        "not-much-of-a-secret",
-        "--user",
-        "dev",
-        "--password",
-        "let-me-in",
-        "--mac",
-        "02:00:00:00:77:11",
-        "--address",
-        "10.77.0.11",
-        "--seed",
-        "7",
-    ];
-    let answer: serde_json::Value = serde_json::from_str(&edge.run(&request).unwrap()).unwrap();
-    assert_eq!(answer["code"], 2, "{answer}");
+    admit(&edge, segment["accessPort"].as_u64().unwrap(), "02:00:00:00:77:11", "10.77.0.11");
 
     // A device without the extension takes no flag that it does not know.
     assert!(!ping(&dev, "10.77.0.20"), "the kernel took a group that it does not know of");

@@ -113,3 +113,13 @@ pub(crate) fn drops(namespace: &Namespace, files: &Files, reason: &str) -> u64 {
     let rows = answer["drops"].as_array().unwrap().iter().filter(|row| row["reason"] == reason);
     rows.map(|row| row["packets"].as_str().unwrap().parse::<u64>().unwrap()).sum()
 }
+
+/// Has the AAA of a segment let a device in, asked from the namespace of its edge.
+pub(crate) fn admit(edge: &Namespace, access_port: u64, mac: &str, address: &str) {
+    let server = format!("127.0.0.1:{access_port}");
+    let asks = [TESTBED, "part", "nas", "--server", &server, "--from", "127.0.0.1", "--seed", "7"];
+    let shows = ["--secret", "not-much-of-a-secret", "--user", "dev", "--password", "let-me-in"];
+    let request = [&asks[..], &shows, &["--mac", mac, "--address", address]].concat();
+    let answer: serde_json::Value = serde_json::from_str(&edge.run(&request).unwrap()).unwrap();
+    assert_eq!(answer["code"], 2, "{answer}");
+}
