@@ -127,6 +127,14 @@ checked_number! {
     /// IEEE 802.1Q priority code point, 3 bits.
     Pcp(u8), 0..=7, "an 802.1p priority"
 }
+checked_number! {
+    /// QoS flow identifier, 6 bits (TS 23.501, section 5.7.1.1).
+    Qfi(u8), 0..=63, "a QFI"
+}
+checked_number! {
+    /// The share of what siblings' guarantees leave over, beside theirs.
+    Weight(u8), 1..=100, "a weight"
+}
 
 /// Counts the plans of one manager; it only grows. 0 means "nothing was ever decided".
 #[derive(

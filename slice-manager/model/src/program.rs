@@ -10,11 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
 
-use crate::profile::AaaFeatures;
+use crate::profile::{AaaFeatures, QueueClass};
 use crate::resource::{Client, SegmentId, Service, Srh};
 use crate::{
-    ClassNumber, Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, PortName, Prefix, Rate,
-    RateLimits, SdpName, Sid, SliceName, Snssai, TrafficClass, Vlan, Vni,
+    ClassNumber, Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, Pcp, PortName, Prefix, Qfi,
+    Rate, RateLimits, SdpName, Sid, SliceName, Snssai, TrafficClass, Vlan, Vni, Weight,
 };
 
 /// The program of one edge.
@@ -48,9 +48,10 @@ pub struct ProgramContent {
     pub paths: Vec<PathProgram>,
     /// What it does for the packets of others.
     pub transit: TransitProgram,
-    /// How slices share its ports, by port; of a Linux kernel only. A digest of before there was such a thing still holds.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// How slices share its ports towards the underlay, by port.
     pub shaping: Vec<PortShaping>,
+    /// How the classes of every segment are queued, most urgent first, each once; of an edge only.
+    pub queues: Vec<QueueProgram>,
     /// The slices that have an SDP here, by name.
     pub slices: Vec<SliceProgram>,
 }
@@ -64,8 +65,9 @@ impl ProgramContent {
             core_ports: Vec::new(),
             probes: None,
             paths: Vec::new(),
-            transit: TransitProgram { sids: Vec::new(), labels: Vec::new(), routes: Vec::new() },
+            transit: TransitProgram { sids: Vec::new(), labels: Vec::new(), routes: Vec::new(), queues: Vec::new() },
             shaping: Vec::new(),
+            queues: Vec::new(),
             slices: Vec::new(),
         }
     }
@@ -142,6 +144,27 @@ pub struct TransitProgram {
     pub labels: Vec<TransitLabel>,
     /// Its routes to loopbacks and locators, in order. An edge has none: it forwards for nobody.
     pub routes: Vec<UnderlayRoute>,
+    /// In which queue packets wait, by what their outer headers say, in order; best effort without a word.
+    pub queues: Vec<TransitQueue>,
+}
+
+/// In which queue packets of others wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct TransitQueue {
+    /// What the outer headers say.
+    pub outer: OuterMark,
+    /// The queue.
+    pub queue: QueueClass,
+}
+
+/// What outer headers say of how urgent a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OuterMark {
+    /// The code point of the IP header (RFC 2474).
+    Dscp(Dscp),
+    /// The traffic class of the top label (RFC 5462).
+    TrafficClass(TrafficClass),
 }
 
 /// A SID of a node on the way (RFC 8986, sections 4.1 and 4.2).
@@ -216,7 +239,7 @@ pub struct CorePort {
     pub mtu: u16,
 }
 
-/// How slices share what a core node sends by one port. What belongs to none of them shares what they leave.
+/// How slices share what a node sends by one port. What belongs to none of them shares what they leave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PortShaping {
     /// The port.
@@ -236,8 +259,34 @@ pub struct SliceClass {
     pub slice: SliceName,
     /// What it is sure of here, and what it may not exceed.
     pub limits: RateLimits,
-    /// By these its packets are known.
+    /// Its share of what the guarantees leave.
+    pub weight: Weight,
+    /// By these a Linux kernel knows its packets.
     pub vnis: Vec<Vni>,
+}
+
+/// How a class is queued in each segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct QueueProgram {
+    /// The class.
+    pub queue: QueueClass,
+    /// Its share beside the other classes of its segment.
+    pub weight: Weight,
+    /// The most octets that wait in it.
+    pub octets_max: u32,
+    /// The most that wait in it, as the nanoseconds that they take at the segment's ceiling.
+    pub time_max_nanos: u64,
+    /// What is done about queues that stand; nothing if absent.
+    pub codel: Option<CodelProgram>,
+}
+
+/// The parameters of CoDel (RFC 8289, section 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CodelProgram {
+    /// The sojourn time that is aimed at.
+    pub target_nanos: u64,
+    /// How long it may be exceeded.
+    pub interval_nanos: u64,
 }
 
 /// A slice on one edge.
@@ -257,8 +306,14 @@ pub struct SliceProgram {
     pub dscp: Dscp,
     /// Written into the label stack of the same.
     pub traffic_class: TrafficClass,
-    /// What becomes of the code points that devices may use, each once, in order.
+    /// The queue of the same.
+    pub queue: QueueClass,
+    /// What becomes of the marks that devices may use, each once, in order.
     pub markings: Vec<Marking>,
+    /// Its share of what guarantees leave on an access port.
+    pub weight: Weight,
+    /// What each session may send and receive.
+    pub session_rates: SessionRates,
     /// Where frames of the slice come from.
     pub circuits: Vec<Circuit>,
     /// Of an l3 slice: which other edge has which subnet.
@@ -267,15 +322,39 @@ pub struct SliceProgram {
     pub segments: Vec<SegmentProgram>,
 }
 
-/// What becomes of a code point of a device's packets; the packets themselves keep theirs.
+/// The most that one session may send and receive.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SessionRates {
+    /// What it sends.
+    pub from_access: Option<Rate>,
+    /// What it receives.
+    pub to_access: Option<Rate>,
+}
+
+/// How packets with a device's mark are treated; the packets themselves keep theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Marking {
     /// The device's.
-    pub inner: Dscp,
+    pub inner: InnerMark,
     /// Written into the outer IP header.
     pub dscp: Dscp,
     /// Written into the label stack.
     pub traffic_class: TrafficClass,
+    /// Where they wait.
+    pub queue: QueueClass,
+}
+
+/// What a device says of how urgent a packet is. Of several marks in one packet the first of this order counts that has a
+/// [`Marking`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InnerMark {
+    /// The QoS flow in a GTP-U packet's session container (TS 38.415, section 5.5).
+    Qfi(Qfi),
+    /// The code point of an IP packet (RFC 2474).
+    Dscp(Dscp),
+    /// The priority in the tag of a frame that carries no IP packet (IEEE 802.1Q, section 6.9).
+    Priority(Pcp),
 }
 
 /// An attachment circuit.
@@ -311,6 +390,8 @@ pub struct SegmentProgram {
     pub vni: Vni,
     /// What it is promised and may not exceed on this edge.
     pub limits: RateLimits,
+    /// Its share of what the guarantees of its slice's segments leave.
+    pub weight: Weight,
     /// How many endpoints may be authenticated here at once.
     pub sessions_max: u32,
     /// The SIDs of this edge that lead into the segment, if its tunnels are SRv6.

@@ -1,13 +1,13 @@
 //! The class map: how the transport treats each 5QI.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FiveQi;
-use crate::program::Marking;
+use crate::program::{InnerMark, Marking};
 use crate::{Dscp, TrafficClass};
 
 /// How the transport treats each 5QI.
@@ -32,9 +32,14 @@ impl ClassMap {
     /// What becomes of the code points of devices in a slice that has these classes, in their order. Those of classes that
     /// it does not have are not heeded there, so that no device raises itself above its slice.
     pub fn markings<'a>(&self, classes: impl IntoIterator<Item = &'a ClassRow>) -> Vec<Marking> {
-        let had: BTreeSet<Dscp> = classes.into_iter().map(|class| class.dscp).collect();
-        let heeded = self.markings.iter().filter(|marking| had.contains(&marking.class));
-        let mut markings: Vec<Marking> = heeded.copied().map(MarkingRow::becomes).collect();
+        // Of several classes with one code point, the most urgent queue is meant.
+        let mut had: BTreeMap<Dscp, QueueClass> = BTreeMap::new();
+        for class in classes {
+            let queue = had.entry(class.dscp).or_insert(class.queue);
+            *queue = class.queue.min(*queue);
+        }
+        let heeded = self.markings.iter().filter_map(|marking| Some(marking.becomes(*had.get(&marking.class)?)));
+        let mut markings: Vec<Marking> = heeded.collect();
         markings.sort_unstable();
         markings
     }
@@ -70,8 +75,9 @@ pub struct MarkingRow {
 }
 
 impl MarkingRow {
-    const fn becomes(self) -> Marking {
-        Marking { inner: self.inner, dscp: self.dscp, traffic_class: self.traffic_class }
+    const fn becomes(self, queue: QueueClass) -> Marking {
+        let Self { inner, dscp, traffic_class, .. } = self;
+        Marking { inner: InnerMark::Dscp(inner), dscp, traffic_class, queue }
     }
 }
 
