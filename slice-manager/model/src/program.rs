@@ -13,8 +13,8 @@ use serde::Serialize;
 use crate::profile::{AaaFeatures, QueueClass};
 use crate::resource::{Client, SegmentId, Service, Srh};
 use crate::{
-    ClassNumber, Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, Pcp, PortName, Prefix, Qfi,
-    Rate, RateLimits, SdpName, Sid, SliceName, Snssai, TrafficClass, Vlan, Vni, Weight,
+    ClassNumber, Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, Pcp, PortName, Prefix, Qfi, Rate,
+    RateLimits, SdpName, Sid, SliceName, Snssai, TrafficClass, Vlan, Vni, Weight,
 };
 
 /// The program of one edge.

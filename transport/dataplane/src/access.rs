@@ -114,6 +114,8 @@ impl Pipeline {
         let place = segment as u16;
         let session = self.sessions.at_mut(from);
         (session.seat, session.place) = (Some(seat), place);
+        // The tag may be what says how it is treated.
+        let mark = self.tables.segments[segment].marks.of(flow, frame.octets());
         if flow.tag.is_some() {
             pull_tag(&mut frame);
             flow.take_tag();
@@ -148,18 +150,24 @@ impl Pipeline {
         if !self.tables.circuits[there].from_access.admits(way.now, octets) {
             return self.drop(way, Some(segment), DropReason::SliceRateFromAccess, frame);
         }
+        if let Some(limit) = &self.tables.segments[segment].session_from
+            && !self.sessions.admits_from(from, limit, way.now, octets)
+        {
+            return self.drop(way, Some(segment), DropReason::SessionRateFromAccess, frame);
+        }
         self.tables.segments[segment].from_access.charge(octets);
         self.tables.circuits[there].from_access.charge(octets);
         self.sessions.at_mut(from).from.count(octets);
         let group = Group::of(self.tables.circuits[there].leaf);
-        let sender = Sender { circuit: Some(circuit), group };
+        let is_markable = flow.traffic_class().is_some_and(|class| class & 3 != 0);
+        let sender = Sender { circuit: Some(circuit), group, mark, is_markable };
         match destination {
             Destination::Here(to) => self.deliver(way, segment, to, sender, frame),
             Destination::Remote(remote) => {
-                let inner = Inner::new(flow, Payload::Ethernet, group, &self.tables.segments[segment].marks);
+                let inner = Inner::new(flow, Payload::Ethernet, group, mark);
                 self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
-            Destination::Flood => self.flood(way, segment, circuit, flow, group, frame),
+            Destination::Flood => self.flood(way, segment, circuit, flow, sender, frame),
             Destination::Routed(_) if is_too_big => {
                 let mtu = packet_octets_max.into();
                 self.complain(way, segment, flow, sender, Cause::TooBig { mtu }, (DropReason::TooBig, frame));
@@ -202,14 +210,14 @@ impl Pipeline {
         segment: usize,
         circuit: CircuitIndex,
         flow: &Flow,
-        group: Group,
+        sender: Sender,
         frame: Frame,
     ) {
-        let inner = Inner::new(flow, Payload::Ethernet, group, &self.tables.segments[segment].marks);
+        let inner = Inner::new(flow, Payload::Ethernet, sender.group, sender.mark);
         let here = if flow.destination.is_unicast() {
             Flooded::Copies(0)
         } else {
-            self.flood_sessions(way, segment, flow, Sender { circuit: Some(circuit), group }, &frame)
+            self.flood_sessions(way, segment, flow, sender, &frame)
         };
         let remotes = match here {
             Flooded::ToOwner => 0,

@@ -1,6 +1,8 @@
 //! Compiles a program into tables. All or nothing: an error leaves what runs as it is.
 
 mod error;
+mod slots;
+mod trees;
 mod tunnels;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use model::program::{Adjacency, CorePort, Program, ProgramContent, SegmentProgram, SliceProgram, Tunnel};
 use model::resource::{SegmentId, Service};
-use model::{NodeName, PathId, PortName, SdpName, SliceName, Vlan, Vni};
+use model::{NodeName, PathId, PortName, Rate, SdpName, SliceName, Vlan, Vni};
 use transport_wire::ethernet;
 
 use crate::counters::Traffic;
@@ -17,7 +19,7 @@ use crate::drops::Drops;
 use crate::encap::{Mark, Marks};
 use crate::frame::FRAME_OCTETS_MAX;
 use crate::l3::GATEWAYS_MAX;
-use crate::meter::Nanos;
+use crate::meter::{Meter, Nanos};
 use crate::neighbour::Neighbour;
 use crate::port::{PortIndex, PortSpec};
 use crate::probe::{PATHS_MAX, Paths};
@@ -27,9 +29,15 @@ use crate::table::Table;
 use crate::tables::{
     Circuit, CircuitIndex, Hop, MeteredTraffic, PortRole, SdpUid, Segment, SegmentUid, Slice, SliceSlot, Tables,
 };
+use crate::transit::TransitClasses;
+use crate::trees::shape::QueueNumber;
 use crate::underlay::{REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};
 
 pub use error::CompileError;
+
+use slots::Slots;
+use trees::Policed;
+pub(crate) use trees::number as class_number;
 
 /// Compiles programs for one edge, and keeps which number belongs to which name.
 #[derive(Debug, Clone)]
@@ -39,13 +47,14 @@ pub struct Compiler {
 }
 
 /// Which number belongs to which name. A name that stays keeps its number; a number is not given to another name, but for
-/// the slots of slices, which rest for as long as possible.
-#[derive(Debug, Clone, Default)]
+/// slots, which rest for as long as possible.
+#[derive(Debug, Clone)]
 struct Numbers {
-    slots: BTreeMap<SliceName, SliceSlot>,
+    slots: Slots<SliceName>,
+    /// Of segments in trees.
+    queues: Slots<SegmentId>,
     uids: BTreeMap<SegmentId, SegmentUid>,
     sdps: BTreeMap<(SliceName, SdpName), SdpUid>,
-    next_slot: u16,
     last_uid: u32,
     last_sdp: u32,
 }
@@ -54,7 +63,15 @@ impl Compiler {
     /// For these ports; their order is that of the pipeline.
     pub fn new(ports: Vec<PortSpec>) -> Result<Self, CompileError> {
         at_most("ports", ports.len(), PORTS_MAX)?;
-        Ok(Self { ports, numbers: Numbers::default() })
+        let numbers = Numbers {
+            slots: Slots::new(SLOTS),
+            queues: Slots::new(QUEUE_SLOTS),
+            uids: BTreeMap::new(),
+            sdps: BTreeMap::new(),
+            last_uid: 0,
+            last_sdp: 0,
+        };
+        Ok(Self { ports, numbers })
     }
 
     /// The uid of a segment in the tables that were compiled last.
@@ -69,7 +86,8 @@ impl Compiler {
         let mut numbers = self.numbers.clone();
         numbers.assign(&program.content);
         let paths = program.content.paths.iter().zip(0..).map(|(path, at)| ((&path.to, path.id), at)).collect();
-        let tables = Build { ports: &self.ports, numbers: &numbers, paths, now }.tables(program)?;
+        let content = &program.content;
+        let tables = Build { ports: &self.ports, numbers: &numbers, content, paths, now }.tables(program)?;
         self.numbers = numbers;
         Ok(tables)
     }
@@ -82,9 +100,7 @@ impl Compiler {
         at_most("attachment circuits", content.slices.iter().map(|s| s.circuits.len()).sum(), CIRCUITS_MAX)?;
         at_most("paths", content.paths.len(), PATHS_MAX)?;
         at_most("SIDs and labels of the way", content.transit.sids.len() + content.transit.labels.len(), TRANSIT_MAX)?;
-        if let Some(shaping) = content.shaping.first() {
-            return Err(CompileError::Classes(shaping.port.clone()));
-        }
+        trees::check(content)?;
         let mut core = BTreeSet::new();
         for port in &content.core_ports {
             if !core.insert(&port.port) {
@@ -146,15 +162,10 @@ impl Numbers {
             .iter()
             .flat_map(|slice| slice.circuits.iter().map(|circuit| (slice.slice.clone(), circuit.sdp.clone())))
             .collect();
-        self.slots.retain(|name, _| slices.contains(name));
+        self.slots.assign(&slices);
+        self.queues.assign(&segments);
         self.uids.retain(|id, _| segments.contains(id));
         self.sdps.retain(|sdp, _| sdps.contains(sdp));
-        for slice in slices {
-            if !self.slots.contains_key(slice) {
-                let slot = self.free_slot();
-                self.slots.insert(slice.clone(), slot);
-            }
-        }
         for segment in segments {
             if !self.uids.contains_key(segment) {
                 self.last_uid += 1;
@@ -168,23 +179,13 @@ impl Numbers {
             });
         }
     }
-
-    /// There are twice as many slots as slices, so one is free, and the one that rested longest comes first.
-    fn free_slot(&mut self) -> SliceSlot {
-        loop {
-            let slot = SliceSlot(self.next_slot);
-            self.next_slot = (self.next_slot + 1) % SLOTS;
-            if !self.slots.values().any(|taken| *taken == slot) {
-                return slot;
-            }
-        }
-    }
 }
 
 /// Tables in the making.
 struct Build<'a> {
     ports: &'a [PortSpec],
     numbers: &'a Numbers,
+    content: &'a ProgramContent,
     /// The places of paths, by where they lead and their id; of two that are the same, the last one's.
     paths: BTreeMap<(&'a NodeName, PathId), u16>,
     now: Nanos,
@@ -200,8 +201,8 @@ impl Build<'_> {
         for port in &content.core_ports {
             self.core_port(&mut tables, port)?;
         }
-        let slots = self.numbers.slots.values().map(|slot| usize::from(slot.0) + 1).max().unwrap_or(0);
-        tables.slices.resize_with(slots, || None);
+        tables.slices.resize_with(self.numbers.slots.end(), || None);
+        tables.by_queue.resize(self.numbers.queues.end(), None);
         Self::reserve(&mut tables, content);
         for path in &content.paths {
             self.path(&mut tables, path)?;
@@ -211,6 +212,8 @@ impl Build<'_> {
         for slice in &content.slices {
             self.slice(&mut tables, slice)?;
         }
+        self.trees(&mut tables);
+        tables.transit_classes = TransitClasses::new(&content.transit.queues);
         tables.by_uid.sort_unstable();
         let learning = tables.segments.iter().filter(|segment| segment.service == Service::L2Multipoint).count();
         let share = REMOTE_MACS_MAX / 2 / learning.max(1);
@@ -248,15 +251,17 @@ impl Build<'_> {
     }
 
     fn slice(&self, tables: &mut Tables, slice: &SliceProgram) -> Result<(), CompileError> {
-        let slot = self.numbers.slots.get(&slice.slice).copied().unwrap_or_default();
+        let slot = SliceSlot(self.numbers.slots.get(&slice.slice));
         let first = place(tables.circuits.len());
+        let policed = trees::policed(slice, &self.content);
         for circuit in &slice.circuits {
             let port = self.port(&circuit.port)?;
             let vlan = circuit.vlan.map_or(0, Vlan::get);
             let at = place(tables.circuits.len());
             let key = (slice.slice.clone(), circuit.sdp.clone());
             let uid = self.numbers.sdps.get(&key).copied().unwrap_or_default();
-            let metered = MeteredTraffic::new(slice.limits, slice.packet_octets_max, self.now);
+            let metered =
+                |is_policed| MeteredTraffic::new(slice.limits, slice.packet_octets_max, self.now).policed(is_policed);
             tables.circuits.push(Circuit {
                 uid,
                 sdp: Arc::new(circuit.sdp.clone()),
@@ -266,17 +271,18 @@ impl Build<'_> {
                 leaf: circuit.leaf,
                 gateways: circuit.gateways.iter().copied().take(GATEWAYS_MAX).collect(),
                 packet_octets_max: slice.packet_octets_max,
-                from_access: metered,
-                to_access: metered,
+                from_access: metered(policed.from_access),
+                to_access: metered(policed.to_access),
             });
             tables.by_sdp.push((uid, at));
             let table = &mut tables.ports[port.get()];
             table.role = PortRole::Access;
             table.by_vlan.get_or_insert_with(|| Box::new([None; 4096]))[usize::from(vlan)] = Some(CircuitIndex(at));
         }
-        let marks = Arc::new(Marks::new(Mark::new(slice.dscp, slice.traffic_class), &slice.markings));
+        let marks = Mark::new(slice.dscp, slice.traffic_class, slice.queue);
+        let marks = Arc::new(Marks::new(marks, &slice.markings));
         for segment in &slice.segments {
-            self.segment(tables, slice, segment, slot, &marks)?;
+            self.segment(tables, slice, segment, (slot, policed), &marks)?;
         }
         let circuits = first..place(tables.circuits.len());
         let (name, routes) = (Arc::new(slice.slice.clone()), Self::subnets(slice, first)?);
@@ -289,7 +295,7 @@ impl Build<'_> {
         tables: &mut Tables,
         slice: &SliceProgram,
         segment: &SegmentProgram,
-        slot: SliceSlot,
+        (slot, policed): (SliceSlot, Policed),
         marks: &Arc<Marks>,
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
@@ -300,17 +306,26 @@ impl Build<'_> {
             let _ = tables.by_vni.insert(u64::from(segment.vni.get()), at);
         }
         tables.by_uid.push((uid, at));
-        let metered = MeteredTraffic::new(segment.limits, slice.packet_octets_max, self.now);
+        let queue = self.numbers.queues.get(&segment.id);
+        tables.by_queue[usize::from(queue)] = Some(at);
+        let metered =
+            |is_policed| MeteredTraffic::new(segment.limits, slice.packet_octets_max, self.now).policed(is_policed);
+        let session_meter = |rate: Option<Rate>| {
+            rate.map(|rate| Meter::new(rate, usize::from(slice.packet_octets_max) + ethernet::HEADER_OCTETS, self.now))
+        };
         tables.segments.push(Segment {
             uid,
+            queue: QueueNumber::of(queue),
+            session_from: session_meter(slice.session_rates.from_access),
+            session_to: session_meter(slice.session_rates.to_access),
             slice: slot,
             service: slice.service,
             vni: segment.vni.get(),
             marks: marks.clone(),
             learned: 0,
             epoch: 0,
-            from_access: metered,
-            to_access: metered,
+            from_access: metered(policed.from_access),
+            to_access: metered(policed.to_access),
             to_tunnels: Traffic::default(),
             from_tunnels: Traffic::default(),
             remotes,
@@ -372,7 +387,9 @@ pub(crate) const ADDRESSES_MAX: usize = 8;
 /// The most loopback addresses.
 pub(crate) const LOOPBACKS_MAX: usize = 4;
 const SLICES_MAX: usize = 1_024;
-const SLOTS: u16 = 2_048;
+pub(crate) const SLOTS: u16 = 2_048;
+/// Twice as many as segments, so that what waits of one that went has long gone when its number comes to another.
+pub(crate) const QUEUE_SLOTS: u16 = 8_192;
 const CIRCUITS_MAX: usize = 8_192;
 /// As many as a flood reaches.
 const REMOTES_MAX: usize = FLOOD_COPIES_MAX;
@@ -384,7 +401,7 @@ const HEADERS_OCTETS: usize = ethernet::HEADER_OCTETS + ethernet::TAG_OCTETS;
 
 // A slice's slot is part of a 63-bit key, above a MAC address.
 const _: () = assert!(SLICES_MAX < SLOTS as usize && SLOTS <= 1 << 15);
-const _: () = assert!(SEGMENTS_MAX <= u16::MAX as usize);
+const _: () = assert!(2 * SEGMENTS_MAX <= QUEUE_SLOTS as usize && QUEUE_SLOTS < u16::MAX);
 const _: () = assert!(CIRCUITS_MAX <= u16::MAX as usize);
 const _: () = assert!(NEIGHBOURS_MAX <= u16::MAX as usize);
 const _: () = assert!(PORTS_MAX <= u8::MAX as usize);

@@ -78,6 +78,10 @@ drop_reasons! {
     SegmentRateToAccess = "segment-rate-to-access",
     /// The slice's rate limit at the attachment circuit, towards devices.
     SliceRateToAccess = "slice-rate-to-access",
+    /// The session's rate limit, from its device.
+    SessionRateFromAccess = "session-rate-from-access",
+    /// The session's rate limit, towards its device.
+    SessionRateToAccess = "session-rate-to-access",
     /// The next hop has not answered yet.
     NeighbourUnresolved = "neighbour-unresolved",
     /// On a core port: not for an address of this edge.
@@ -112,6 +116,16 @@ drop_reasons! {
     Congestion = "congestion",
     /// No buffer was left for a copy or a question.
     NoBuffer = "no-buffer",
+    /// The tree of the port holds as many frames as it may.
+    QueueRoom = "queue-room",
+    /// The segment's queue is not there yet, or goes.
+    QueueUnknown = "queue-unknown",
+    /// The queue holds as many octets as it may.
+    QueueOctets = "queue-octets",
+    /// What is in the queue takes as long as it may.
+    QueueTime = "queue-time",
+    /// The queue stood for too long (RFC 8289), and the packet can't be marked.
+    QueueStands = "queue-stands",
     /// The output queue of the port is full.
     OutputFull = "output-full",
 }

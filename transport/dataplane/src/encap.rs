@@ -23,7 +23,7 @@ use transport_wire::flow::Flow;
 
 use crate::frame::Frame;
 
-pub(crate) use congestion::propagate_congestion;
+pub(crate) use congestion::{mark_congestion, propagate_congestion};
 pub(crate) use link::{Link, PATH_LABELS_MAX};
 pub(crate) use mark::{Mark, Marks};
 pub(crate) use outer::{Outer, SIDS_MAX};
@@ -78,12 +78,10 @@ impl Group {
 }
 
 impl Inner {
-    /// A frame of a group, in a slice with these marks.
+    /// A frame of a group that is treated so.
     #[inline]
-    pub(crate) fn new(flow: &Flow, payload: Payload, group: Group, marks: &Marks) -> Self {
-        let traffic_class = flow.traffic_class();
-        let (ecn, mark) = (traffic_class.unwrap_or(0) & 3, marks.of(traffic_class));
-        Self { payload, hash: flow.hash(), ecn, mark, group }
+    pub(crate) fn new(flow: &Flow, payload: Payload, group: Group, mark: Mark) -> Self {
+        Self { payload, hash: flow.hash(), ecn: flow.traffic_class().unwrap_or(0) & 3, mark, group }
     }
 }
 

@@ -11,13 +11,14 @@ use transport_wire::nd::{self, Kind, Neighbour};
 use transport_wire::{Layer, Protocol, ipv6};
 
 use crate::drops::DropReason;
-use crate::encap::{Group, Inner};
+use crate::encap::{Group, Inner, Mark, Payload};
 use crate::frame::{Frame, FramePool};
 use crate::meter::Nanos;
 use crate::pipeline::Pipeline;
 use crate::port::{Outputs, PortIndex};
 use crate::session::{FLOOD_COPIES_MAX, Slot};
 use crate::tables::CircuitIndex;
+use crate::trees::Waits;
 
 /// Everything that a frame's way needs beside the pipeline itself.
 pub(crate) struct Way<'a> {
@@ -28,12 +29,15 @@ pub(crate) struct Way<'a> {
     pub(crate) out: &'a mut Outputs,
 }
 
-/// Who sends a frame of a segment.
+/// Who sends a frame of a segment, and how it is treated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sender {
     /// The circuit that it came in by, if it came from a device.
     pub(crate) circuit: Option<CircuitIndex>,
     pub(crate) group: Group,
+    pub(crate) mark: Mark,
+    /// Can congestion be marked in it?
+    pub(crate) is_markable: bool,
 }
 
 /// What became of a flood towards sessions.
@@ -68,7 +72,8 @@ impl Pipeline {
         self.consumed += 1;
     }
 
-    /// A frame leaves by a port.
+    /// A frame of the edge itself leaves by a port, past what waits there: such frames are few, and without them there
+    /// would be no path.
     #[inline]
     pub(crate) fn send(&mut self, way: &mut Way<'_>, to: PortIndex, segment: Option<usize>, frame: Frame) {
         let octets = frame.len();
@@ -114,7 +119,7 @@ impl Pipeline {
         to: Slot,
         at: CircuitIndex,
         from: Sender,
-        mut frame: Frame,
+        frame: Frame,
     ) {
         let tables = &mut *self.tables;
         if from.circuit == Some(at) {
@@ -136,14 +141,35 @@ impl Pipeline {
         if !circuit.to_access.admits(way.now, octets) {
             return self.drop(way, Some(segment), DropReason::SliceRateToAccess, frame);
         }
+        if let Some(limit) = &here.session_to
+            && !self.sessions.admits_to(to, limit, way.now, octets)
+        {
+            return self.drop(way, Some(segment), DropReason::SessionRateToAccess, frame);
+        }
         here.to_access.charge(octets);
         circuit.to_access.charge(octets);
         self.sessions.count_to(to, octets);
         let (port, vlan) = (circuit.port, circuit.vlan);
+        self.send_to_device(way, (port, vlan), segment, from, frame);
+    }
+
+    /// A frame without tag waits for its turn on a circuit.
+    #[inline]
+    pub(crate) fn send_to_device(
+        &mut self,
+        way: &mut Way<'_>,
+        (port, vlan): (PortIndex, u16),
+        segment: usize,
+        from: Sender,
+        mut frame: Frame,
+    ) {
+        let octets = frame.len();
         if vlan != 0 {
             push_tag(&mut frame, vlan);
         }
-        self.send(way, port, Some(segment), frame);
+        let ip_at = from.is_markable.then_some(ethernet::HEADER_OCTETS + frame.len() - octets);
+        let waits = Waits { queue: self.tables.segments[segment].queue, class: from.mark.class, octets, ip_at };
+        self.queue(way, port, Some(segment), waits, frame);
     }
 
     /// A flooded frame goes to the sessions of its segment on this edge, one copy each with the session's own address as
@@ -227,10 +253,19 @@ impl Pipeline {
         }
         here.to_tunnels.count(frame.len());
         let encap = lane.encap(to.is_flood);
+        let inner_octets = frame.len();
         encap.push(&mut frame, inner);
         path.link.push(&mut frame, next_hop, encap.outer.ethertype(), inner.mark);
         let port = path.port;
-        self.send(way, port, Some(segment), frame);
+        // What is in front of the device's packet; its frame's header counts, even where it does not travel.
+        let front = frame.len() - inner_octets;
+        let (octets, ip_at) = match inner.payload {
+            Payload::Ethernet => (inner_octets, front + ethernet::HEADER_OCTETS),
+            _ => (inner_octets + ethernet::HEADER_OCTETS, front),
+        };
+        let ip_at = (inner.ecn != 0).then_some(ip_at);
+        let waits = Waits { queue: here.queue, class: inner.mark.class, octets, ip_at };
+        self.queue(way, port, Some(segment), waits, frame);
     }
 }
 

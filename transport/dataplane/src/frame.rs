@@ -6,8 +6,8 @@ use arrayvec::ArrayVec;
 #[derive(Debug)]
 pub struct Frame {
     buffer: Box<[u8]>,
-    start: usize,
-    end: usize,
+    start: u16,
+    end: u16,
 }
 
 /// Frames that are worked on together.
@@ -15,29 +15,25 @@ pub type Burst = ArrayVec<Frame, BURST_FRAMES_MAX>;
 
 impl Frame {
     fn new() -> Self {
-        Self {
-            buffer: vec![0; HEADROOM_OCTETS + FRAME_OCTETS_MAX].into(),
-            start: HEADROOM_OCTETS,
-            end: HEADROOM_OCTETS,
-        }
+        Self { buffer: vec![0; HEADROOM_OCTETS + FRAME_OCTETS_MAX].into(), start: HEADROOM, end: HEADROOM }
     }
 
     /// Its octets.
     #[inline]
     pub fn octets(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        &self.buffer[usize::from(self.start)..usize::from(self.end)]
     }
 
     /// Its octets, to be changed.
     #[inline]
     pub fn octets_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.start..self.end]
+        &mut self.buffer[usize::from(self.start)..usize::from(self.end)]
     }
 
     /// How many octets.
     #[inline]
     pub const fn len(&self) -> usize {
-        self.end - self.start
+        (self.end - self.start) as usize
     }
 
     /// Has it none?
@@ -49,16 +45,14 @@ impl Frame {
     /// The room that a frame can be received into, all of it; [`Frame::set_len`] then says how much was.
     #[inline]
     pub fn room(&mut self) -> &mut [u8] {
-        self.start = HEADROOM_OCTETS;
-        self.end = HEADROOM_OCTETS;
+        (self.start, self.end) = (HEADROOM, HEADROOM);
         &mut self.buffer[HEADROOM_OCTETS..]
     }
 
     /// Says how many octets were received into the [room](Frame::room), at most [`FRAME_OCTETS_MAX`].
     #[inline]
     pub fn set_len(&mut self, octets: usize) {
-        self.start = HEADROOM_OCTETS;
-        self.end = HEADROOM_OCTETS + octets.min(FRAME_OCTETS_MAX);
+        (self.start, self.end) = (HEADROOM, HEADROOM + short(octets.min(FRAME_OCTETS_MAX)));
     }
 
     /// Becomes a copy of these octets; false, and empty, if they are more than [`FRAME_OCTETS_MAX`].
@@ -68,7 +62,7 @@ impl Frame {
         match self.buffer[HEADROOM_OCTETS..].get_mut(..octets.len()) {
             Some(room) => {
                 room.copy_from_slice(octets);
-                self.end = HEADROOM_OCTETS + octets.len();
+                self.end = HEADROOM + short(octets.len());
                 true
             }
             None => false,
@@ -78,27 +72,29 @@ impl Frame {
     /// Makes room for a header in front and answers it; `None` if there is not so much.
     #[inline]
     pub fn push_front(&mut self, octets: usize) -> Option<&mut [u8]> {
-        self.start = self.start.checked_sub(octets)?;
-        Some(&mut self.buffer[self.start..self.start + octets])
+        let start = usize::from(self.start).checked_sub(octets)?;
+        self.start = short(start);
+        Some(&mut self.buffer[start..start + octets])
     }
 
     /// Makes room for a header of a known length in front and answers it; `None` if there is not so much.
     #[inline]
     pub fn push_array<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        self.start = self.start.checked_sub(N)?;
-        self.buffer[self.start..].first_chunk_mut()
+        let start = usize::from(self.start).checked_sub(N)?;
+        self.start = short(start);
+        self.buffer[start..].first_chunk_mut()
     }
 
     /// Takes octets off the front, at most all of them.
     #[inline]
     pub fn pull_front(&mut self, octets: usize) {
-        self.start = (self.start + octets).min(self.end);
+        self.start = short((usize::from(self.start) + octets).min(usize::from(self.end)));
     }
 
     /// Keeps so many octets at most.
     #[inline]
     pub fn truncate(&mut self, octets: usize) {
-        self.end = self.end.min(self.start.saturating_add(octets));
+        self.end = short(usize::from(self.end).min(usize::from(self.start).saturating_add(octets)));
     }
 }
 
@@ -135,9 +131,19 @@ impl FramePool {
     }
 }
 
+/// A place in a buffer.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "at most the length of a buffer, see the assertion below")]
+const fn short(place: usize) -> u16 {
+    place as u16
+}
+
 /// How many frames are worked on together.
 pub const BURST_FRAMES_MAX: usize = 64;
 /// The longest frame: a payload of 9,198 octets, the usual jumbo frame, with header and tag.
 pub const FRAME_OCTETS_MAX: usize = 9_216;
 /// Room in front of a received frame, for the longest path of any transport.
 pub const HEADROOM_OCTETS: usize = 256;
+const HEADROOM: u16 = short(HEADROOM_OCTETS);
+
+const _: () = assert!(HEADROOM_OCTETS + FRAME_OCTETS_MAX <= u16::MAX as usize);

@@ -20,8 +20,8 @@ use transport_wire::nd::{Kind, Neighbour};
 use transport_wire::{Protocol, arp, ipv4, ipv6};
 
 use crate::drops::DropReason;
-use crate::encap::{Group, Inner, Payload};
-use crate::forward::{Discovery, Sender, Towards, Way, discovery, push_tag};
+use crate::encap::{Inner, Payload};
+use crate::forward::{Discovery, Sender, Towards, Way, discovery};
 use crate::frame::Frame;
 use crate::neighbour::{answer_arp, answer_nd};
 use crate::path::Carries;
@@ -147,7 +147,7 @@ impl Pipeline {
                         if flow.ethertype == EtherType::IPV4 { Payload::Ipv4 } else { Payload::Ipv6 }
                     }
                 };
-                let inner = Inner::new(flow, payload, sender.group, &self.tables.segments[segment].marks);
+                let inner = Inner::new(flow, payload, sender.group, sender.mark);
                 self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
         }
@@ -172,7 +172,7 @@ impl Pipeline {
         way: &mut Way<'_>,
         segment: usize,
         (seeks, to): (IpAddr, Option<Slot>),
-        group: Group,
+        sender: Sender,
         mut frame: Frame,
     ) {
         let of_here = Some(segment);
@@ -188,7 +188,7 @@ impl Pipeline {
         if let Err(reason) = age(&flow, &mut frame) {
             return self.drop(way, of_here, reason, frame);
         }
-        self.deliver_routed(way, segment, to, at, Sender { circuit: None, group }, frame);
+        self.deliver_routed(way, segment, to, at, sender, frame);
     }
 
     fn deliver_routed(
@@ -268,7 +268,7 @@ impl Pipeline {
     }
 
     /// An answer of the edge goes back where the question came from, within the limits of that direction.
-    fn back(&mut self, way: &mut Way<'_>, segment: usize, sender: Sender, mut frame: Frame) {
+    fn back(&mut self, way: &mut Way<'_>, segment: usize, sender: Sender, frame: Frame) {
         let Some(at) = sender.circuit else { return self.consume(way, frame) };
         let octets = frame.len();
         let tables = &mut *self.tables;
@@ -281,11 +281,8 @@ impl Pipeline {
         }
         here.charge(octets);
         circuit.to_access.charge(octets);
-        let (port, vlan) = (circuit.port, circuit.vlan);
-        if vlan != 0 {
-            push_tag(&mut frame, vlan);
-        }
-        self.send(way, port, Some(segment), frame);
+        let circuit = (circuit.port, circuit.vlan);
+        self.send_to_device(way, circuit, segment, Sender { is_markable: false, ..sender }, frame);
     }
 }
 

@@ -40,6 +40,7 @@ mod sids;
 mod table;
 mod tables;
 mod transit;
+mod trees;
 mod tunnel;
 mod underlay;
 

@@ -57,6 +57,18 @@ impl Meter {
         self.depth / cost(1)
     }
 
+    /// No meter yet: the first [`follow`](Self::follow) makes it one.
+    pub(crate) const NONE: Self = Self { rate: 0, depth: 0, tokens: 0, at: Nanos(0) };
+
+    /// Becomes like another, if it is not: full if it was none, else with what is in it.
+    #[inline]
+    pub(crate) fn follow(&mut self, other: &Self, now: Nanos) {
+        if (self.rate, self.depth) != (other.rate, other.depth) {
+            let other = Self { at: now, ..*other };
+            *self = if self.depth == 0 { other } else { self.reshaped(&other) };
+        }
+    }
+
     /// Becomes a meter of another rate and depth, taking over what is in this one as far as it fits. With the same rate
     /// and depth it goes on as it was, to the token.
     #[must_use]

@@ -17,6 +17,7 @@ use crate::probe::StampClock;
 use crate::session::{BindError, Binding, SessionCounters, SessionKey, Sessions, Slot, session_key};
 use crate::table::Table;
 use crate::tables::{PortRole, Tables};
+use crate::trees::Tree;
 use crate::underlay::{REMOTE_MACS_MAX, RemoteMac};
 
 /// What a pipeline is made for.
@@ -26,6 +27,8 @@ pub struct Config {
     pub ports: Vec<PortSpec>,
     /// How many sessions it has room for, [`SESSIONS_MAX`](crate::SESSIONS_MAX) at most.
     pub sessions_max: usize,
+    /// How many frames may wait at each port.
+    pub queued_frames_max: u32,
     /// How its clock is to that of the world, until [`Pipeline::set_clock`] says otherwise.
     pub clock: StampClock,
 }
@@ -49,6 +52,8 @@ pub struct Pipeline {
     pub(crate) swept: usize,
     /// By port, what its kernel says, if it has said anything.
     pub(crate) kernels: Vec<Option<Box<KernelPort>>>,
+    /// By port, how what leaves there is scheduled.
+    pub(crate) trees: Vec<Tree>,
 }
 
 /// What a port has seen.
@@ -74,6 +79,7 @@ impl Pipeline {
             unlearned: 0,
             swept: 0,
             kernels: (0..ports).map(|_| None).collect(),
+            trees: (0..ports).map(|_| Tree::new(config.queued_frames_max, Nanos(0))).collect(),
             ports: config.ports,
             clock: config.clock,
         }
@@ -120,13 +126,16 @@ impl Pipeline {
 
     /// Runs other tables from now on. Meters, counters, members and resolved neighbours of what stays are carried over.
     /// Answers the tables that ran before, for the caller to free. Sessions of segments that have gone forward nothing
-    /// any more; the caller unbinds them.
+    /// any more; the caller unbinds them. What is to change about how frames are scheduled follows with
+    /// [`reshape`](Self::reshape).
     pub fn swap(&mut self, mut tables: Box<Tables>) -> Box<Tables> {
         tables.carry_over(&mut self.tables);
         for neighbour in &mut tables.neighbours {
             neighbour.follow(self.kernels.get(neighbour.port.get()).and_then(Option::as_deref));
         }
-        std::mem::replace(&mut self.tables, tables)
+        let before = std::mem::replace(&mut self.tables, tables);
+        self.begin_reshaping();
+        before
     }
 
     /// Has probes measured by the clock as it was read now; to be called about once a second.
@@ -134,8 +143,8 @@ impl Pipeline {
         self.clock = self.clock.refreshed(clock);
     }
 
-    /// Takes a burst that arrived at a port. Afterwards the burst is empty: each frame is in an output queue or back in
-    /// the pool.
+    /// Takes a burst that arrived at a port, and sends what is due. Afterwards the burst is empty: each frame is in an
+    /// output queue, waits for its turn, or is back in the pool.
     pub fn process(&mut self, now: Nanos, port: PortIndex, burst: &mut Burst, pool: &mut FramePool, out: &mut Outputs) {
         let Some(counters) = self.counters.get_mut(port.get()) else {
             burst.drain(..).for_each(|frame| pool.give(frame));
@@ -154,12 +163,14 @@ impl Pipeline {
                 }
             }
         }
+        self.depart(now, pool, out);
     }
 
     /// Does what is due without a packet: asks for next hops, and forgets a part of the remote devices that have long
     /// been silent. To be called about ten times a second.
     pub fn tick(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
         self.forget(now);
+        self.retry_reshaping();
         for at in 0..self.tables.neighbours.len() {
             let neighbour = &mut self.tables.neighbours[at];
             if !neighbour.is_due(now) {

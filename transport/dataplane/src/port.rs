@@ -51,6 +51,12 @@ impl Outputs {
         &mut self.ports[port.get()]
     }
 
+    /// How many more frames the queue of a port takes.
+    #[inline]
+    pub(crate) fn room(&self, port: PortIndex) -> usize {
+        self.ports.get(port.get()).map_or(0, |queue| OUTPUT_FRAMES_MAX - queue.len().min(OUTPUT_FRAMES_MAX))
+    }
+
     /// Adds a frame; gives it back if the queue is full.
     #[inline]
     pub(crate) fn push(&mut self, port: PortIndex, frame: Frame) -> Result<(), Frame> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::program::{self, PathProgram};
 use model::resource::SegmentId;
-use model::{Digest, Generation, RateLimits, SliceName, Vlan};
+use model::{Digest, Generation, Rate, RateLimits, SliceName, Vlan};
 
 use crate::counters::Traffic;
 use crate::drops::Drops;
@@ -68,6 +68,12 @@ pub struct PortReading {
     pub received: Traffic,
     /// Frames that left.
     pub sent: Traffic,
+    /// Frames that wait for their turn to leave.
+    pub waiting: u32,
+    /// What it carries, as its tree has it.
+    pub rate: Rate,
+    /// What its tree guarantees to all slices together.
+    pub guaranteed: Rate,
     /// Frames that arrived here and went no further, and copies of them.
     pub drops: Drops,
 }
@@ -196,7 +202,15 @@ impl Pipeline {
             ports: self
                 .counters
                 .iter()
-                .map(|port| PortReading { received: port.received, sent: port.sent, drops: port.drops })
+                .zip(&self.trees)
+                .map(|(port, tree)| PortReading {
+                    received: port.received,
+                    sent: port.sent,
+                    waiting: tree.shaper.queued(),
+                    rate: tree.shaper.rate(),
+                    guaranteed: tree.shaper.guaranteed(),
+                    drops: port.drops,
+                })
                 .collect(),
             slices: self
                 .tables

@@ -19,6 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use model::Mac;
 
 use crate::counters::Traffic;
+use crate::meter::{Meter, Nanos};
 use crate::port::PortIndex;
 use crate::tables::{SegmentUid, SliceSlot};
 
@@ -129,6 +130,14 @@ pub(crate) struct Members {
     pub(crate) count: u32,
 }
 
+/// The meters of a session: one cache line.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Rates {
+    from: Meter,
+    to: Meter,
+}
+
 /// All sessions of an edge.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -136,6 +145,8 @@ pub(crate) struct Sessions {
     slots: Vec<Session>,
     /// What was sent to each.
     to: Vec<Traffic>,
+    /// What each may send and receive; looked at only where a segment limits its sessions.
+    rates: Vec<Rates>,
     /// Who has a bound address, by segment and address.
     by_address: Index,
     free: u32,
@@ -199,6 +210,20 @@ impl Session {
     }
 }
 
+impl Rates {
+    const NONE: Self = Self { from: Meter::NONE, to: Meter::NONE };
+}
+
+#[inline]
+fn admits(meter: &mut Meter, limit: &Meter, now: Nanos, octets: usize) -> bool {
+    meter.follow(limit, now);
+    let admits = meter.has(now, octets);
+    if admits {
+        meter.take(octets);
+    }
+    admits
+}
+
 impl Sessions {
     /// Room for so many, [`SESSIONS_MAX`] at most.
     pub(crate) fn new(max: usize) -> Self {
@@ -220,6 +245,7 @@ impl Sessions {
             index: Index::new(max),
             slots: (0..max_u32).map(free).collect(),
             to: vec![Traffic::default(); max],
+            rates: vec![Rates::NONE; max],
             by_address: Index::new(2 * max),
             free: if max == 0 { END } else { 0 },
             len: 0,
@@ -255,6 +281,18 @@ impl Sessions {
     #[inline]
     pub(crate) fn at_mut(&mut self, slot: Slot) -> &mut Session {
         &mut self.slots[slot.0 as usize]
+    }
+
+    /// Is there room for a frame from a session within this limit? If so, it is charged.
+    #[inline]
+    pub(crate) fn admits_from(&mut self, slot: Slot, limit: &Meter, now: Nanos, octets: usize) -> bool {
+        admits(&mut self.rates[slot.0 as usize].from, limit, now, octets)
+    }
+
+    /// The same for a frame to a session.
+    #[inline]
+    pub(crate) fn admits_to(&mut self, slot: Slot, limit: &Meter, now: Nanos, octets: usize) -> bool {
+        admits(&mut self.rates[slot.0 as usize].to, limit, now, octets)
     }
 
     /// Counts a frame to a session.
@@ -309,6 +347,7 @@ impl Sessions {
         let session = self.slots.get_mut(self.free as usize)?;
         self.free = session.next;
         *session = Session { key, next: END, previous: END, seat: None, ..*session };
+        self.rates[slot.0 as usize] = Rates::NONE;
         self.index.insert(key, slot.0);
         self.len += 1;
         Some(slot)

@@ -24,8 +24,11 @@ use crate::port::PortIndex;
 use crate::probe::Paths;
 use crate::route::Routes;
 use crate::session::{Members, Seat};
+use crate::shaper::{PortShape, RATE_MAX};
 use crate::sids::Sids;
 use crate::table::Table;
+use crate::transit::TransitClasses;
+use crate::trees::shape::{QueueNumber, TreeShape};
 
 /// Names a segment on this edge; never used twice, so that a session can't end up in a segment that came later.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +72,10 @@ pub struct Tables {
     pub(crate) route_prefixes: Box<[Prefix]>,
     /// How many devices behind other edges each segment may always remember.
     pub(crate) remote_macs_share: u32,
+    /// Places in `segments` by their numbers in trees.
+    pub(crate) by_queue: Vec<Option<u16>>,
+    /// In which queue what passes through waits.
+    pub(crate) transit_classes: TransitClasses,
     /// Places in `segments` by uid, sorted.
     pub(crate) by_uid: Vec<(SegmentUid, u16)>,
     /// Places in `circuits` by uid, sorted.
@@ -106,6 +113,8 @@ pub(crate) struct PortTable {
     pub(crate) addresses: ArrayVec<InterfaceAddress, ADDRESSES_MAX>,
     /// The longest layer-3 packet that it carries, if it faces the underlay.
     pub(crate) mtu: u16,
+    /// How what leaves by it is scheduled.
+    pub(crate) tree: TreeShape,
 }
 
 /// An attachment circuit, which is where an SDP of a slice is.
@@ -142,6 +151,8 @@ pub(crate) struct Slice {
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) uid: SegmentUid,
+    /// Its number in trees.
+    pub(crate) queue: QueueNumber,
     pub(crate) slice: SliceSlot,
     pub(crate) service: Service,
     pub(crate) vni: u32,
@@ -153,6 +164,9 @@ pub(crate) struct Segment {
     pub(crate) epoch: u32,
     pub(crate) from_access: MeteredTraffic,
     pub(crate) to_access: MeteredTraffic,
+    /// What each session may send and receive.
+    pub(crate) session_from: Option<Meter>,
+    pub(crate) session_to: Option<Meter>,
     pub(crate) to_tunnels: Traffic,
     pub(crate) from_tunnels: Traffic,
     /// Sorted by address.
@@ -171,6 +185,8 @@ pub(crate) struct Segment {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MeteredTraffic {
     pub(crate) meter: Meter,
+    /// Is what is above the limit dropped here? Else a tree holds it.
+    is_policed: bool,
     pub(crate) passed: Traffic,
     pub(crate) dropped: u64,
 }
@@ -179,13 +195,18 @@ impl MeteredTraffic {
     pub(crate) fn new(limits: RateLimits, packet_octets_max: u16, now: Nanos) -> Self {
         let frame_octets_max = usize::from(packet_octets_max) + transport_wire::ethernet::HEADER_OCTETS;
         let meter = Meter::new(limits.ceiling(), frame_octets_max, now);
-        Self { meter, passed: Traffic::default(), dropped: 0 }
+        Self { meter, is_policed: true, passed: Traffic::default(), dropped: 0 }
+    }
+
+    /// Dropped here, or left to a tree?
+    pub(crate) const fn policed(self, is_policed: bool) -> Self {
+        Self { is_policed, ..self }
     }
 
     /// Is there room for a frame? If not, that is counted.
     #[inline]
     pub(crate) fn admits(&mut self, now: Nanos, octets: usize) -> bool {
-        let admits = self.meter.has(now, octets);
+        let admits = !self.is_policed || self.meter.has(now, octets);
         self.dropped += u64::from(!admits);
         admits
     }
@@ -199,14 +220,16 @@ impl MeteredTraffic {
 
     /// Takes over what an older one has counted and what is in its bucket.
     fn carry_over(&mut self, old: &Self) {
-        *self = Self { meter: old.meter.reshaped(&self.meter), ..*old };
+        *self = Self { meter: old.meter.reshaped(&self.meter), is_policed: self.is_policed, ..*old };
     }
 }
 
 impl Tables {
     /// Nothing: every port is unused.
     pub fn empty(ports: usize) -> Self {
-        let unused = || PortTable { role: PortRole::Unused, by_vlan: None, addresses: ArrayVec::new(), mtu: 0 };
+        let tree = || TreeShape::none(PortShape { rate: RATE_MAX, overhead_octets: 0 });
+        let unused =
+            || PortTable { role: PortRole::Unused, by_vlan: None, addresses: ArrayVec::new(), mtu: 0, tree: tree() };
         Self {
             generation: Generation::NONE,
             digest: Digest::from_bytes([0; 32]),
@@ -222,6 +245,8 @@ impl Tables {
             routes: None,
             route_prefixes: Box::default(),
             remote_macs_share: 0,
+            by_queue: Vec::new(),
+            transit_classes: TransitClasses::default(),
             by_uid: Vec::new(),
             by_sdp: Vec::new(),
             loopbacks: ArrayVec::new(),
@@ -308,6 +333,12 @@ impl Tables {
             Some(segment) if segment.uid == uid => Some(usize::from(hint)),
             _ => self.segment_of_uid(uid),
         }
+    }
+
+    /// The place of the segment with this number in trees.
+    pub(crate) fn segment_of_queue(&self, queue: QueueNumber) -> Option<usize> {
+        let at = self.by_queue.get(queue.slot()?).copied().flatten()?;
+        Some(usize::from(at))
     }
 
     pub(crate) fn segment_of_uid(&self, uid: SegmentUid) -> Option<usize> {

@@ -6,11 +6,13 @@
 use std::net::Ipv6Addr;
 use std::num::NonZeroU16;
 
-use model::program::Flavours;
+use model::profile::QueueClass;
+use model::program::{Flavours, OuterMark, TransitQueue};
 use transport_wire::ethernet::{self, EtherType};
 use transport_wire::flow::{Flow, Network};
 use transport_wire::{Problem, Protocol, checksum, ipv4, ipv6, mpls, srh};
 
+use crate::compile;
 use crate::drops::DropReason;
 use crate::forward::Way;
 use crate::frame::Frame;
@@ -19,6 +21,8 @@ use crate::pipeline::Pipeline;
 use crate::route::Routes;
 use crate::sids::SidAction;
 use crate::tables::{Hop, Tables};
+use crate::trees::Waits;
+use crate::trees::shape::QueueNumber;
 
 /// The way on of a packet that has been changed as it must.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +46,62 @@ impl Pipeline {
         if let Some(header) = frame.octets_mut().first_chunk_mut() {
             ethernet::Header { destination: next_hop, source, ethertype: step.ethertype }.emit(header);
         }
-        self.send(way, port, None, frame);
+        match self.tables.transit_classes.of(step.ethertype, frame.octets()) {
+            Some((class, ip_at)) => {
+                let waits = Waits { queue: QueueNumber::REST, class, octets: frame.len(), ip_at };
+                self.queue(way, port, None, waits, frame);
+            }
+            // The nodes' own: few, and without them there would be no path.
+            None => self.send(way, port, None, frame),
+        }
+    }
+}
+
+/// In which queue a packet of others waits, by its outermost header.
+#[derive(Debug)]
+pub(crate) struct TransitClasses {
+    by_code_point: [u8; 64],
+    by_traffic_class: [u8; 8],
+}
+
+impl Default for TransitClasses {
+    fn default() -> Self {
+        let class = compile::class_number(QueueClass::BestEffort);
+        Self { by_code_point: [class; 64], by_traffic_class: [class; 8] }
+    }
+}
+
+impl TransitClasses {
+    pub(crate) fn new(queues: &[TransitQueue]) -> Self {
+        let mut classes = Self::default();
+        for TransitQueue { outer, queue } in queues {
+            let place = match outer {
+                OuterMark::Dscp(dscp) => &mut classes.by_code_point[usize::from(dscp.get())],
+                OuterMark::TrafficClass(class) => &mut classes.by_traffic_class[usize::from(class.get())],
+            };
+            *place = compile::class_number(*queue);
+        }
+        classes
+    }
+
+    /// The class of a frame, and where an IP header begins that can carry a congestion mark. `None`: it is network control
+    /// (class selectors 6 and 7, RFC 2474, section 4.2.2.2), which no device can ask for.
+    #[inline]
+    fn of(&self, ethertype: EtherType, octets: &[u8]) -> Option<(u8, Option<usize>)> {
+        let at = ethernet::HEADER_OCTETS;
+        let Some(&[first, second, third]) = octets.get(at..).and_then(<[u8]>::first_chunk) else {
+            return Some((self.by_code_point[0], None));
+        };
+        let class = match ethertype {
+            EtherType::MPLS => {
+                let class = usize::from(third >> 1 & 7);
+                return (class < 6).then_some((self.by_traffic_class[class], None));
+            }
+            EtherType::IPV4 => second,
+            _ => first << 4 | second >> 4,
+        };
+        let code_point = usize::from(class >> 2);
+        (code_point < 48).then_some((self.by_code_point[code_point], (class & 3 != 0).then_some(at)))
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Opened {
     /// The place of the edge that sent it.
     remote: u16,
     /// Of its sender.
-    group: Group,
+    sender: Sender,
     /// May it be remembered behind which edge the sender is?
     is_learned: bool,
     /// The address that it is sent from, or that it answers for.
@@ -249,9 +249,11 @@ impl Pipeline {
         if !encap::propagate_congestion(frame, &flow, outer_ecn) {
             return Err(refused(DropReason::Congestion));
         }
+        let is_markable = flow.traffic_class().is_some_and(|class| class & 3 != 0);
+        let sender = Sender { circuit: None, group, mark: here.marks.of(&flow, frame.octets()), is_markable };
         #[allow(clippy::cast_possible_truncation, reason = "at most SEGMENTS_MAX")]
         let segment = segment as u16;
-        Ok(Opened { source, slice, seeks, segment, remote, group, is_learned, claims, from: None, to: None })
+        Ok(Opened { source, slice, seeks, segment, remote, sender, is_learned, claims, from: None, to: None })
     }
 
     /// Reads where [`Pipeline::find_ends`] and what comes after it will look, so that it is in the cache by then.
@@ -294,22 +296,21 @@ impl Pipeline {
         }
         let to_mac = match opened.seeks {
             Seeks::Mac(to) => to,
-            Seeks::Address(to) => return self.arrive_routed(way, segment, (to, opened.to), opened.group, frame),
+            Seeks::Address(to) => return self.arrive_routed(way, segment, (to, opened.to), opened.sender, frame),
         };
         if opened.is_learned && self.tables.segments[segment].service == Service::L2Multipoint {
             self.learn(way.now, segment, opened.source, opened.remote);
         }
         match opened.to {
             Some(to) if self.sessions.at(to).segment == self.tables.segments[segment].uid => {
-                self.deliver(way, segment, to, Sender { circuit: None, group: opened.group }, frame);
+                self.deliver(way, segment, to, opened.sender, frame);
             }
             Some(_) => self.drop(way, of_here, DropReason::CrossSegment, frame),
             None if to_mac.is_unicast() => self.drop(way, of_here, DropReason::NoDestination, frame),
             None => {
                 // A tunnel never leads into a tunnel: the frame ends with its copies. It was parsed before.
                 if let Ok(flow) = Flow::parse(frame.octets()) {
-                    let from = Sender { circuit: None, group: opened.group };
-                    self.flood_sessions(way, segment, &flow, from, &frame);
+                    self.flood_sessions(way, segment, &flow, opened.sender, &frame);
                 }
                 self.consume(way, frame);
             }

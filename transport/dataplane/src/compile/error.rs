@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use model::profile::QueueClass;
+use model::program::InnerMark;
 use model::resource::SegmentId;
-use model::{Dscp, Label, NodeName, PathId, PortName, SdpName, Sid, SliceName, Vlan, Vni};
+use model::{Label, NodeName, PathId, PortName, Rate, SdpName, Sid, SliceName, Vlan, Vni};
 
 use crate::probe::ProbeError;
 use crate::route::RoutesError;
@@ -25,9 +27,19 @@ pub enum CompileError {
     /// A port faces the underlay and devices at once.
     #[error("port {0} faces the underlay and is given an attachment circuit")]
     PortConflict(PortName),
-    /// Classes are for kernels: here they would be ignored.
-    #[error("port {0} is to have classes for slices, which only a Linux kernel has")]
-    Classes(PortName),
+    /// More is guaranteed on a port than it carries.
+    #[error("slices are guaranteed {guaranteed} on port {port}, which carries {rate}")]
+    Oversubscribed {
+        /// The port.
+        port: PortName,
+        /// To all slices.
+        guaranteed: Rate,
+        /// What it carries.
+        rate: Rate,
+    },
+    /// The program says twice how a class is queued.
+    #[error("the queue of class {0} is listed twice")]
+    QueueTwice(QueueClass),
     /// Two circuits are the same.
     #[error("port {port} has two attachment circuits for {}", vlan_text(*.vlan))]
     CircuitTwice {
@@ -47,13 +59,13 @@ pub enum CompileError {
         /// The SDP.
         sdp: SdpName,
     },
-    /// A slice says twice what becomes of a code point.
-    #[error("slice {slice} has two markings for code point {inner}")]
+    /// A slice says twice what becomes of a mark.
+    #[error("slice {slice} has two markings for {}", mark_text(*.inner))]
     MarkingTwice {
         /// The slice.
         slice: SliceName,
-        /// The code point of devices.
-        inner: Dscp,
+        /// The mark of devices.
+        inner: InnerMark,
     },
     /// A segment is listed twice.
     #[error("{0} is listed twice")]
@@ -200,6 +212,14 @@ pub enum CompileError {
         /// How many there may be.
         max: usize,
     },
+}
+
+fn mark_text(mark: InnerMark) -> String {
+    match mark {
+        InnerMark::Qfi(qfi) => format!("QFI {qfi}"),
+        InnerMark::Dscp(dscp) => format!("code point {dscp}"),
+        InnerMark::Priority(pcp) => format!("priority {pcp}"),
+    }
 }
 
 fn vlan_text(vlan: Option<Vlan>) -> String {

@@ -1,27 +1,36 @@
-//! Classes: what outer headers say of how urgent a packet is.
+//! Classes: what outer headers say of how urgent a packet is, and in which queue it waits.
 //!
-//! The code point of the inner packet chooses, within what the slice allows. The inner one is neither changed here nor when
-//! the packet is taken out again, where it alone counts: the pipe model of RFC 2983, section 3.1, and the short pipe of RFC
+//! A device's own mark chooses, within what the slice allows: the QoS flow of a GTP-U packet, the code point of an IP packet,
+//! the priority of a tagged frame that carries none. It is neither changed here nor when the packet is taken out again,
+//! where it alone counts: the pipe model of RFC 2983, section 3.1, and the short pipe of RFC
 //! 3270, section 2.6.2.1. A device's own marking arrives as it was.
 
-use model::program::Marking;
+use model::profile::QueueClass;
+use model::program::{InnerMark, Marking};
 use model::{Dscp, TrafficClass};
+use transport_wire::ethernet::Tci;
+use transport_wire::flow::{Flow, Network};
+use transport_wire::{Protocol, gtpu, udp};
 
-/// What the outer headers of a packet say.
+use crate::compile::class_number;
+
+/// What the outer headers of a packet say, and where it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The traffic class of an IP header, but for its congestion bits.
     pub(super) ip: u8,
     /// The traffic class of a label, where it stands in the third octet of an entry.
     pub(super) label: u8,
+    /// The number of its class in a segment of the scheduler.
+    pub(crate) class: u8,
 }
 
 impl Mark {
     /// Class selector 6 (RFC 2474, section 4.2.2.2), and the highest class of a label.
-    pub(crate) const NETWORK_CONTROL: Self = Self { ip: 48 << 2, label: 7 << 1 };
+    pub(crate) const NETWORK_CONTROL: Self = Self { ip: 48 << 2, label: 7 << 1, class: 0 };
 
-    pub(crate) const fn new(dscp: Dscp, class: TrafficClass) -> Self {
-        Self { ip: dscp.get() << 2, label: class.get() << 1 }
+    pub(crate) const fn new(dscp: Dscp, class: TrafficClass, queue: QueueClass) -> Self {
+        Self { ip: dscp.get() << 2, label: class.get() << 1, class: class_number(queue) }
     }
 
     /// Of an IP header whose packet takes no congestion marks.
@@ -30,26 +39,69 @@ impl Mark {
     }
 }
 
-/// What the outer headers of a slice's packets say, by the code point inside; in the end, of what has none.
+/// How the packets of a slice are treated, by the marks of its devices.
 #[derive(Debug)]
-pub(crate) struct Marks([Mark; CODE_POINTS + 1]);
+pub(crate) struct Marks {
+    /// In the end, what carries no mark.
+    by_code_point: [Mark; CODE_POINTS + 1],
+    by_priority: [Mark; PRIORITIES],
+    /// Only if the slice heeds any.
+    by_qfi: Option<Box<[Option<Mark>; QFIS]>>,
+}
 
 impl Marks {
-    /// Of a slice: for code points without a marking, and for what is not IP, the default.
+    /// Of a slice: for marks that it does not heed, and for what has none, the default.
     pub(crate) fn new(default: Mark, markings: &[Marking]) -> Self {
-        let mut marks = [default; CODE_POINTS + 1];
+        let mut marks =
+            Self { by_code_point: [default; CODE_POINTS + 1], by_priority: [default; PRIORITIES], by_qfi: None };
         for marking in markings {
-            marks[usize::from(marking.inner.get())] = Mark::new(marking.dscp, marking.traffic_class);
+            let mark = Mark::new(marking.dscp, marking.traffic_class, marking.queue);
+            match marking.inner {
+                InnerMark::Dscp(inner) => marks.by_code_point[usize::from(inner.get())] = mark,
+                InnerMark::Priority(inner) => marks.by_priority[usize::from(inner.get())] = mark,
+                InnerMark::Qfi(inner) => {
+                    let by_qfi = marks.by_qfi.get_or_insert_with(|| Box::new([None; QFIS]));
+                    by_qfi[usize::from(inner.get())] = Some(mark);
+                }
+            }
         }
-        Self(marks)
+        marks
     }
 
-    /// By the inner packet's traffic class, if it is an IP packet.
+    /// Of a device's frame, with its tag if it has one.
     #[inline]
-    pub(crate) fn of(&self, traffic_class: Option<u8>) -> Mark {
-        self.0[traffic_class.map_or(CODE_POINTS, |class| usize::from(class >> 2))]
+    pub(crate) fn of(&self, flow: &Flow, octets: &[u8]) -> Mark {
+        if let Some(by_qfi) = &self.by_qfi
+            && let Some(mark) = qfi(flow, octets).and_then(|qfi| by_qfi[usize::from(qfi) % QFIS])
+        {
+            return mark;
+        }
+        match (flow.traffic_class(), flow.tag) {
+            (Some(class), _) => self.by_code_point[usize::from(class >> 2)],
+            (None, Some(tag)) => self.by_priority[priority(tag)],
+            (None, None) => self.by_code_point[CODE_POINTS],
+        }
     }
+}
+
+#[inline]
+fn priority(tag: Tci) -> usize {
+    usize::from(tag.priority()) % PRIORITIES
+}
+
+/// The QoS flow that a GTP-U packet names (TS 38.415, section 5.5.2).
+fn qfi(flow: &Flow, octets: &[u8]) -> Option<u8> {
+    let (Network::Ipv4 { upper, .. } | Network::Ipv6 { upper, .. }) = flow.network else { return None };
+    if upper.protocol != Protocol::UDP || upper.ports.1 != gtpu::PORT || upper.is_fragment {
+        return None;
+    }
+    let packet = gtpu::Packet::new(octets.get(usize::from(upper.at) + udp::HEADER_OCTETS..)?).ok()?;
+    packet.session().map(|session| session.qfi())
 }
 
 /// Six bits (RFC 2474, section 3).
 const CODE_POINTS: usize = 64;
+/// Three bits (IEEE 802.1Q, section 9.6).
+const PRIORITIES: usize = 8;
+/// Six bits (TS 23.501, section 5.7.1.1).
+const QFIS: usize = 64;

@@ -1,7 +1,8 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use model::program::Marking;
+use model::profile::QueueClass;
+use model::program::{InnerMark, Marking};
 use model::resource::Srh;
 use model::{Dscp, Label, Mac, Sid, TrafficClass, Vni};
 use proptest::prelude::*;
@@ -36,12 +37,13 @@ fn frame(octets: &[u8]) -> Frame {
 /// What comes of the inner frame, or of the packet in it, on a path with these labels, from endpoints of a group.
 fn wrapped(payload: Payload, group: Group, labels: &[u64], encap: &Encap) -> String {
     let mut frame = frame(&octets(INNER));
+    let mark = marks().of(&Flow::parse(frame.octets()).unwrap(), frame.octets());
     let flow = Flow::parse(frame.octets()).unwrap();
     if payload == Payload::Ipv4 {
         frame.pull_front(14);
     }
     let (before, room) = (frame.len(), encap.len() + 14 + 4 * labels.len());
-    let inner = Inner::new(&flow, payload, group, &marks());
+    let inner = Inner::new(&flow, payload, group, mark);
     encap.push(&mut frame, inner);
     let labels: Vec<_> = labels.iter().map(|label| Label::new(*label).unwrap()).collect();
     let link = Link::new(PORT, &labels).unwrap();
@@ -73,12 +75,13 @@ fn marks() -> Marks {
 }
 
 fn mark(dscp: u64, class: u64) -> Mark {
-    Mark::new(Dscp::new(dscp).unwrap(), TrafficClass::new(class).unwrap())
+    Mark::new(Dscp::new(dscp).unwrap(), TrafficClass::new(class).unwrap(), QueueClass::BestEffort)
 }
 
 fn marking(inner: u64, dscp: u64, class: u64) -> Marking {
     let [inner, dscp] = [inner, dscp].map(|dscp| Dscp::new(dscp).unwrap());
-    Marking { inner, dscp, traffic_class: TrafficClass::new(class).unwrap() }
+    let (inner, queue) = (InnerMark::Dscp(inner), QueueClass::RealTime);
+    Marking { inner, dscp, traffic_class: TrafficClass::new(class).unwrap(), queue }
 }
 
 /// The expected octets of all of these were made by Scapy 2.8.0; flow label, source port and the pseudowire's flow label are
@@ -264,7 +267,8 @@ fn congestion_marks_are_copied_out() {
             inner[15] = 46 << 2 | ecn;
             let mut frame = frame(&inner);
             let flow = Flow::parse(frame.octets()).unwrap();
-            encap.push(&mut frame, Inner::new(&flow, Payload::Ethernet, Group::ROOT, &marks()));
+            let mark = marks().of(&flow, frame.octets());
+            encap.push(&mut frame, Inner::new(&flow, Payload::Ethernet, Group::ROOT, mark));
             let at = frame.octets();
             let class = if class_at == 1 { at[1] } else { at[0] << 4 | at[1] >> 4 };
             assert_eq!(class, 46 << 2 | ecn);
@@ -337,7 +341,7 @@ fn a_mark_on_what_can_not_carry_it_is_a_loss() {
 /// What a frame is wrapped in over every kind of outer header: the code points that show, and the classes of its labels.
 fn shown(inner: &[u8], marks: &Marks) -> (Vec<u8>, Vec<u8>) {
     let flow = Flow::parse(inner).unwrap();
-    let inside = Inner::new(&flow, Payload::Ethernet, Group::LEAF, marks);
+    let inside = Inner::new(&flow, Payload::Ethernet, Group::LEAF, marks.of(&flow, inner));
     let (local, remote): (IpAddr, IpAddr) = ("2001:db8::a".parse().unwrap(), "2001:db8::b".parse().unwrap());
     let (local_v4, remote_v4) = ("192.0.2.1".parse().unwrap(), "192.0.2.4".parse().unwrap());
     let encaps = [

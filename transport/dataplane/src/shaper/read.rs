@@ -4,6 +4,7 @@ use super::counts::{QueueCounts, QueueDrop, Sojourns};
 use super::share::LIVE;
 use super::{CLASSES, QueueId, Segment, Shaper, Totals, Watch, queue};
 use crate::meter::Nanos;
+use model::Rate;
 
 /// What waits in a queue.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +143,16 @@ impl Shaper {
     /// Frames that were not taken, by reason.
     pub const fn refused(&self, reason: QueueDrop) -> u64 {
         self.refused[reason as usize]
+    }
+
+    /// What the port carries.
+    pub const fn rate(&self) -> Rate {
+        Rate::from_bits_per_second(self.port.rate)
+    }
+
+    /// What is guaranteed to all slices together.
+    pub const fn guaranteed(&self) -> Rate {
+        Rate::from_bits_per_second(self.port.guaranteed)
     }
 
     /// Frames that wait in the whole tree.

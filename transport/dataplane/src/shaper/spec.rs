@@ -19,7 +19,7 @@ pub struct ShaperLimits {
 }
 
 /// A port: the root of a tree.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortShape {
     /// What the link carries.
     pub rate: Rate,

@@ -316,5 +316,5 @@ fn on_the_way(node: usize) -> TransitProgram {
             via: towards(node, to > node),
         })
     });
-    TransitProgram { sids: sids.to_vec(), labels: labels.to_vec(), routes: routes.collect() }
+    TransitProgram { sids: sids.to_vec(), labels: labels.to_vec(), routes: routes.collect(), queues: vec![] }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
+use model::profile::QueueClass;
 use model::{Generation, Mac};
 use transport_dataplane::{Binding, Burst, DropReason, FLOOD_COPIES_MAX, FramePool, OUTPUT_FRAMES_MAX, PortIndex};
 
 use crate::frames;
+use crate::queues::queue;
 use crate::rig::*;
 
 /// A world in which devices 1 (metering), 2 (health) and 3 (metering, on the other circuit) have sessions and have spoken;
@@ -224,7 +226,7 @@ fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
     assert_eq!(provoked, BTreeSet::from(DropReason::ALL));
 }
 
-const APART: [DropReason; 16] = [
+const APART: [DropReason; 23] = [
     // By `probing::a_flood_of_probes_is_not_answered_at_its_own_rate`.
     DropReason::ProbeRate,
     // By `routed::nobody_but_the_gateway_is_reached_by_its_frame`.
@@ -243,6 +245,14 @@ const APART: [DropReason; 16] = [
     DropReason::NeighbourUnresolved,
     DropReason::NoBuffer,
     DropReason::OutputFull,
+    // By `queues`.
+    DropReason::SessionRateFromAccess,
+    DropReason::SessionRateToAccess,
+    DropReason::QueueRoom,
+    DropReason::QueueUnknown,
+    DropReason::QueueOctets,
+    DropReason::QueueTime,
+    DropReason::QueueStands,
 ];
 
 #[test]
@@ -273,6 +283,7 @@ fn limited(change: impl FnOnce(&mut model::program::SliceProgram)) -> Rig {
     let mut rig = world();
     let mut program = reference();
     program.generation = Generation::new(2);
+    program.content.queues = QueueClass::ALL.map(queue).to_vec();
     change(&mut program.content.slices[1]);
     rig.run(program);
     // From now on device 9 is known to be behind edge B: to nobody here, and so charged to nobody.
@@ -287,10 +298,10 @@ const LEARNED: (DropReason, u64) = (DropReason::NoDestination, 1);
 fn segment_rates() {
     let mut rig = limited(|iot| iot.segments[0].limits = limits(100_000));
     let up: Vec<_> = (0..5).map(|_| from_city(device(1), device(9), &[0; 1_472])).collect();
-    assert_eq!(rig.put(ACCESS0, &up).len(), 4);
+    assert_eq!(rig.put_and_wait(ACCESS0, &up).len(), 4);
     assert_eq!(rig.drops(ACCESS0), [WORLD, (DropReason::SegmentRateFromAccess, 1)]);
     let down = in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(1), &[0; 1_472]));
-    assert_eq!(rig.put(CORE0, &vec![down; 5]).len(), 4);
+    assert_eq!(rig.put_and_wait(CORE0, &vec![down; 5]).len(), 4);
     assert_eq!(rig.drops(CORE0), [LEARNED, (DropReason::SegmentRateToAccess, 1)]);
 }
 
@@ -298,13 +309,14 @@ fn segment_rates() {
 fn slice_rates() {
     let mut rig = limited(|iot| iot.limits = limits(100_000));
     let up: Vec<_> = (0..5).map(|_| from_city(device(1), device(9), &[0; 1_472])).collect();
-    assert_eq!(rig.put(ACCESS0, &up).len(), 4);
+    assert_eq!(rig.put_and_wait(ACCESS0, &up).len(), 4);
     assert_eq!(rig.drops(ACCESS0), [WORLD, (DropReason::SliceRateFromAccess, 1)]);
     let down = in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(1), &[0; 1_472]));
-    assert_eq!(rig.put(CORE0, &vec![down; 5]).len(), 4);
+    assert_eq!(rig.put_and_wait(CORE0, &vec![down; 5]).len(), 4);
     assert_eq!(rig.drops(CORE0), [LEARNED, (DropReason::SliceRateToAccess, 1)]);
     // The limit is that of an SDP: the other one has its own.
-    assert_eq!(rig.put(ACCESS1, &[frame(None, device(3), device(9), &[0; 1_472])]).len(), 1);
+    let other = frame(None, device(3), device(9), &[0; 1_472]);
+    assert_eq!(rig.put_and_wait(ACCESS1, &[other]).len(), 1);
 }
 
 #[test]
@@ -335,15 +347,17 @@ fn no_buffer() {
 #[test]
 fn output_full() {
     let mut rig = Rig::new();
-    rig.admit("iot", "health", device(1));
+    // What slices send waits for its turn; what the edge itself says does not.
+    let question = frames::arp(1, (ROUTER, ROUTER_V4), (Mac([0; 6]), CORE_V4));
+    let question = frames::ethernet(frames::BROADCAST, ROUTER, None, 0x0806, &question);
     let mut burst = Burst::new();
     for _ in 0..=OUTPUT_FRAMES_MAX {
         let mut arrived = rig.pool.take().unwrap();
-        arrived.copy_from(&from_city(device(1), device(9), b"x"));
+        arrived.copy_from(&question);
         burst.push(arrived);
-        rig.pipeline.process(rig.now, ACCESS0, &mut burst, &mut rig.pool, &mut rig.outputs);
+        rig.pipeline.process(rig.now, CORE0, &mut burst, &mut rig.pool, &mut rig.outputs);
     }
     assert_eq!(rig.outputs.queue(CORE0).len(), OUTPUT_FRAMES_MAX);
-    assert_eq!(rig.drops(ACCESS0), [(DropReason::OutputFull, 1)]);
+    assert_eq!(rig.drops(CORE0), [(DropReason::OutputFull, 1)]);
     rig.assert_conserved();
 }

@@ -234,16 +234,16 @@ fn a_segment_that_sends_too_much_is_stopped_before_it_costs_its_slice() {
     // Device 9 is known to be behind edge B.
     rig.put(CORE0, &[in_tunnel(EDGE_B, 5_001, &frame(None, device(9), device(8), b"x"))]);
     let frames: Vec<_> = (0..6).map(|_| from_city(one, device(9), &[0; 1_472])).collect();
-    assert_eq!(rig.put(ACCESS0, &frames).len(), 4);
+    assert_eq!(rig.put_and_wait(ACCESS0, &frames).len(), 4);
     assert_eq!(rig.drops(ACCESS0), [(DropReason::SegmentRateFromAccess, 2)]);
     let metering = rig.segment("metering");
     assert_eq!((metering.from_access.passed.frames, metering.from_access.dropped), (4, 2));
     let iot = rig.reading().slices.into_iter().find(|slice| slice.slice.as_str() == "iot").unwrap();
     assert_eq!((iot.circuits[0].from_access.passed.frames, iot.circuits[0].from_access.dropped), (4, 0));
-    assert_eq!(rig.put(ACCESS0, &[from_city(other, device(9), &[0; 1_472])]).len(), 1);
+    assert_eq!(rig.put_and_wait(ACCESS0, &[from_city(other, device(9), &[0; 1_472])]).len(), 1);
     // 12.112 ms later there is room for one more, and not for two.
     rig.now.0 += 11_112_000 - 1_000_000;
-    assert_eq!(rig.put(ACCESS0, &frames[..2]).len(), 1);
+    assert_eq!(rig.put_and_wait(ACCESS0, &frames[..2]).len(), 1);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn a_flood_takes_no_more_of_the_underlay_than_the_limit_says() {
     rig.admit("iot", "metering", device(1));
     // To two edges each: the bucket is four of the longest frames, and a copy counts as one.
     let frames: Vec<_> = (0..3).map(|_| from_city(device(1), device(77), &[0; 1_472])).collect();
-    assert_eq!(rig.put(ACCESS0, &frames).len(), 4);
+    assert_eq!(rig.put_and_wait(ACCESS0, &frames).len(), 4);
     assert_eq!(rig.drops(ACCESS0), [(DropReason::SegmentRateFromAccess, 1)]);
     let metering = rig.segment("metering");
     assert_eq!((metering.from_access.passed.frames, metering.to_tunnels.frames), (2, 4));

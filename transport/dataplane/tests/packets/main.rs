@@ -14,6 +14,7 @@ mod mpls;
 mod oracle;
 mod probing;
 mod programs;
+mod queues;
 mod random;
 mod rig;
 mod routed;

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use model::profile::QueueClass;
 use model::program::{CorePort, PathProgram, PortShaping, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel};
 use model::resource::Service;
-use model::{Generation, Label, PathId, Rate};
+use model::{Generation, Label, PathId, Rate, RateLimits};
 use transport_dataplane::{CompileError, Compiler, FRAME_OCTETS_MAX, PORTS_MAX, PortSpec, SEGMENTS_MAX};
 
+use crate::queues::{class, queue};
 use crate::rig::*;
 
 type Change = Box<dyn FnOnce(&mut Program)>;
@@ -169,10 +171,30 @@ fn each_contradiction_is_refused_by_name() {
         ),
         (
             Box::new(|p| {
-                let (port, rate) = ("core0".parse().unwrap(), Rate::from_bits_per_second(1));
-                p.content.shaping = vec![PortShaping { port, rate, classes: Vec::new() }];
+                let (port, rate) = ("core0".parse().unwrap(), Rate::from_bits_per_second(1_000));
+                let half = RateLimits::new(Rate::from_bits_per_second(501), rate).unwrap();
+                let classes = vec![class("iot", 3, half), class("embb", 4, half)];
+                p.content.shaping = vec![PortShaping { port, rate, classes }];
             }),
-            "port core0 is to have classes for slices, which only a Linux kernel has",
+            "slices are guaranteed 1002 bit/s on port core0, which carries 1 kbit/s",
+        ),
+        (
+            Box::new(|p| {
+                let (port, rate) = ("access0".parse().unwrap(), Rate::from_bits_per_second(1_000));
+                p.content.shaping = vec![PortShaping { port, rate, classes: vec![] }];
+            }),
+            "port access0 does not face the underlay",
+        ),
+        (
+            Box::new(|p| {
+                let (port, rate) = ("core0".parse().unwrap(), Rate::from_bits_per_second(1_000));
+                p.content.shaping = vec![PortShaping { port, rate, classes: vec![] }; 2];
+            }),
+            "port core0 is listed twice among those that face the underlay",
+        ),
+        (
+            Box::new(|p| p.content.queues = vec![queue(QueueClass::Streaming); 2]),
+            "the queue of class streaming is listed twice",
         ),
         (
             Box::new(|p| p.content.loopback = (1..=5_u8).map(|n| IpAddr::from([192, 0, 2, n])).collect()),

@@ -11,12 +11,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use model::profile::QueueClass;
 use model::program::{
-    Circuit, CorePort, Marking, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering,
-    Tunnel,
+    Circuit, CorePort, InnerMark, Marking, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SessionRates,
+    SliceProgram, Steering, Tunnel,
 };
 use model::resource::{SegmentId, Service, Srh};
-use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
+use model::{
+    Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni, Weight,
+};
 use transport_dataplane::{
     Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec, Reading,
     SegmentReading, SessionKey, StampClock,
@@ -76,8 +79,10 @@ impl Rig {
         let count = ports.len();
         let now = Nanos(5_000_000_000);
         let tables = compiler.compile(&program, now).unwrap();
-        let mut pipeline = Pipeline::new(Config { ports, sessions_max, clock: StampClock::FREE });
+        let queued_frames_max = QUEUED_FRAMES_MAX;
+        let mut pipeline = Pipeline::new(Config { ports, sessions_max, queued_frames_max, clock: StampClock::FREE });
         pipeline.swap(tables);
+        while !pipeline.reshape(now) {}
         let (pool, outputs) = (FramePool::new(BUFFERS), Outputs::new(count));
         Self { pipeline, compiler, pool, outputs, now, program }
     }
@@ -86,6 +91,7 @@ impl Rig {
     pub(crate) fn run(&mut self, program: Program) {
         let tables = self.compiler.compile(&program, self.now).unwrap();
         self.pipeline.swap(tables);
+        while !self.pipeline.reshape(self.now) {}
         self.program = program;
     }
 
@@ -119,6 +125,25 @@ impl Rig {
         self.drain()
     }
 
+    /// Puts frames into a port and takes what leaves in the end, if nothing else comes: what waits in trees, too. The clock of
+    /// everything else stands still meanwhile.
+    pub(crate) fn put_and_wait(&mut self, port: PortIndex, frames: &[Vec<u8>]) -> Vec<Left> {
+        let mut left = self.put(port, frames);
+        left.extend(self.wait(Nanos(u64::MAX)).into_iter().map(|(_, left)| left));
+        left
+    }
+
+    /// Takes what leaves until then, and when.
+    pub(crate) fn wait(&mut self, until: Nanos) -> Vec<(Nanos, Left)> {
+        let (mut left, mut now) = (Vec::new(), self.now);
+        while let Some(next) = self.pipeline.next_departure(now).filter(|next| *next <= until) {
+            now = next;
+            self.pipeline.depart(now, &mut self.pool, &mut self.outputs);
+            left.extend(self.drain().into_iter().map(|frame| (now, frame)));
+        }
+        left
+    }
+
     pub(crate) fn tick(&mut self) -> Vec<Left> {
         self.pipeline.tick(self.now, &mut self.pool, &mut self.outputs);
         self.drain()
@@ -133,7 +158,7 @@ impl Rig {
                 self.pool.give(frame);
             }
         }
-        assert_eq!(self.pool.left(), BUFFERS, "a buffer was lost");
+        assert_eq!(self.pool.left() + self.pipeline.queued(), BUFFERS, "a buffer was lost");
         self.assert_conserved();
         left
     }
@@ -143,7 +168,8 @@ impl Rig {
         let reading = self.pipeline.read();
         let sum = |of: fn(&transport_dataplane::PortReading) -> u64| reading.ports.iter().map(of).sum::<u64>();
         let came = sum(|port| port.received.frames) + reading.generated;
-        let went = sum(|port| port.sent.frames) + sum(|port| port.drops.total()) + reading.consumed;
+        let waits = self.pipeline.queued() as u64;
+        let went = sum(|port| port.sent.frames) + sum(|port| port.drops.total()) + reading.consumed + waits;
         assert_eq!(came, went, "{reading:#?}");
     }
 
@@ -245,6 +271,9 @@ pub(crate) fn slice(name: &str, circuits: Vec<Circuit>, segments: Vec<SegmentPro
         dscp: Dscp::new(10).unwrap(),
         markings: Vec::new(),
         traffic_class: TrafficClass::new(3).unwrap(),
+        queue: QueueClass::BestEffort,
+        weight: Weight::MIN,
+        session_rates: SessionRates::default(),
         circuits,
         routes: vec![],
         segments,
@@ -253,7 +282,8 @@ pub(crate) fn slice(name: &str, circuits: Vec<Circuit>, segments: Vec<SegmentPro
 
 pub(crate) fn marking(inner: u64, dscp: u64, class: u64) -> Marking {
     let [inner, dscp] = [inner, dscp].map(|dscp| Dscp::new(dscp).unwrap());
-    Marking { inner, dscp, traffic_class: TrafficClass::new(class).unwrap() }
+    let (inner, queue) = (InnerMark::Dscp(inner), QueueClass::BestEffort);
+    Marking { inner, dscp, traffic_class: TrafficClass::new(class).unwrap(), queue }
 }
 
 pub(crate) fn circuit(sdp: &str, port: &str, vlan: Option<u64>) -> Circuit {
@@ -271,6 +301,7 @@ pub(crate) fn segment(slice: &str, name: &str, vni: u64, remotes: Vec<Remote>) -
         id: id(slice, name),
         vni: Vni::new(vni).unwrap(),
         limits: limits(1_000_000_000),
+        weight: Weight::MIN,
         sessions_max: 100,
         sids: vec![],
         remotes,
@@ -314,6 +345,7 @@ pub(crate) const ACCESS1: PortIndex = PortIndex(1);
 pub(crate) const CORE0: PortIndex = PortIndex(2);
 pub(crate) const SPARE0: PortIndex = PortIndex(3);
 pub(crate) const BUFFERS: usize = 1_024;
+const QUEUED_FRAMES_MAX: u32 = 256;
 pub(crate) const ROUTER: Mac = Mac([2, 0xcc, 0, 0, 0, 1]);
 pub(crate) const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1);
 pub(crate) const ROUTER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);

@@ -192,6 +192,7 @@ fn a_kernel_that_has_the_address_is_not_talked_over() {
     let introduced = rig.pipeline.introduce(&next);
     assert!(!introduced.is_empty() && rig.pipeline.knows(introduced), "the kernel has said where it is");
     rig.pipeline.swap(next);
+    assert!(rig.pipeline.reshape(rig.now));
     rig.program = program;
     rig.admit("embb", "office", device(5));
     assert_eq!(rig.put(ACCESS0, std::slice::from_ref(&to_d))[0].1[..6], moved.0);

@@ -1,0 +1,241 @@
+//! The schedulers of an edge's ports, and the frames that wait in them.
+//!
+//! ```text
+//!   to a port:  what slices send ─ park ─▶ tree of the port ─ poll ─▶ ┐
+//!               what passes through ─ park ─▶ its rest ─────────────▶ ├─▶ output queue
+//!               what the edge itself says: probes, answers ─────────▶ ┘
+//! ```
+//!
+//! A frame that a slice sends is finished, then parked: it waits by its handle, and leaves when the tree says so. Every
+//! port has a tree from the start; what a program says of it is brought about in steps between bursts, guarantees that
+//! shrink before those that grow, so that nothing is lost and no burst is held up ([`reshape`]).
+
+pub(crate) mod reshape;
+pub(crate) mod shape;
+
+use arrayvec::ArrayVec;
+
+use crate::drops::DropReason;
+use crate::encap;
+use crate::forward::Way;
+use crate::frame::{BURST_FRAMES_MAX, Frame, FramePool};
+use crate::meter::Nanos;
+use crate::pipeline::Pipeline;
+use crate::port::{OUTPUT_FRAMES_MAX, Outputs, PortIndex};
+use crate::shaper::{Arrival, Departures, Fate, PortShape, QueueDrop, QueueId, Shaper, ShaperLimits};
+use crate::tables::Tables;
+use reshape::Reshaping;
+use shape::{QueueNumber, TreeShape};
+
+/// The tree of a port and the frames in it.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) shaper: Shaper,
+    /// By handle.
+    parked: Box<[Parked]>,
+    /// Handles that are not in use.
+    free: Vec<u32>,
+    /// Parked, and not told to the scheduler yet.
+    arrivals: ArrayVec<Arrival, BURST_FRAMES_MAX>,
+    /// What the scheduler was told to be.
+    runs: TreeShape,
+    /// Was it told how classes are queued?
+    has_classes: bool,
+    reshaping: Option<Reshaping>,
+    /// Something waits for frames of a segment that goes.
+    is_held: bool,
+}
+
+/// A frame that waits.
+#[derive(Debug)]
+struct Parked {
+    frame: Option<Frame>,
+    queue: QueueNumber,
+    /// Where an IP header begins that can carry a congestion mark.
+    ip_at: u16,
+    /// Where it arrived.
+    from: PortIndex,
+}
+
+/// Where a frame waits, and as what it counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    pub(crate) queue: QueueNumber,
+    /// The number of its class.
+    pub(crate) class: u8,
+    /// As long as the device's frame is, without what the edge has put in front.
+    pub(crate) octets: usize,
+    /// Where an IP header begins that can carry a congestion mark.
+    pub(crate) ip_at: Option<usize>,
+}
+
+impl Tree {
+    /// With room for so many frames, on a port that is faster than any.
+    pub(crate) fn new(frames: u32, now: Nanos) -> Self {
+        let port = PortShape { rate: crate::shaper::RATE_MAX, overhead_octets: 0 };
+        let limits = ShaperLimits {
+            segments: shape::QUEUE_NUMBERS,
+            slices: shape::SLICE_NUMBERS,
+            frames,
+            queues: frames.saturating_add(QUEUES_KEPT),
+        };
+        let empty = || Parked { frame: None, queue: QueueNumber::REST, ip_at: 0, from: PortIndex(0) };
+        Self {
+            shaper: Shaper::new(&port, &limits, now),
+            parked: (0..frames).map(|_| empty()).collect(),
+            free: (0..frames).rev().collect(),
+            arrivals: ArrayVec::new(),
+            runs: TreeShape::none(port),
+            has_classes: false,
+            reshaping: None,
+            is_held: false,
+        }
+    }
+
+    /// Frames that wait.
+    pub(crate) fn frames(&self) -> usize {
+        self.parked.len() - self.free.len()
+    }
+
+    /// Parks a frame; gives it back if there is no room.
+    #[inline]
+    fn park(&mut self, from: PortIndex, waits: Waits, frame: Frame) -> Result<(), Frame> {
+        let Some(handle) = self.free.pop() else { return Err(frame) };
+        let Some(place) = self.parked.get_mut(handle as usize) else { return Err(frame) };
+        #[allow(clippy::cast_possible_truncation, reason = "a place in a frame, whose length fits 16 bits")]
+        let (octets, ip_at) = (waits.octets as u16, waits.ip_at.unwrap_or(0) as u16);
+        *place = Parked { frame: Some(frame), queue: waits.queue, ip_at, from };
+        let queue = QueueId { segment: waits.queue.get(), class: waits.class };
+        self.arrivals.push(Arrival { queue, handle, octets, markable: waits.ip_at.is_some() });
+        Ok(())
+    }
+
+    /// Takes a frame back.
+    #[inline]
+    fn take(&mut self, handle: u32) -> Option<(Frame, &Parked)> {
+        let place = self.parked.get_mut(handle as usize)?;
+        let frame = place.frame.take()?;
+        // As many places as handles.
+        self.free.push(handle);
+        Some((frame, place))
+    }
+}
+
+impl Pipeline {
+    /// A frame of a segment, or of nobody here, leaves by a port when its turn comes.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        way: &mut Way<'_>,
+        to: PortIndex,
+        segment: Option<usize>,
+        waits: Waits,
+        frame: Frame,
+    ) {
+        let Some(tree) = self.trees.get_mut(to.get()) else {
+            return self.drop(way, segment, DropReason::PortUnused, frame);
+        };
+        match tree.park(way.port, waits, frame) {
+            Ok(()) if tree.arrivals.is_full() => self.enqueue(way.now, to, way.pool),
+            Ok(()) => {}
+            Err(frame) => self.drop(way, segment, DropReason::QueueRoom, frame),
+        }
+    }
+
+    /// Sends what is due. To be called after frames have come, and at [`Pipeline::next_departure`].
+    pub fn depart(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
+        for at in 0..self.trees.len() {
+            #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]
+            let port = PortIndex(at as u8);
+            if self.trees[at].frames() == 0 {
+                continue;
+            }
+            self.enqueue(now, port, pool);
+            self.depart_by(now, port, pool, out);
+        }
+    }
+
+    /// When the next frame is due that waits; `None` if none waits.
+    pub fn next_departure(&mut self, now: Nanos) -> Option<Nanos> {
+        self.trees.iter_mut().filter(|tree| tree.frames() != 0).filter_map(|tree| tree.shaper.next_event(now)).min()
+    }
+
+    /// Frames that wait for their turn.
+    pub fn queued(&self) -> usize {
+        self.trees.iter().map(Tree::frames).sum()
+    }
+
+    /// Tells the scheduler of a port what has been parked.
+    #[inline]
+    fn enqueue(&mut self, now: Nanos, to: PortIndex, pool: &mut FramePool) {
+        let Self { trees, tables, counters, .. } = self;
+        let Tree { shaper, parked, free, arrivals, .. } = &mut trees[to.get()];
+        if arrivals.is_empty() {
+            return;
+        }
+        shaper.enqueue(now, arrivals, |handle, reason| {
+            let Some(place) = parked.get_mut(handle as usize) else { return };
+            let Some(frame) = place.frame.take() else { return };
+            count_drop(tables, counters, place, reason);
+            free.push(handle);
+            pool.give(frame);
+        });
+        arrivals.clear();
+    }
+
+    #[inline]
+    fn depart_by(&mut self, now: Nanos, port: PortIndex, pool: &mut FramePool, out: &mut Outputs) {
+        let mut departures = Departures::new();
+        loop {
+            let room = out.room(port).min(BURST_FRAMES_MAX);
+            self.trees[port.get()].shaper.poll(now, room, &mut departures);
+            let count = departures.len();
+            for departure in departures.drain(..) {
+                let Self { trees, tables, counters, .. } = self;
+                let Some((mut frame, place)) = trees[port.get()].take(departure.handle) else { continue };
+                match departure.fate {
+                    Fate::Drop(reason) => {
+                        count_drop(tables, counters, place, reason);
+                        pool.give(frame);
+                        continue;
+                    }
+                    Fate::SendMarked => encap::mark_congestion(frame.octets_mut(), place.ip_at.into()),
+                    Fate::Send => {}
+                }
+                counters[port.get()].sent.count(frame.len());
+                if let Err(frame) = out.push(port, frame) {
+                    // There was room.
+                    pool.give(frame);
+                }
+            }
+            // The scheduler answers with less than it may when nothing more is due.
+            if count < BURST_FRAMES_MAX {
+                break;
+            }
+        }
+    }
+}
+
+/// Counts a frame that its queue has not taken, or has dropped.
+fn count_drop(tables: &mut Tables, counters: &mut [crate::pipeline::PortCounters], parked: &Parked, reason: QueueDrop) {
+    let reason = match reason {
+        QueueDrop::UnknownQueue | QueueDrop::NoQueueState => DropReason::QueueUnknown,
+        QueueDrop::Handle => DropReason::QueueRoom,
+        QueueDrop::TooLong => DropReason::TooBig,
+        QueueDrop::QueueOctets => DropReason::QueueOctets,
+        QueueDrop::QueueTime => DropReason::QueueTime,
+        QueueDrop::Codel => DropReason::QueueStands,
+    };
+    if let Some(port) = counters.get_mut(parked.from.get()) {
+        port.drops.count(reason);
+    }
+    if let Some(segment) = tables.segment_of_queue(parked.queue) {
+        tables.segments[segment].drop(parked.from, reason);
+    }
+}
+
+/// So many queues keep their counters beyond those that can carry a frame.
+const QUEUES_KEPT: u32 = 1_024;
+
+const _: () = assert!(OUTPUT_FRAMES_MAX >= BURST_FRAMES_MAX);
+const _: () = assert!(size_of::<Parked>() == 32);
