@@ -185,10 +185,13 @@ impl WorkerThread {
         let epoch = worker.epoch;
         let thread = std::thread::Builder::new().name(format!("worker-{name}")).spawn(move || {
             let _obituary = Obituary;
+            let queued_frames_max = QUEUED_FRAMES_PER_PORT;
+            let config = Config { ports: specs, sessions_max, queued_frames_max, clock: clock::read(epoch) };
+            let frames = FRAMES_PER_PORT + queued_frames_max as usize;
             let running = Running {
-                pool: FramePool::new(FRAMES_PER_PORT * ports.len().max(1)),
+                pool: FramePool::new(frames * ports.len().max(1)),
                 outputs: Outputs::new(ports.len()),
-                pipeline: Pipeline::new(Config { ports: specs, sessions_max, clock: clock::read(epoch) }),
+                pipeline: Pipeline::new(config),
                 burst: Burst::new(),
                 ports,
                 commands,
@@ -197,6 +200,7 @@ impl WorkerThread {
                 ticked: Nanos(0),
                 clock_read: Nanos(0),
                 programmed: false,
+                swapped: Vec::new(),
             };
             running.run();
         })?;
@@ -246,6 +250,8 @@ struct Running {
     clock_read: Nanos,
     /// Tables of a program have been swapped in.
     programmed: bool,
+    /// Tables that ran before, until the trees are as those that run now say, and who waits for that.
+    swapped: Vec<(Box<Tables>, oneshot::Sender<Box<Tables>>)>,
 }
 
 impl Running {
@@ -264,7 +270,7 @@ impl Running {
                     Err(_) => break,
                 }
             }
-            self.do_what_is_due(now);
+            busy |= self.do_what_is_due(now);
             for at in 0..self.ports.len() {
                 if self.ports[at].is_replay() && !self.programmed {
                     continue;
@@ -286,8 +292,18 @@ impl Running {
         }
     }
 
-    /// What the pipeline does without a packet.
-    fn do_what_is_due(&mut self, now: Nanos) {
+    /// What the pipeline does without a packet that arrives. Answers whether there was something.
+    fn do_what_is_due(&mut self, now: Nanos) -> bool {
+        let is_shaped = self.pipeline.reshape(now);
+        if is_shaped {
+            for (before, reply) in self.swapped.drain(..) {
+                drop(reply.send(before));
+            }
+        }
+        let departs = self.pipeline.next_departure(now).is_some_and(|due| due <= now);
+        if departs {
+            self.pipeline.depart(now, &mut self.pool, &mut self.outputs);
+        }
         let ticks = now.0.saturating_sub(self.ticked.0) >= TICK.0;
         if ticks {
             self.ticked = now;
@@ -301,9 +317,10 @@ impl Running {
         if probes {
             self.pipeline.probe(now, &mut self.pool, &mut self.outputs);
         }
-        if ticks || probes {
+        if ticks || probes || departs {
             self.flush();
         }
+        departs || !is_shaped
     }
 
     /// Sends what waits.
@@ -330,7 +347,7 @@ impl Running {
             Command::Knows(introduced, reply) => drop(reply.send(self.pipeline.knows(introduced))),
             Command::Swap(tables, reply) => {
                 self.programmed = true;
-                drop(reply.send(self.pipeline.swap(tables)));
+                self.swapped.push((self.pipeline.swap(tables), reply));
             }
             Command::FollowKernel(said, reply) => drop(reply.send(self.pipeline.follow_kernel(said))),
             Command::Bind(binding, reply) => drop(reply.send(self.pipeline.bind(&binding))),
@@ -348,8 +365,14 @@ impl Running {
         }
     }
 
-    /// Waits for a command, or for a frame on the ports that can tell, and not for long: not beyond the next probe.
-    fn rest(&self, now: Nanos) {
+    /// Waits for a command, or for a frame on the ports that can tell, and not for long: not beyond the next probe, nor
+    /// beyond the next frame that is due to leave, of which the kernel would be late by its timer's slack.
+    fn rest(&mut self, now: Nanos) {
+        let departs = self.pipeline.next_departure(now);
+        let until_departure = departs.map_or(u64::MAX, |due| due.0.saturating_sub(now.0).saturating_sub(SLACK.0));
+        if until_departure == 0 {
+            return std::hint::spin_loop();
+        }
         let mut waits: ArrayVec<PollFd<'_>, { PORTS_MAX + 1 }> = ArrayVec::new();
         waits.push(PollFd::new(&self.bell, PollFlags::IN));
         waits.extend(
@@ -359,7 +382,7 @@ impl Running {
         // Interrupted or not, everything is looked at next.
         let most = if all_can_tell { REST_WOKEN } else { REST };
         let until_probe = self.pipeline.next_probe().map_or(most, |due| Nanos(due.0.saturating_sub(now.0)));
-        let nanos = most.min(until_probe).0.cast_signed();
+        let nanos = most.min(until_probe).0.min(until_departure).cast_signed();
         let _ = poll(&mut waits, Some(&Timespec { tv_sec: 0, tv_nsec: nanos }));
         if !waits[0].revents().is_empty() {
             let _ = rustix::io::read(&self.bell, &mut [0; 8]);
@@ -385,6 +408,10 @@ const INTRODUCTION_LOOKS: u32 = 100;
 const SESSIONS_PART_MAX: usize = 1_000;
 /// Buffers for each port: bursts in flight and full output queues.
 const FRAMES_PER_PORT: usize = 1_024;
+/// Buffers for each port that may hold frames that wait for their turn: 49 ms of 1,500 octets at 1 Gbit/s.
+const QUEUED_FRAMES_PER_PORT: u32 = 4_096;
+/// The slack of the kernel's timers (`PR_SET_TIMERSLACK`, 50 µs where nobody has set it), and a little more.
+const SLACK: Nanos = Nanos(70_000);
 /// How often the pipeline does what is due without a packet.
 const TICK: Nanos = Nanos(100_000_000);
 /// How often it is looked how well the clock is set.

@@ -112,8 +112,14 @@ impl Node {
         let now = Nanos(1_000_000_000);
         let tables = must(compiler.compile(program, now));
         let count = ports.len();
-        let mut pipeline = Pipeline::new(Config { ports, sessions_max: 1_000, clock: StampClock::FREE });
+        let mut pipeline = Pipeline::new(Config {
+            ports,
+            sessions_max: 1_000,
+            queued_frames_max: 2 * BURST_FRAMES_MAX as u32,
+            clock: StampClock::FREE,
+        });
         pipeline.swap(tables);
+        while !pipeline.reshape(now) {}
         if let Some(segment) = compiler.uid(&segment_id()) {
             for device in sessions {
                 let binding = Binding { segment, mac: Mac(device.mac), ipv4: Some(device.address), ipv6: None };

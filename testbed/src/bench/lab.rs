@@ -49,9 +49,14 @@ impl Lab {
         let program = program(underlay, sessions);
         let now = Nanos(1_000_000_000);
         let tables = compiler.compile(&program, now).expect("a program for these ports");
-        let mut pipeline =
-            Pipeline::new(Config { ports, sessions_max: sessions as usize + 1, clock: StampClock::FREE });
+        let mut pipeline = Pipeline::new(Config {
+            ports,
+            sessions_max: sessions as usize + 1,
+            queued_frames_max: 2 * BURST_FRAMES_MAX as u32,
+            clock: StampClock::FREE,
+        });
         pipeline.swap(tables);
+        while !pipeline.reshape(now) {}
         let segments = [MEASURED, OTHER].map(|name| compiler.uid(&segment_id(name)).expect("in the program"));
         for number in 0..sessions {
             let ipv4 = Some(device_address(number));

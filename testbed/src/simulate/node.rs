@@ -55,8 +55,13 @@ impl Node {
         Ok(Self {
             name,
             compiler: Compiler::new(specs.clone())?,
-            pipeline: Pipeline::new(Config { ports: specs, sessions_max: SESSIONS_MAX, clock: StampClock::FREE }),
-            pool: FramePool::new(FRAMES_OF_PORT * count.max(1)),
+            pipeline: Pipeline::new(Config {
+                ports: specs,
+                sessions_max: SESSIONS_MAX,
+                queued_frames_max: QUEUED_FRAMES_MAX,
+                clock: StampClock::FREE,
+            }),
+            pool: FramePool::new((FRAMES_OF_PORT + QUEUED_FRAMES_MAX as usize) * count.max(1)),
             outputs: Outputs::new(count),
             ports,
             ahead,
@@ -115,6 +120,8 @@ impl Node {
                 self.empty(&mut left);
             }
         }
+        self.pipeline.reshape(local);
+        self.pipeline.depart(local, &mut self.pool, &mut self.outputs);
         if self.ticks <= now {
             self.ticks = Nanos(now.0 + TICK.0);
             self.pipeline.tick(local, &mut self.pool, &mut self.outputs);
@@ -146,6 +153,7 @@ const fn index(at: usize) -> PortIndex {
 
 const SESSIONS_MAX: usize = 256;
 const FRAMES_OF_PORT: usize = 1_024;
+const QUEUED_FRAMES_MAX: u32 = 1_024;
 /// How long new next hops are waited for.
 const PATIENCE: Nanos = Nanos(500_000_000);
 /// As often as an edge does it.

@@ -253,7 +253,7 @@ impl Build<'_> {
     fn slice(&self, tables: &mut Tables, slice: &SliceProgram) -> Result<(), CompileError> {
         let slot = SliceSlot(self.numbers.slots.get(&slice.slice));
         let first = place(tables.circuits.len());
-        let policed = trees::policed(slice, &self.content);
+        let policed = trees::policed(slice, self.content);
         for circuit in &slice.circuits {
             let port = self.port(&circuit.port)?;
             let vlan = circuit.vlan.map_or(0, Vlan::get);

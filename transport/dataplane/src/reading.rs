@@ -2,6 +2,7 @@
 //! what is, not what it was told.
 
 mod numbers;
+mod queues;
 mod tunnels;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::probe::{Measures, PathState, Prober};
 use crate::tables::{Circuit, MeteredTraffic, SegmentUid};
 
 pub use numbers::{LabelReading, Numbers, SidReading};
+pub use queues::{QueueReading, QueuesReading, SliceSojourns};
 pub use tunnels::{LaneReading, Sends, TunnelReading};
 
 /// What a pipeline runs and has counted.

@@ -43,25 +43,25 @@ impl Mark {
 #[derive(Debug)]
 pub(crate) struct Marks {
     /// In the end, what carries no mark.
-    by_code_point: [Mark; CODE_POINTS + 1],
-    by_priority: [Mark; PRIORITIES],
+    code_points: [Mark; CODE_POINTS + 1],
+    priorities: [Mark; PRIORITIES],
     /// Only if the slice heeds any.
-    by_qfi: Option<Box<[Option<Mark>; QFIS]>>,
+    flows: Option<Box<[Option<Mark>; QFIS]>>,
 }
 
 impl Marks {
     /// Of a slice: for marks that it does not heed, and for what has none, the default.
     pub(crate) fn new(default: Mark, markings: &[Marking]) -> Self {
         let mut marks =
-            Self { by_code_point: [default; CODE_POINTS + 1], by_priority: [default; PRIORITIES], by_qfi: None };
+            Self { code_points: [default; CODE_POINTS + 1], priorities: [default; PRIORITIES], flows: None };
         for marking in markings {
             let mark = Mark::new(marking.dscp, marking.traffic_class, marking.queue);
             match marking.inner {
-                InnerMark::Dscp(inner) => marks.by_code_point[usize::from(inner.get())] = mark,
-                InnerMark::Priority(inner) => marks.by_priority[usize::from(inner.get())] = mark,
+                InnerMark::Dscp(inner) => marks.code_points[usize::from(inner.get())] = mark,
+                InnerMark::Priority(inner) => marks.priorities[usize::from(inner.get())] = mark,
                 InnerMark::Qfi(inner) => {
-                    let by_qfi = marks.by_qfi.get_or_insert_with(|| Box::new([None; QFIS]));
-                    by_qfi[usize::from(inner.get())] = Some(mark);
+                    let flows = marks.flows.get_or_insert_with(|| Box::new([None; QFIS]));
+                    flows[usize::from(inner.get())] = Some(mark);
                 }
             }
         }
@@ -71,15 +71,15 @@ impl Marks {
     /// Of a device's frame, with its tag if it has one.
     #[inline]
     pub(crate) fn of(&self, flow: &Flow, octets: &[u8]) -> Mark {
-        if let Some(by_qfi) = &self.by_qfi
-            && let Some(mark) = qfi(flow, octets).and_then(|qfi| by_qfi[usize::from(qfi) % QFIS])
+        if let Some(flows) = &self.flows
+            && let Some(mark) = qfi(flow, octets).and_then(|qfi| flows[usize::from(qfi) % QFIS])
         {
             return mark;
         }
         match (flow.traffic_class(), flow.tag) {
-            (Some(class), _) => self.by_code_point[usize::from(class >> 2)],
-            (None, Some(tag)) => self.by_priority[priority(tag)],
-            (None, None) => self.by_code_point[CODE_POINTS],
+            (Some(class), _) => self.code_points[usize::from(class >> 2)],
+            (None, Some(tag)) => self.priorities[priority(tag)],
+            (None, None) => self.code_points[CODE_POINTS],
         }
     }
 }

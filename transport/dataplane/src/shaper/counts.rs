@@ -105,6 +105,11 @@ impl Sojourns {
         self.0.iter().enumerate().map(|(bucket, frames)| (least(bucket), *frames))
     }
 
+    /// How many frames.
+    pub fn frames(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
     /// A time that so many thousandths of the frames did not exceed, as the end of its bucket; `None` if there was no frame.
     pub fn permille(&self, permille: u64) -> Option<Nanos> {
         let all: u64 = self.0.iter().sum();

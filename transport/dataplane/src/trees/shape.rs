@@ -9,9 +9,18 @@ use crate::tables::SliceSlot;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct QueueNumber(u32);
 
+impl From<u32> for QueueNumber {
+    fn from(number: u32) -> Self {
+        Self(number)
+    }
+}
+
 impl QueueNumber {
     /// What passes through and belongs to no slice here.
     pub(crate) const REST: Self = Self(0);
+
+    /// The slice of the rest, in a tree.
+    pub(crate) const REST_SLICE: u16 = 0;
 
     /// Of a segment.
     pub(crate) const fn of(number: u16) -> Self {
@@ -73,8 +82,8 @@ impl TreeShape {
         let limits = RateLimits::new(Rate::ZERO, self.port.rate);
         let Ok(limits) = limits else { return };
         let shape = Shape { limits, burst_octets: burst_octets(self.port.rate, crate::FRAME_OCTETS_MAX), weight: 1 };
-        put(&mut self.slices, usize::from(REST_SLICE), shape);
-        let segment = SegmentShape { slice: REST_SLICE, shape, low_latency: Rate::ZERO, classes: 0 };
+        put(&mut self.slices, usize::from(QueueNumber::REST_SLICE), shape);
+        let segment = SegmentShape { slice: QueueNumber::REST_SLICE, shape, low_latency: Rate::ZERO, classes: 0 };
         self.set_segment(QueueNumber::REST, segment);
     }
 }
@@ -99,7 +108,5 @@ pub(crate) const fn slice_number(slot: SliceSlot) -> u16 {
     slot.0 + 1
 }
 
-/// What belongs to no slice is one by itself.
-const REST_SLICE: u16 = 0;
 pub(super) const SLICE_NUMBERS: u16 = crate::compile::SLOTS + 1;
 pub(super) const QUEUE_NUMBERS: u32 = crate::compile::QUEUE_SLOTS as u32 + 1;
