@@ -124,6 +124,8 @@ drop_reasons! {
     QueueOctets = "queue-octets",
     /// What is in the queue takes as long as it may.
     QueueTime = "queue-time",
+    /// The queue holds as many frames as are still free in the whole tree.
+    QueueFrames = "queue-frames",
     /// The queue stood for too long (RFC 8289), and the packet can't be marked.
     QueueStands = "queue-stands",
     /// The output queue of the port is full.

@@ -72,13 +72,16 @@ impl Pipeline {
         self.consumed += 1;
     }
 
-    /// A frame of the edge itself leaves by a port, past what waits there: such frames are few, and without them there
-    /// would be no path.
+    /// A frame of the edge itself leaves by a port, past what waits there, and takes its time from it: such frames are few,
+    /// and without them there would be no path.
     #[inline]
     pub(crate) fn send(&mut self, way: &mut Way<'_>, to: PortIndex, segment: Option<usize>, frame: Frame) {
         let octets = frame.len();
         match way.out.push(to, frame) {
-            Ok(()) => self.counters[to.get()].sent.count(octets),
+            Ok(()) => {
+                self.counters[to.get()].sent.count(octets);
+                self.trees[to.get()].shaper.charge(way.now, u32::try_from(octets).unwrap_or(u32::MAX));
+            }
             Err(frame) => self.drop(way, segment, DropReason::OutputFull, frame),
         }
     }

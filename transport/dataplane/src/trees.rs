@@ -224,6 +224,7 @@ fn count_drop(tables: &mut Tables, counters: &mut [crate::pipeline::PortCounters
         QueueDrop::TooLong => DropReason::TooBig,
         QueueDrop::QueueOctets => DropReason::QueueOctets,
         QueueDrop::QueueTime => DropReason::QueueTime,
+        QueueDrop::QueueFrames => DropReason::QueueFrames,
         QueueDrop::Codel => DropReason::QueueStands,
     };
     if let Some(port) = counters.get_mut(parked.from.get()) {

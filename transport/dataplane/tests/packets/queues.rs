@@ -170,11 +170,11 @@ fn marks_choose_queue_and_outer_header() {
     assert_eq!(outer(plain(0, 2_152, &gtpu(6))), 10, "a flow that is not heeded");
     assert_eq!(outer(plain(46 << 2, 2_152, &gtpu(6))), 46, "but the code point is");
     assert_eq!(outer(plain(0, 2_152, &gtpu(5)[..11])), 10, "cut short");
-    assert_eq!(outer(goose(5 << 13 | 120)), 34);
+    assert_eq!(outer(goose((5 << 13) + 120)), 34);
     assert_eq!(outer(goose(120)), 10);
     // Of an IP packet the tag says nothing.
     let (ethertype, packet) = frames::datagram((from.ipv4.into(), 7), (to.ipv4.into(), 7), 0, b"x");
-    assert_eq!(outer(frames::ethernet(to.mac, from.mac, Some(5 << 13 | 120), ethertype, &packet)), 10);
+    assert_eq!(outer(frames::ethernet(to.mac, from.mac, Some((5 << 13) + 120), ethertype, &packet)), 10);
 }
 
 /// CoDel with a target of 5 ms and an interval of 100 ms, in a queue that stands for 400 ms: those that can be marked are,
@@ -223,18 +223,47 @@ fn limits_of_a_queue_drop_by_name() {
     assert_eq!(drops, [(DropReason::QueueTime, 30 - left as u64)]);
 }
 
-/// The tree holds 256 frames here; what comes beyond is dropped by name, and what waits still leaves.
+/// The tree holds 256 frames here. One queue never takes more than half of it, so others find room, and what waits still
+/// leaves.
 #[test]
-fn a_full_tree_drops_by_name_and_goes_on() {
-    let mut rig = rig(|_| {});
+fn a_flooded_queue_leaves_room_for_others() {
+    let mut rig = rig(|p| {
+        p.content.slices[0].markings = vec![treat(InnerMark::Dscp(dscp(34)), 34, QueueClass::Streaming)];
+    });
     let mut left = 0;
     for _ in 0..10 {
         left += rig.put(ACCESS0, &vec![numbered(0, 0); 50]).len();
     }
-    let dropped = rig.reading().ports[0].drops;
-    assert!(dropped.of(DropReason::QueueRoom) > 0);
+    let waits = rig.pipeline.queued();
+    assert!((127..=128).contains(&waits), "{waits}");
+    assert_eq!(rig.put(ACCESS0, &vec![numbered(1, 34 << 2); 40]).len() + rig.pipeline.queued(), waits + 40);
     left += rig.wait(Nanos(u64::MAX)).len();
-    assert_eq!(left as u64 + dropped.total(), 500);
+    let dropped = rig.reading().ports[0].drops;
+    assert_eq!(dropped.of(DropReason::QueueFrames), 540 - left as u64);
+}
+
+/// With room for two frames, each in a queue of its own, there is none for a third.
+#[test]
+fn a_full_tree_drops_by_name_and_goes_on() {
+    let mut rig = Rig::with_queue_room(
+        shaped(|p| {
+            p.content.slices[0].segments[0].limits = rates(0, 1_000);
+            p.content.slices[0].markings = [(34, QueueClass::Streaming), (40, QueueClass::Signalling)]
+                .map(|(mark, queue)| treat(InnerMark::Dscp(dscp(mark)), mark, queue))
+                .to_vec();
+        }),
+        2,
+    );
+    rig.introduce_router();
+    rig.admit_open("embb", "office", device(1));
+    let mut left = 0;
+    for class in [0, 0, 0, 34 << 2, 40 << 2] {
+        left += rig.put(ACCESS0, &[numbered(0, class)]).len();
+    }
+    let room = rig.reading().ports[0].drops.of(DropReason::QueueRoom);
+    assert!(room > 0);
+    left += rig.wait(Nanos(u64::MAX)).len();
+    assert_eq!(left as u64 + rig.reading().ports[0].drops.total(), 5);
 }
 
 /// A change of rate in the middle of a queue: nothing is lost, the order stays, and from then on it is the new rate.
@@ -314,10 +343,8 @@ fn sessions_have_their_own_rates() {
     let mut rig = rig(|p| p.content.slices[0].session_rates = SessionRates { from_access: rate, to_access: rate });
     rig.admit_open("embb", "office", device(2));
     let from = |number: u8| {
-        Vec::from_iter((0..10).map(|_| {
-            let octets = frames::datagram((device(number).ipv4.into(), 7), (device(9).ipv4.into(), 7), 0, &[0; 958]);
-            frames::ethernet(device(9).mac, device(number).mac, Some(120), octets.0, &octets.1)
-        }))
+        let octets = frames::datagram((device(number).ipv4.into(), 7), (device(9).ipv4.into(), 7), 0, &[0; 958]);
+        vec![frames::ethernet(device(9).mac, device(number).mac, Some(120), octets.0, &octets.1); 10]
     };
     // 6,056 octets.
     assert_eq!(rig.put_and_wait(ACCESS0, &from(1)).len(), 6);

@@ -73,13 +73,21 @@ impl Rig {
 
     /// A node with other ports.
     pub(crate) fn on(ports: &[(&str, Mac)], program: Program, sessions_max: usize) -> Self {
+        Self::made(ports, program, sessions_max, QUEUED_FRAMES_MAX)
+    }
+
+    /// With room for so few frames in each tree.
+    pub(crate) fn with_queue_room(program: Program, queued_frames_max: u32) -> Self {
+        Self::made(&PORTS, program, 1_000, queued_frames_max)
+    }
+
+    fn made(ports: &[(&str, Mac)], program: Program, sessions_max: usize, queued_frames_max: u32) -> Self {
         let ports: Vec<_> =
             ports.iter().map(|(name, mac)| PortSpec { name: name.parse().unwrap(), mac: *mac }).collect();
         let mut compiler = Compiler::new(ports.clone()).unwrap();
         let count = ports.len();
         let now = Nanos(5_000_000_000);
         let tables = compiler.compile(&program, now).unwrap();
-        let queued_frames_max = QUEUED_FRAMES_MAX;
         let mut pipeline = Pipeline::new(Config { ports, sessions_max, queued_frames_max, clock: StampClock::FREE });
         pipeline.swap(tables);
         while !pipeline.reshape(now) {}
