@@ -6,13 +6,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use model::profile::QueueClass;
 use model::program::{
-    Adjacency, CorePort, Flavours, Program, ProgramContent, TransitBehaviour, TransitLabel, TransitSid, UnderlayRoute,
+    Adjacency, CodelProgram, CorePort, Flavours, OuterMark, PortShaping, Program, ProgramContent, TransitBehaviour,
+    TransitLabel, TransitQueue, TransitSid, UnderlayRoute,
 };
-use model::{Generation, InterfaceAddress, Label, Mac, Sid};
-use transport_dataplane::{DropReason, PortIndex};
+use model::{Dscp, Generation, InterfaceAddress, Label, Mac, Rate, Sid, TrafficClass, Weight};
+use transport_dataplane::{DropReason, Nanos, PortIndex};
 
 use crate::frames;
+use crate::queues::queue;
 use crate::rig::*;
 
 const WEST: PortIndex = PortIndex(0);
@@ -105,11 +108,77 @@ fn program() -> Program {
 /// The node, with both neighbours known.
 fn world() -> Rig {
     let mut rig = Rig::on(&OURS, program(), 0);
+    introduce(&mut rig);
+    rig
+}
+
+/// The same on slow links, with classes for what passes through; best effort with or without CoDel.
+fn slow(codel: Option<CodelProgram>) -> Rig {
+    let mut program = program();
+    let rate = Rate::from_bits_per_second(1_000_000);
+    let shaping = |port: &str| PortShaping { port: port.parse().unwrap(), rate, classes: vec![] };
+    program.content.shaping = vec![shaping("core0"), shaping("core1")];
+    program.content.queues = QueueClass::ALL.map(queue).to_vec();
+    program.content.queues[1].weight = Weight::new(100).unwrap();
+    program.content.queues[4].codel = codel;
+    let real_time = |outer| TransitQueue { outer, queue: QueueClass::RealTime };
+    program.content.transit.queues = vec![
+        real_time(OuterMark::Dscp(Dscp::new(46).unwrap())),
+        real_time(OuterMark::TrafficClass(TrafficClass::new(5).unwrap())),
+    ];
+    let mut rig = Rig::on(&OURS, program, 0);
+    introduce(&mut rig);
+    rig
+}
+
+fn introduce(rig: &mut Rig) {
     for (port, at, mac) in [(WEST, 1, WEST_MAC), (EAST, 2, EAST_MAC)] {
         let said = frames::icmpv6(link(at, 1), link(at, 0xc1), 255, frames::neighbour(136, link(at, 1), Some(mac)));
         assert_eq!(rig.put(port, &[frames::ethernet(OURS[port.get()].1, mac, None, 0x86dd, &said)]), []);
     }
-    rig
+}
+
+/// What passes through waits by its outermost mark; network control does not wait.
+#[test]
+fn a_full_link_keeps_the_order_of_classes() {
+    let mut rig = slow(None);
+    let ip = |class: u8| from_west(0x86dd, &frames::ipv6(FROM, EASTERN, class, NONE, 9, &[class; 900]));
+    let labelled = |class: u8| from_west(0x8847, &[&frames::label(300_001, class, true, 9)[..], &[0x45; 900]].concat());
+    let mut burst: Vec<_> = (0..20).map(|_| ip(0)).collect();
+    burst.extend([ip(46 << 2), labelled(5), labelled(0), ip(48 << 2)]);
+    let at_once = rig.put(WEST, &burst);
+    let later = rig.wait(Nanos(u64::MAX)).into_iter().map(|(_, left)| left);
+    let left: Vec<_> = at_once.into_iter().chain(later).map(|(_, octets)| octets).collect();
+    assert_eq!(left.len(), 24);
+    let place = |is: &dyn Fn(&[u8]) -> bool| left.iter().position(|octets| is(octets)).unwrap();
+    let class = |octets: &[u8]| (octets[12..14] == [0x86, 0xdd]).then(|| octets[14] << 4 | octets[15] >> 4);
+    let label = |octets: &[u8]| (octets[12..14] == [0x88, 0x47]).then(|| octets[16] >> 1 & 7);
+    assert!(place(&|octets| class(octets) == Some(48 << 2)) <= 1, "network control goes past");
+    assert!(place(&|octets| class(octets) == Some(46 << 2)) <= 4);
+    assert!(place(&|octets| label(octets) == Some(5)) <= 5);
+    assert_eq!(place(&|octets| label(octets) == Some(0)), 23, "first come, first served in its class");
+}
+
+/// The outer header carries the mark of a queue that stands, so that the edge at the end merges it in (RFC 6040).
+#[test]
+fn a_full_link_marks_outer_headers() {
+    let codel = Some(CodelProgram { target_nanos: 5_000_000, interval_nanos: 100_000_000 });
+    let mut rig = slow(codel);
+    let marked = |rig: &mut Rig, frame: Vec<u8>| {
+        rig.put(WEST, &vec![frame.clone(); 30]);
+        rig.put(WEST, &vec![frame; 30]);
+        let left = rig.wait(Nanos(u64::MAX));
+        left.into_iter()
+            .filter(|(_, (_, octets))| octets[15] >> 4 & 3 == 3 || octets[12] == 8 && octets[15] & 3 == 3)
+            .count()
+    };
+    let ipv6 = from_west(0x86dd, &frames::ipv6(FROM, EASTERN, 2, NONE, 9, &[0; 900]));
+    assert!(marked(&mut rig, ipv6) >= 2);
+    assert_eq!(rig.drops(WEST), []);
+    let mut rig = slow(codel);
+    let labelled = from_west(0x8847, &[&frames::label(300_001, 0, true, 9)[..], &[0x45; 900]].concat());
+    assert_eq!(marked(&mut rig, labelled), 0);
+    assert!(matches!(rig.drops(WEST)[..], [(DropReason::QueueStands, 2..)]), "labels carry no mark");
 }
 
 fn from_west(ethertype: u16, packet: &[u8]) -> Vec<u8> {
