@@ -21,7 +21,7 @@ use crate::frame::FRAME_OCTETS_MAX;
 use crate::l3::GATEWAYS_MAX;
 use crate::meter::{Meter, Nanos};
 use crate::neighbour::Neighbour;
-use crate::port::{PortIndex, PortSpec};
+use crate::port::{PortIndex, PortSet, PortSpec};
 use crate::probe::{PATHS_MAX, Paths};
 use crate::session::{FLOOD_COPIES_MAX, Members};
 use crate::sids::Sids;
@@ -36,7 +36,6 @@ use crate::underlay::{REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};
 pub use error::CompileError;
 
 use slots::Slots;
-use trees::Policed;
 pub(crate) use trees::number as class_number;
 
 /// Compiles programs for one edge, and keeps which number belongs to which name.
@@ -253,15 +252,14 @@ impl Build<'_> {
     fn slice(&self, tables: &mut Tables, slice: &SliceProgram) -> Result<(), CompileError> {
         let slot = SliceSlot(self.numbers.slots.get(&slice.slice));
         let first = place(tables.circuits.len());
-        let policed = trees::policed(slice, self.content);
+        let is_policed = trees::is_policed(slice);
         for circuit in &slice.circuits {
             let port = self.port(&circuit.port)?;
             let vlan = circuit.vlan.map_or(0, Vlan::get);
             let at = place(tables.circuits.len());
             let key = (slice.slice.clone(), circuit.sdp.clone());
             let uid = self.numbers.sdps.get(&key).copied().unwrap_or_default();
-            let metered =
-                |is_policed| MeteredTraffic::new(slice.limits, slice.packet_octets_max, self.now).policed(is_policed);
+            let metered = MeteredTraffic::new(slice.limits, slice.packet_octets_max, self.now).policed(is_policed);
             tables.circuits.push(Circuit {
                 uid,
                 sdp: Arc::new(circuit.sdp.clone()),
@@ -271,8 +269,8 @@ impl Build<'_> {
                 leaf: circuit.leaf,
                 gateways: circuit.gateways.iter().copied().take(GATEWAYS_MAX).collect(),
                 packet_octets_max: slice.packet_octets_max,
-                from_access: metered(policed.from_access),
-                to_access: metered(policed.to_access),
+                from_access: metered,
+                to_access: metered,
             });
             tables.by_sdp.push((uid, at));
             let table = &mut tables.ports[port.get()];
@@ -281,8 +279,9 @@ impl Build<'_> {
         }
         let marks = Mark::new(slice.dscp, slice.traffic_class, slice.queue);
         let marks = Arc::new(Marks::new(marks, &slice.markings));
+        let exits = self.exits(slice)?;
         for segment in &slice.segments {
-            self.segment(tables, slice, segment, (slot, policed), &marks)?;
+            self.segment(tables, slice, segment, (slot, is_policed, exits), &marks)?;
         }
         let circuits = first..place(tables.circuits.len());
         let (name, routes) = (Arc::new(slice.slice.clone()), Self::subnets(slice, first)?);
@@ -295,7 +294,7 @@ impl Build<'_> {
         tables: &mut Tables,
         slice: &SliceProgram,
         segment: &SegmentProgram,
-        (slot, policed): (SliceSlot, Policed),
+        (slot, is_policed, exits): (SliceSlot, bool, PortSet),
         marks: &Arc<Marks>,
     ) -> Result<(), CompileError> {
         let uid = self.numbers.uids.get(&segment.id).copied().unwrap_or_default();
@@ -308,14 +307,14 @@ impl Build<'_> {
         tables.by_uid.push((uid, at));
         let queue = self.numbers.queues.get(&segment.id);
         tables.by_queue[usize::from(queue)] = Some(at);
-        let metered =
-            |is_policed| MeteredTraffic::new(segment.limits, slice.packet_octets_max, self.now).policed(is_policed);
+        let metered = MeteredTraffic::new(segment.limits, slice.packet_octets_max, self.now).policed(is_policed);
         let session_meter = |rate: Option<Rate>| {
             rate.map(|rate| Meter::new(rate, usize::from(slice.packet_octets_max) + ethernet::HEADER_OCTETS, self.now))
         };
         tables.segments.push(Segment {
             uid,
             queue: QueueNumber::of(queue),
+            exits,
             session_from: session_meter(slice.session_rates.from_access),
             session_to: session_meter(slice.session_rates.to_access),
             slice: slot,
@@ -324,8 +323,8 @@ impl Build<'_> {
             marks: marks.clone(),
             learned: 0,
             epoch: 0,
-            from_access: metered(policed.from_access),
-            to_access: metered(policed.to_access),
+            from_access: metered,
+            to_access: metered,
             to_tunnels: Traffic::default(),
             from_tunnels: Traffic::default(),
             remotes,

@@ -170,8 +170,8 @@ impl Pipeline {
         if vlan != 0 {
             push_tag(&mut frame, vlan);
         }
-        let ip_at = from.is_markable.then_some(ethernet::HEADER_OCTETS + frame.len() - octets);
-        let waits = Waits { queue: self.tables.segments[segment].queue, class: from.mark.class, octets, ip_at };
+        let (front, is_markable) = (frame.len() - octets, from.is_markable);
+        let waits = Waits { queue: self.tables.segments[segment].queue, class: from.mark.class, front, is_markable };
         self.queue(way, port, Some(segment), waits, frame);
     }
 
@@ -260,14 +260,13 @@ impl Pipeline {
         encap.push(&mut frame, inner);
         path.link.push(&mut frame, next_hop, encap.outer.ethertype(), inner.mark);
         let port = path.port;
-        // What is in front of the device's packet; its frame's header counts, even where it does not travel.
-        let front = frame.len() - inner_octets;
-        let (octets, ip_at) = match inner.payload {
-            Payload::Ethernet => (inner_octets, front + ethernet::HEADER_OCTETS),
-            _ => (inner_octets + ethernet::HEADER_OCTETS, front),
+        // The header of a device's frame counts as its own even where it does not travel.
+        let own_octets = match inner.payload {
+            Payload::Ethernet => inner_octets,
+            _ => inner_octets + ethernet::HEADER_OCTETS,
         };
-        let ip_at = (inner.ecn != 0).then_some(ip_at);
-        let waits = Waits { queue: here.queue, class: inner.mark.class, octets, ip_at };
+        let front = frame.len().saturating_sub(own_octets);
+        let waits = Waits { queue: here.queue, class: inner.mark.class, front, is_markable: inner.ecn != 0 };
         self.queue(way, port, Some(segment), waits, frame);
     }
 }

@@ -15,6 +15,34 @@ impl PortIndex {
     }
 }
 
+/// Some of the ports of an edge.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PortSet(u8);
+
+impl PortSet {
+    pub(crate) const fn insert(&mut self, port: PortIndex) {
+        self.0 |= 1 << (port.0 % 8);
+    }
+
+    /// Without one; nothing, if that is all there is.
+    #[inline]
+    pub(crate) const fn without(self, port: PortIndex) -> Self {
+        Self(self.0 & !(1 << (port.0 % 8)))
+    }
+
+    /// Each of them.
+    #[inline]
+    pub(crate) fn ports(self) -> impl Iterator<Item = PortIndex> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            #[allow(clippy::cast_possible_truncation, reason = "at most 8")]
+            let at = left.trailing_zeros() as u8;
+            left &= left.wrapping_sub(1);
+            (at < 8).then_some(PortIndex(at))
+        })
+    }
+}
+
 /// What the pipeline knows of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortSpec {

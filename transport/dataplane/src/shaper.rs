@@ -21,6 +21,7 @@ mod change;
 mod classes;
 mod codel;
 mod counts;
+mod mirror;
 mod pace;
 mod queue;
 mod read;

@@ -20,7 +20,7 @@ use crate::labels::LabelEntry;
 use crate::meter::{Meter, Nanos};
 use crate::neighbour::{Neighbour, NextHop};
 use crate::path::{Path, Remote};
-use crate::port::PortIndex;
+use crate::port::{PortIndex, PortSet};
 use crate::probe::Paths;
 use crate::route::Routes;
 use crate::session::{Members, Seat};
@@ -153,6 +153,8 @@ pub(crate) struct Segment {
     pub(crate) uid: SegmentUid,
     /// Its number in trees.
     pub(crate) queue: QueueNumber,
+    /// The ports by which its slice leaves towards other edges.
+    pub(crate) exits: PortSet,
     pub(crate) slice: SliceSlot,
     pub(crate) service: Service,
     pub(crate) vni: u32,

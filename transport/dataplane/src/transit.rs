@@ -47,8 +47,8 @@ impl Pipeline {
             ethernet::Header { destination: next_hop, source, ethertype: step.ethertype }.emit(header);
         }
         match self.tables.transit_classes.of(step.ethertype, frame.octets()) {
-            Some((class, ip_at)) => {
-                let waits = Waits { queue: QueueNumber::REST, class, octets: frame.len(), ip_at };
+            Some((class, is_markable)) => {
+                let waits = Waits { queue: QueueNumber::REST, class, front: 0, is_markable };
                 self.queue(way, port, None, waits, frame);
             }
             // The nodes' own: few, and without them there would be no path.
@@ -84,24 +84,24 @@ impl TransitClasses {
         classes
     }
 
-    /// The class of a frame, and where an IP header begins that can carry a congestion mark. `None`: it is network control
+    /// The class of a frame, and whether congestion can be marked in its outermost header. `None`: it is network control
     /// (class selectors 6 and 7, RFC 2474, section 4.2.2.2), which no device can ask for.
     #[inline]
-    fn of(&self, ethertype: EtherType, octets: &[u8]) -> Option<(u8, Option<usize>)> {
+    fn of(&self, ethertype: EtherType, octets: &[u8]) -> Option<(u8, bool)> {
         let at = ethernet::HEADER_OCTETS;
         let Some(&[first, second, third]) = octets.get(at..).and_then(<[u8]>::first_chunk) else {
-            return Some((self.by_code_point[0], None));
+            return Some((self.by_code_point[0], false));
         };
         let class = match ethertype {
             EtherType::MPLS => {
                 let class = usize::from(third >> 1 & 7);
-                return (class < 6).then_some((self.by_traffic_class[class], None));
+                return (class < 6).then_some((self.by_traffic_class[class], false));
             }
             EtherType::IPV4 => second,
             _ => first << 4 | second >> 4,
         };
         let code_point = usize::from(class >> 2);
-        (code_point < 48).then_some((self.by_code_point[code_point], (class & 3 != 0).then_some(at)))
+        (code_point < 48).then_some((self.by_code_point[code_point], class & 3 != 0))
     }
 }
 

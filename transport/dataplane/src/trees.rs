@@ -14,6 +14,7 @@ pub(crate) mod reshape;
 pub(crate) mod shape;
 
 use arrayvec::ArrayVec;
+use transport_wire::ethernet;
 
 use crate::drops::DropReason;
 use crate::encap;
@@ -51,8 +52,8 @@ pub(crate) struct Tree {
 struct Parked {
     frame: Option<Frame>,
     queue: QueueNumber,
-    /// Where an IP header begins that can carry a congestion mark.
-    ip_at: u16,
+    /// How many octets the edge has put in front of the device's frame.
+    front: u8,
     /// Where it arrived.
     from: PortIndex,
 }
@@ -63,10 +64,10 @@ pub(crate) struct Waits {
     pub(crate) queue: QueueNumber,
     /// The number of its class.
     pub(crate) class: u8,
-    /// As long as the device's frame is, without what the edge has put in front.
-    pub(crate) octets: usize,
-    /// Where an IP header begins that can carry a congestion mark.
-    pub(crate) ip_at: Option<usize>,
+    /// How many octets the edge has put in front of the device's frame, which alone counts for the rates of its slice.
+    pub(crate) front: usize,
+    /// Can congestion be marked in the IP packet of the frame?
+    pub(crate) is_markable: bool,
 }
 
 impl Tree {
@@ -79,7 +80,7 @@ impl Tree {
             frames,
             queues: frames.saturating_add(QUEUES_KEPT),
         };
-        let empty = || Parked { frame: None, queue: QueueNumber::REST, ip_at: 0, from: PortIndex(0) };
+        let empty = || Parked { frame: None, queue: QueueNumber::REST, front: 0, from: PortIndex(0) };
         Self {
             shaper: Shaper::new(&port, &limits, now),
             parked: (0..frames).map(|_| empty()).collect(),
@@ -102,11 +103,11 @@ impl Tree {
     fn park(&mut self, from: PortIndex, waits: Waits, frame: Frame) -> Result<(), Frame> {
         let Some(handle) = self.free.pop() else { return Err(frame) };
         let Some(place) = self.parked.get_mut(handle as usize) else { return Err(frame) };
-        #[allow(clippy::cast_possible_truncation, reason = "a place in a frame, whose length fits 16 bits")]
-        let (octets, ip_at) = (waits.octets as u16, waits.ip_at.unwrap_or(0) as u16);
-        *place = Parked { frame: Some(frame), queue: waits.queue, ip_at, from };
+        #[allow(clippy::cast_possible_truncation, reason = "within the room in front of a frame, and its length")]
+        let (octets, front) = (frame.len().saturating_sub(waits.front) as u16, waits.front as u8);
+        *place = Parked { frame: Some(frame), queue: waits.queue, front, from };
         let queue = QueueId { segment: waits.queue.get(), class: waits.class };
-        self.arrivals.push(Arrival { queue, handle, octets, markable: waits.ip_at.is_some() });
+        self.arrivals.push(Arrival { queue, handle, octets, markable: waits.is_markable });
         Ok(())
     }
 
@@ -147,11 +148,10 @@ impl Pipeline {
         for at in 0..self.trees.len() {
             #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]
             let port = PortIndex(at as u8);
-            if self.trees[at].frames() == 0 {
-                continue;
+            if self.trees[at].frames() != 0 {
+                self.enqueue(now, port, pool);
+                self.depart_by(now, port, pool, out);
             }
-            self.enqueue(now, port, pool);
-            self.depart_by(now, port, pool, out);
         }
     }
 
@@ -199,18 +199,37 @@ impl Pipeline {
                         pool.give(frame);
                         continue;
                     }
-                    Fate::SendMarked => encap::mark_congestion(frame.octets_mut(), place.ip_at.into()),
+                    Fate::SendMarked => {
+                        encap::mark_congestion(frame.octets_mut(), usize::from(place.front) + ethernet::HEADER_OCTETS);
+                    }
                     Fate::Send => {}
                 }
                 counters[port.get()].sent.count(frame.len());
+                let (queue, octets) = (place.queue, frame.len().saturating_sub(place.front.into()));
                 if let Err(frame) = out.push(port, frame) {
                     // There was room.
                     pool.give(frame);
                 }
+                self.charge_others(now, port, queue, octets);
             }
             // The scheduler answers with less than it may when nothing more is due.
             if count < BURST_FRAMES_MAX {
                 break;
+            }
+        }
+    }
+}
+
+impl Pipeline {
+    /// A slice that leaves by several ports has its ceilings once: what one of them has sent, the others have less.
+    #[inline]
+    fn charge_others(&mut self, now: Nanos, by: PortIndex, queue: QueueNumber, octets: usize) {
+        let Some(segment) = self.tables.segment_of_queue(queue) else { return };
+        let exits = self.tables.segments[segment].exits.without(by);
+        for other in exits.ports() {
+            if let Some(tree) = self.trees.get_mut(other.get()) {
+                let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+                tree.shaper.charge_ceilings(now, queue.get(), octets);
             }
         }
     }

@@ -8,21 +8,13 @@ use model::{PortName, Rate, RateLimits};
 use transport_wire::ethernet;
 
 use super::{Build, CompileError, PORTS_MAX};
-use crate::port::PortIndex;
+use crate::port::{PortIndex, PortSet};
 use crate::shaper::{
     CLASSES, ClassShape, ClassTable, Codel, LOW_LATENCY_CLASS, PortShape, RATE_MAX, SegmentShape, Shape,
 };
 use crate::tables::{PortRole, SliceSlot, Tables};
 use crate::trees::shape::{QueueNumber, TreeShape, burst_octets, slice_number};
 use crate::{FRAME_OCTETS_MAX, Nanos};
-
-/// In which directions the limits of a slice and its segments are held where frames come in, by dropping what is above
-/// them. Where all of a direction leaves by one tree, that holds the limits instead, by letting frames wait.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Policed {
-    pub(super) from_access: bool,
-    pub(super) to_access: bool,
-}
 
 /// A slice's part of a port.
 struct Part {
@@ -56,18 +48,28 @@ pub(super) fn check(content: &ProgramContent) -> Result<(), CompileError> {
     }
 }
 
-/// Where the limits of a slice are held.
-pub(super) fn policed(slice: &SliceProgram, content: &ProgramContent) -> Policed {
-    let remotes = slice.segments.iter().flat_map(|segment| &segment.remotes);
-    let ways =
-        remotes.flat_map(|remote| [Some((&remote.edge, remote.working)), remote.backup.map(|id| (&remote.edge, id))]);
-    let exits: BTreeSet<&PortName> =
-        ways.flatten().filter_map(|(edge, id)| content.path(edge, id)).map(|path| &path.port).collect();
-    let is_once = slice.circuits.len() == 1;
-    Policed { from_access: !(is_once && exits.len() == 1), to_access: !is_once }
+/// Are the limits of a slice and its segments held by dropping what is above them? All SDPs of a slice share its place in a
+/// tree, so each has meters of its own where there are several. Else trees hold the limits, by letting frames wait: those
+/// of all exits together.
+pub(super) const fn is_policed(slice: &SliceProgram) -> bool {
+    slice.circuits.len() > 1
 }
 
 impl Build<'_> {
+    /// The ports by which a slice leaves towards other edges.
+    pub(super) fn exits(&self, slice: &SliceProgram) -> Result<PortSet, CompileError> {
+        let remotes = slice.segments.iter().flat_map(|segment| &segment.remotes);
+        let ways = remotes.flat_map(|remote| {
+            let backup = remote.backup.map(|id| (&remote.edge, id));
+            std::iter::once((&remote.edge, remote.working)).chain(backup)
+        });
+        let mut exits = PortSet::default();
+        for path in ways.filter_map(|(edge, id)| self.content.path(edge, id)) {
+            exits.insert(self.port(&path.port)?);
+        }
+        Ok(exits)
+    }
+
     pub(super) fn trees(&self, tables: &mut Tables) {
         for at in 0..self.ports.len().min(PORTS_MAX) {
             #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]

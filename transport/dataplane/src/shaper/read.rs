@@ -218,7 +218,7 @@ impl Shaper {
 }
 
 impl Segment {
-    const fn is_live(&self) -> bool {
+    pub(super) const fn is_live(&self) -> bool {
         self.share.state & (LIVE | super::share::LEAVING) == LIVE
     }
 }

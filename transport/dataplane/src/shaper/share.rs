@@ -144,12 +144,18 @@ impl<T> Share<T> {
         self.guarantee.nanos()
     }
 
+    /// Pays for a frame from the ceiling alone.
+    #[inline]
+    pub(super) fn charge_ceiling(&mut self, now: u64, octets: u32) {
+        self.ceiling.charge(now, octets, self.ceiling_pace, self.ceiling_tolerance);
+    }
+
     /// Pays for a frame. What is borrowed is not paid from the guarantee, and what is guaranteed does not count as borrowed. A
     /// ceiling that is not below the port's rate limits nothing, and costs nothing.
     #[inline]
     pub(super) fn charge(&mut self, tier: Tier, now: u64, octets: u32, port: Pace) {
         if self.ceiling_pace > port {
-            self.ceiling.charge(now, octets, self.ceiling_pace, self.ceiling_tolerance);
+            self.charge_ceiling(now, octets);
         }
         if tier == Tier::Excess {
             self.tag = self.tag.after(octets, INVERSES[self.weight as usize]);

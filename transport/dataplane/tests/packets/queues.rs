@@ -3,9 +3,14 @@
 //! Slice `embb` has one circuit and one way out, so its limits are held by the tree of `core0`. Its frames here have 1,000
 //! octets: one takes 8 ms at 1 Mbit/s.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use model::profile::QueueClass;
-use model::program::{CodelProgram, InnerMark, Marking, PortShaping, Program, QueueProgram, SessionRates, SliceClass};
-use model::{ClassNumber, Dscp, Generation, Pcp, Qfi, Rate, RateLimits, TrafficClass, Weight};
+use model::program::{
+    CodelProgram, CorePort, InnerMark, Marking, PathProgram, PortShaping, Program, QueueProgram, SessionRates,
+    SliceClass,
+};
+use model::{ClassNumber, Dscp, Generation, InterfaceAddress, Mac, Pcp, Qfi, Rate, RateLimits, TrafficClass, Weight};
 use transport_dataplane::{DropReason, Nanos};
 
 use crate::frames;
@@ -106,6 +111,40 @@ fn an_urgent_class_goes_before_what_waits() {
     assert!(last_urgent <= 8, "{left:?}");
     // Nobody overtakes within its class.
     assert!(left.iter().filter(|number| **number < 100).is_sorted() && left.iter().filter(|n| **n >= 100).is_sorted());
+}
+
+/// A slice that leaves by two ports has its ceiling once: whatever each of them sends, together they send no more.
+#[test]
+fn a_ceiling_holds_over_all_ways_out() {
+    let mut rig = rig(|p| {
+        let second = CorePort {
+            port: "spare0".parse().unwrap(),
+            addresses: vec![InterfaceAddress::new(Ipv4Addr::new(203, 0, 113, 1).into(), 24).unwrap()],
+            mtu: 1_600,
+        };
+        p.content.core_ports.push(second);
+        p.content.paths.retain(|path| path.to.as_str() != "edge-b");
+        for slice in &mut p.content.slices {
+            slice.segments.retain(|segment| segment.id.segment.as_str() == "office");
+        }
+        let other = Ipv4Addr::new(203, 0, 113, 254).into();
+        let path = PathProgram { port: "spare0".parse().unwrap(), next_hop: other, ..path("edge-b", EDGE_D_TOO) };
+        p.content.paths.insert(0, path);
+        p.content.slices[0].segments[0].remotes.insert(0, remote("edge-b", 6_001));
+    });
+    let question =
+        frames::arp(1, (ROUTER, Ipv4Addr::new(203, 0, 113, 254)), (Mac([0; 6]), Ipv4Addr::new(203, 0, 113, 1)));
+    let frame = frames::ethernet(frames::BROADCAST, ROUTER, None, 0x0806, &question);
+    assert_eq!(rig.put(SPARE0, &[frame]).len(), 1);
+    // Nobody knows where device 9 is, so each frame goes both ways.
+    let frames: Vec<_> = (0..50).map(|number| numbered(number, 0)).collect();
+    let left = leave(&mut rig, &frames);
+    for port in [CORE0, SPARE0] {
+        assert_eq!(left.iter().filter(|(_, (by, _))| *by == port).count(), 50);
+    }
+    // 100 frames at 1 Mbit/s, of which each port may send two at once after a silence.
+    let (took, exact) = (left.last().unwrap().0.0, 100 * 8_000_000);
+    assert!((exact - 5 * 8_000_000..=exact + 1_000).contains(&took), "{took} instead of {exact}");
 }
 
 /// Both slices send more than there is: each has its guarantee, and what is left is shared by weight, 3 to 1.
@@ -383,3 +422,4 @@ fn dscp(number: u64) -> Dscp {
 }
 
 const MBIT: u64 = 1_000_000;
+const EDGE_D_TOO: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 5));
