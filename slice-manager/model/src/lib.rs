@@ -32,9 +32,7 @@ pub use name::{
     AffinityName, ClientName, InvalidName, LinkName, NodeName, PortName, ProfileName, RiskName, SdpName, SegmentName,
     SliceName, TopologyName,
 };
-pub use number::{
-    ClassNumber, Dscp, Generation, Label, OutOfRange, PathId, Pcp, Qfi, TrafficClass, Vlan, Vni, Weight,
-};
+pub use number::{ClassNumber, Dscp, Generation, Label, OutOfRange, PathId, Pcp, Qfi, TrafficClass, Vlan, Vni, Weight};
 pub use principal::{InvalidPrincipal, Principal, Role};
 pub use rate::{InvalidLimits, InvalidRate, InvalidShare, Rate, RateLimits, Share};
 pub use snssai::{Sd, Snssai, Sst};
