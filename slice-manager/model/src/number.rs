@@ -136,6 +136,21 @@ checked_number! {
     Weight(u8), 1..=100, "a weight"
 }
 
+impl Default for Weight {
+    /// As much as a sibling that says nothing, too.
+    fn default() -> Self {
+        Self::MIN
+    }
+}
+
+impl Weight {
+    /// Is it what is meant where none is said?
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    pub(crate) fn is_one(&self) -> bool {
+        *self == Self::MIN
+    }
+}
+
 /// Counts the plans of one manager; it only grows. 0 means "nothing was ever decided".
 #[derive(
     Debug,

@@ -8,7 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::profile::{AaaFeatures, QueueClass};
 use crate::resource::{Client, SegmentId, Service, Srh};
@@ -33,7 +33,8 @@ impl Program {
     }
 }
 
-/// What a node must be doing.
+/// What a node must be doing. What came later and says what was meant before is left out of its serial form, so that the
+/// digests of programs of before still hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProgramContent {
     /// The node; an edge, or a core node that the manager tells what to do.
@@ -49,8 +50,10 @@ pub struct ProgramContent {
     /// What it does for the packets of others.
     pub transit: TransitProgram,
     /// How slices share its ports towards the underlay, by port.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shaping: Vec<PortShaping>,
-    /// How the classes of every segment are queued, most urgent first, each once; of an edge only.
+    /// How the classes of every segment are queued, most urgent first, each once; none on a Linux kernel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<QueueProgram>,
     /// The slices that have an SDP here, by name.
     pub slices: Vec<SliceProgram>,
@@ -145,6 +148,7 @@ pub struct TransitProgram {
     /// Its routes to loopbacks and locators, in order. An edge has none: it forwards for nobody.
     pub routes: Vec<UnderlayRoute>,
     /// In which queue packets wait, by what their outer headers say, in order; best effort without a word.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queues: Vec<TransitQueue>,
 }
 
@@ -260,6 +264,7 @@ pub struct SliceClass {
     /// What it is sure of here, and what it may not exceed.
     pub limits: RateLimits,
     /// Its share of what the guarantees leave.
+    #[serde(skip_serializing_if = "Weight::is_one")]
     pub weight: Weight,
     /// By these a Linux kernel knows its packets.
     pub vnis: Vec<Vni>,
@@ -307,12 +312,15 @@ pub struct SliceProgram {
     /// Written into the label stack of the same.
     pub traffic_class: TrafficClass,
     /// The queue of the same.
+    #[serde(skip_serializing_if = "is_best_effort")]
     pub queue: QueueClass,
     /// What becomes of the marks that devices may use, each once, in order.
     pub markings: Vec<Marking>,
     /// Its share of what guarantees leave on an access port.
+    #[serde(skip_serializing_if = "Weight::is_one")]
     pub weight: Weight,
     /// What each session may send and receive.
+    #[serde(skip_serializing_if = "SessionRates::is_unbound")]
     pub session_rates: SessionRates,
     /// Where frames of the slice come from.
     pub circuits: Vec<Circuit>,
@@ -331,6 +339,14 @@ pub struct SessionRates {
     pub to_access: Option<Rate>,
 }
 
+impl SessionRates {
+    /// Does nothing bound a session?
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    const fn is_unbound(&self) -> bool {
+        self.from_access.is_none() && self.to_access.is_none()
+    }
+}
+
 /// How packets with a device's mark are treated; the packets themselves keep theirs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Marking {
@@ -341,13 +357,13 @@ pub struct Marking {
     /// Written into the label stack.
     pub traffic_class: TrafficClass,
     /// Where they wait.
+    #[serde(skip_serializing_if = "is_best_effort")]
     pub queue: QueueClass,
 }
 
 /// What a device says of how urgent a packet is. Of several marks in one packet the first of this order counts that has a
 /// [`Marking`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InnerMark {
     /// The QoS flow in a GTP-U packet's session container (TS 38.415, section 5.5).
     Qfi(Qfi),
@@ -355,6 +371,18 @@ pub enum InnerMark {
     Dscp(Dscp),
     /// The priority in the tag of a frame that carries no IP packet (IEEE 802.1Q, section 6.9).
     Priority(Pcp),
+}
+
+impl Serialize for InnerMark {
+    /// A code point is written as the number that it is, as when there were no other marks.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let name = "InnerMark";
+        match self {
+            Self::Qfi(qfi) => serializer.serialize_newtype_variant(name, 0, "qfi", qfi),
+            Self::Dscp(dscp) => dscp.serialize(serializer),
+            Self::Priority(priority) => serializer.serialize_newtype_variant(name, 2, "priority", priority),
+        }
+    }
 }
 
 /// An attachment circuit.
@@ -391,6 +419,7 @@ pub struct SegmentProgram {
     /// What it is promised and may not exceed on this edge.
     pub limits: RateLimits,
     /// Its share of what the guarantees of its slice's segments leave.
+    #[serde(skip_serializing_if = "Weight::is_one")]
     pub weight: Weight,
     /// How many endpoints may be authenticated here at once.
     pub sessions_max: u32,
@@ -532,4 +561,9 @@ impl RealmProgram {
     pub const fn accounting_port(&self) -> u16 {
         self.access_port.wrapping_add(1)
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_best_effort(queue: &QueueClass) -> bool {
+    *queue == QueueClass::BestEffort
 }

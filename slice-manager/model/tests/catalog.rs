@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use model::profile::{AaaFeature, Catalog, FiveQi, QueueClass, ResourceType};
+use model::program::{InnerMark, OuterMark};
 use model::resource;
 
 fn builtin() -> Catalog {
@@ -111,10 +112,95 @@ fn devices_may_mark_as_rfc_4594_has_it() {
     };
     let heeded = |five_qis: &[u64]| {
         let markings = catalog.classes().markings(&rows(five_qis));
-        markings.iter().map(|marking| marking.inner.get()).collect::<Vec<_>>()
+        let code_points = markings.iter().filter_map(|marking| match marking.inner {
+            InnerMark::Dscp(inner) => Some((inner.get(), marking.queue)),
+            _ => None,
+        });
+        code_points.collect::<Vec<_>>()
     };
-    assert_eq!(heeded(&[1, 5, 9]), [40, 44, 46]);
-    assert_eq!(heeded(&[9]), [] as [u8; 0]);
+    let (voice, signals) = (QueueClass::RealTime, QueueClass::Signalling);
+    assert_eq!(heeded(&[1, 5, 9]), [(40, signals), (44, voice), (46, voice)]);
+    assert_eq!(heeded(&[9]), []);
+    // Voice and automation have one code point: the more urgent is meant.
+    assert_eq!(heeded(&[1, 82]), [(44, QueueClass::LowLatency), (46, QueueClass::LowLatency)]);
+}
+
+#[test]
+fn flows_and_priorities_are_heeded_as_the_standards_number_them() {
+    let catalog = builtin();
+    // TS 23.501, section 5.7.1.3: without a guaranteed bit rate, and below 64.
+    let flows: Vec<_> =
+        catalog.classes().rows.iter().filter_map(|row| Some((row.five_qi.get(), row.qfi?.get()))).collect();
+    assert_eq!(flows, [(7, 7), (5, 5), (6, 6), (8, 8), (9, 9), (10, 10)]);
+    // IEEE 802.1Q, annex I: 5 voice, 4 video, 3 critical applications, 2 excellent effort; the class is the one whose code
+    // point has these upper three bits (RFC 2474, section 4.2.2).
+    let priorities: Vec<u8> = catalog.classes().priorities.iter().map(|row| row.priority.get()).collect();
+    assert_eq!(priorities, [5, 4, 3, 2]);
+    for row in &catalog.classes().priorities {
+        let bits = [row.class.get() >> 3, row.dscp.get() >> 3, row.traffic_class.get()];
+        assert_eq!(bits, [row.priority.get(); 3]);
+    }
+    let row = |value| *catalog.classes().get(five_qi(value)).unwrap();
+    let markings = catalog.classes().markings(&[row(9), row(5), row(2)]);
+    let found: Vec<String> = markings
+        .iter()
+        .filter_map(|marking| match marking.inner {
+            InnerMark::Qfi(qfi) => Some(format!("QFI {qfi}: {} {}", marking.dscp, marking.queue)),
+            InnerMark::Dscp(_) => None,
+            InnerMark::Priority(priority) => Some(format!("priority {priority}: {} {}", marking.dscp, marking.queue)),
+        })
+        .collect();
+    assert_eq!(found, ["QFI 5: 40 signalling", "QFI 9: 0 best-effort", "priority 4: 34 real-time"]);
+    assert!(markings.is_sorted());
+}
+
+#[test]
+fn queues_are_kept_as_the_standards_suggest() {
+    let catalog = builtin();
+    let queues = catalog.classes().queue_programs();
+    assert_eq!(queues.iter().map(|queue| queue.queue).collect::<Vec<_>>(), QueueClass::ALL);
+    assert_eq!(queues.iter().map(|queue| u32::from(queue.weight.get())).sum::<u32>(), 100, "whole percents");
+    let table = |critical: bool| {
+        catalog
+            .five_qi()
+            .rows
+            .iter()
+            .filter(move |row| (row.resource_type == ResourceType::DelayCriticalGbr) == critical)
+    };
+    // What waits in the low-latency queue is on time for the most urgent 5QI, and the longest burst finds room.
+    let urgent = &queues[0];
+    let budget = table(true).map(|row| u64::from(row.delay_budget_ms)).min().unwrap();
+    assert_eq!(urgent.time_max_nanos, budget * 1_000_000);
+    assert!(urgent.octets_max >= table(true).filter_map(|row| row.burst_octets).max().unwrap());
+    let of = |value, core: bool| {
+        let row = catalog.five_qi().get(five_qi(value)).unwrap();
+        u64::from(if core { row.core_delay_budget_ms } else { row.delay_budget_ms }) * 1_000_000
+    };
+    assert_eq!((queues[1].time_max_nanos, queues[2].time_max_nanos), (of(1, true), of(69, false)));
+    // RFC 8289, section 4.3, for what is elastic; nothing where what is on time is not to be dropped.
+    let codel = queues.iter().map(|queue| queue.codel.map(|codel| (codel.target_nanos, codel.interval_nanos)));
+    let recommended = Some((5_000_000, 100_000_000));
+    assert_eq!(codel.collect::<Vec<_>>(), [None, None, None, recommended, recommended]);
+}
+
+#[test]
+fn nodes_on_the_way_know_urgency_by_what_edges_write() {
+    let queues = builtin().classes().transit_queues();
+    let of = |outer: OuterMark| queues.iter().find(|queue| queue.outer == outer).map(|queue| queue.queue);
+    let dscp = |value| of(OuterMark::Dscp(model::Dscp::new(value).unwrap()));
+    let traffic = |value| of(OuterMark::TrafficClass(model::TrafficClass::new(value).unwrap()));
+    // By the rows: EF is that of automation (82) and of voice (1), and the more urgent is meant; CS5 is signalling (5).
+    let (urgent, real, signals, streams) =
+        (QueueClass::LowLatency, QueueClass::RealTime, QueueClass::Signalling, QueueClass::Streaming);
+    assert_eq!(
+        [46, 44, 40, 34, 32, 26, 18].map(dscp),
+        [urgent, urgent, signals, real, real, streams, streams].map(Some)
+    );
+    assert_eq!([5, 4, 3, 2].map(traffic), [urgent, real, streams, streams].map(Some));
+    // Best effort goes without saying.
+    assert_eq!([0, 10, 14, 48].map(dscp), [None; 4]);
+    assert_eq!([0, 1, 6].map(traffic), [None; 3]);
+    assert!(queues.is_sorted());
 }
 
 #[test]
@@ -199,6 +285,12 @@ spec:
   source: test
   rows:
     - { fiveQI: 9, dscp: 0, trafficClass: 0, queue: best-effort }
+  queues:
+    - { queue: low-latency, weight: 1, octets: 1, time: 1 ms }
+    - { queue: real-time, weight: 1, octets: 1, time: 1 ms }
+    - { queue: signalling, weight: 1, octets: 1, time: 1 ms }
+    - { queue: streaming, weight: 1, octets: 1, time: 1 ms, codel: { target: 1 ms, interval: 9 ms } }
+    - { queue: best-effort, weight: 1, octets: 1, time: 1 ms }
 ";
 const TEMPLATE: &str = r#"apiVersion: microslice/v1
 kind: Template
@@ -290,6 +382,50 @@ fn a_wrong_profile_is_refused_where_it_is_wrong() {
             "best-effort }",
             "best-effort }\n  markings:\n    - { inner: 8, class: 0, dscp: 0, trafficClass: 0 }\n    - { inner: 8, class: 0, dscp: 8, trafficClass: 1 }",
             "c.yaml:10:16: spec.markings[1].inner: code point 8 is told twice; expected it once",
+        ),
+        (
+            1,
+            "best-effort }",
+            "best-effort }\n  priorities:\n    - { priority: 3, class: 0, dscp: 0, trafficClass: 0 }\n    - { priority: 3, class: 0, dscp: 0, trafficClass: 0 }",
+            "c.yaml:10:19: spec.priorities[1].priority: priority 3 is told twice; expected it once",
+        ),
+        (
+            1,
+            "best-effort }",
+            "best-effort }\n  priorities: [{ priority: 8, class: 0, dscp: 0, trafficClass: 0 }]",
+            "c.yaml:8:28: spec.priorities[0].priority: 8 is not an 802.1p priority; expected 0 to 7",
+        ),
+        (
+            1,
+            "best-effort }",
+            "best-effort, qfi: 0 }",
+            "c.yaml:7:71: spec.rows[0].qfi: 0 is the QFI of no flow; expected 1 to 63",
+        ),
+        (
+            1,
+            "best-effort }",
+            "best-effort }\n    - { fiveQI: 82, dscp: 46, trafficClass: 5, queue: low-latency, qfi: 9 }",
+            "c.yaml:8:73: spec.rows[1].qfi: QFI 9 is that of 5QI 9, too; expected it once",
+        ),
+        (
+            1,
+            "    - { queue: signalling, weight: 1, octets: 1, time: 1 ms }\n",
+            "",
+            "c.yaml:8:3: spec.queues: no row for the queue signalling; expected one for each queue",
+        ),
+        (
+            1,
+            "queue: signalling",
+            "queue: streaming",
+            "c.yaml:12:16: spec.queues[3].queue: queue streaming is told twice; expected it once",
+        ),
+        (1, "weight: 1", "weight: 101", "c.yaml:9:37: spec.queues[0].weight: 101 is not a weight; expected 1 to 100"),
+        (1, "time: 1 ms", "time: 0 ms", "c.yaml:9:57: spec.queues[0].time: 0 ns lets nothing wait; expected more"),
+        (
+            1,
+            "target: 1 ms",
+            "target: 9 ms",
+            "c.yaml:12:78: spec.queues[3].codel.target: 9 ms is no target; expected more than 0 ns and less than the interval of 9 ms",
         ),
         (1, "dscp: 0", "dscp: 64", "c.yaml:7:26: spec.rows[0].dscp: 64 is not a DSCP; expected 0 to 63"),
         (3, "aaa: a", "aaa: b", "s.yaml:4:33: spec.aaa: there is no AAA profile `b`"),

@@ -39,6 +39,7 @@ fn a_slice_is_read_with_its_defaults() {
     let limits = slice.spec.rate.unwrap();
     assert_eq!(limits.guaranteed(), Rate::from_bits_per_second(20_000_000));
     assert_eq!(limits.ceiling(), Rate::from_bits_per_second(100_000_000));
+    assert_eq!(slice.spec.weight.get(), 1);
     assert_eq!(slice.spec.latency.unwrap().max.as_nanos(), 10_000_000);
     assert_eq!(slice.spec.sdps[1].vlan, Some(SdpVlan::Id(Vlan::new(110).unwrap())));
 }
@@ -51,7 +52,12 @@ fn bad_values_are_named_with_their_place() {
             "template: miot",
             "tempalte: miot",
             "iot.yaml:5:13: spec.tempalte: unknown field `tempalte`, expected one of `template`, `snssai`, `service`, \
-             `transport`, `rate`, `latency`, `paths`, `sdps`",
+             `transport`, `rate`, `weight`, `latency`, `paths`, `sdps`",
+        ),
+        (
+            "  latency: { max: 10 ms }",
+            "  weight: 101",
+            "iot.yaml:8:11: spec.weight: 101 is not a weight; expected 1 to 100",
         ),
         // A wrong unit, and none.
         (

@@ -10,6 +10,7 @@ mod finding;
 mod handover;
 mod numbers;
 mod paths;
+mod queueing;
 mod shaping;
 mod steering;
 mod tunnels;
@@ -43,6 +44,7 @@ pub fn audit(plan: &Plan, intents: &Intents, catalog: &Catalog) -> Vec<Note> {
     audit.steering();
     audit.bookings();
     audit.shaping();
+    audit.queues();
     audit.packets();
     audit.worth_a_look();
     audit.notes

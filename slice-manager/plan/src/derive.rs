@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use model::profile::{Attributes, Catalog, ClassRow, FiveQi, GstValue, QueueClass, Template};
-use model::program::Marking;
+use model::program::{InnerMark, Marking, SessionRates};
 use model::resource::{LatencyObjective, ResourceId, SliceSpec};
-use model::{Dscp, Latency, Rate, RateLimits, SliceName, TrafficClass};
+use model::{Dscp, InvalidLimits, Latency, Rate, RateLimits, SliceName, TrafficClass};
 
 use crate::refusal::{PACKET_OCTETS_MAX, Refusal, RefusalReason};
 
@@ -31,10 +31,12 @@ pub struct SliceDerivation {
     pub default_dscp: Dscp,
     /// Written into the label stack of the same traffic.
     pub default_traffic_class: TrafficClass,
-    /// What becomes of the code points that its devices may use.
+    /// What becomes of the marks that its devices may use.
     pub markings: Vec<Marking>,
-    /// The class in which its guarantee is booked: that of the same traffic.
+    /// The class in which its guarantee is booked, and the queue of the same traffic.
     pub default_class: QueueClass,
+    /// What each session may send and receive.
+    pub session_rates: SessionRates,
     /// Must every segment have a realm?
     pub aaa_required: bool,
     /// Line by line, where all of this comes from.
@@ -86,6 +88,11 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
     if packet_octets_max.is_none() {
         refuse("spec.template", RefusalReason::PacketSize { found: parts.packet_octets });
     }
+    // A ceiling of nothing, whose ever it is, forwards nothing.
+    let rates = [parts.session_rates.from_access, parts.session_rates.to_access];
+    if rates.into_iter().flatten().any(Rate::is_zero) {
+        refuse("spec.template", RefusalReason::Limits(InvalidLimits::NoCeiling));
+    }
     let default = parts.classes.get(&template.spec.default_five_qi);
     match (limits, packet_octets_max) {
         (Some(limits), Some(packet_octets_max)) if refusals.is_empty() => Ok(SliceDerivation {
@@ -97,6 +104,7 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
             default_traffic_class: default.map_or(TrafficClass::MIN, |class| class.traffic_class),
             default_class: default.map_or(QueueClass::BestEffort, |class| class.queue),
             markings: parts.markings,
+            session_rates: parts.session_rates,
             classes: parts.classes,
             aaa_required: parts.aaa_required,
             lines: parts.lines,
@@ -120,6 +128,7 @@ struct Parts {
     sessions_max: Option<u32>,
     classes: BTreeMap<FiveQi, ClassRow>,
     markings: Vec<Marking>,
+    session_rates: SessionRates,
     aaa_required: bool,
     lines: Vec<Derivation>,
 }
@@ -149,6 +158,7 @@ impl Parts {
         parts.latency(catalog, attributes, latency);
         parts.packets(attributes);
         parts.sessions(attributes);
+        parts.session_rates = parts.session_rates(attributes);
         parts.access(attributes);
         for (attribute, value) in attributes.iter().filter(|(attribute, _)| !DERIVED.contains(&attribute.name)) {
             parts.line(attribute.name, &value.to_string(), "", &"", not_transport(attribute.name));
@@ -222,11 +232,19 @@ impl Parts {
             let rule = "that of the 5QI whose traffic no rule classifies; written into the outer header";
             self.line("defaultFiveQI", &default.to_string(), "dscp", &dscp, rule);
         }
+        if let Some(queue) = self.classes.get(&default).map(|class| class.queue) {
+            let rule = "that of the same 5QI; there the same traffic waits";
+            self.line("defaultFiveQI", &default.to_string(), "queue", &queue, rule);
+        }
         self.markings = catalog.classes().markings(self.classes.values());
-        let heeded: Vec<_> = self.markings.iter().map(|marking| marking.inner.to_string()).collect();
+        let heeded = self.markings.iter().map(|marking| match marking.inner {
+            InnerMark::Qfi(qfi) => format!("QFI {qfi}"),
+            InnerMark::Dscp(dscp) => format!("DSCP {dscp}"),
+            InnerMark::Priority(priority) => format!("priority {priority}"),
+        });
+        let heeded: Vec<String> = heeded.collect();
         let heeded = if heeded.is_empty() { "none".to_owned() } else { heeded.join(", ") };
-        let rule =
-            "code points of devices that the class map knows in one of these classes; all others get the default's";
+        let rule = "marks of devices that the class map knows in one of these classes; all others get the default's";
         self.line(SILENT, "", "markings", &heeded, rule);
     }
 
@@ -287,6 +305,24 @@ impl Parts {
         self.sessions_max = self.choose("sessionsMax", None, candidates, smallest);
     }
 
+    /// The devices are on the access side, so that their uplink comes from there and their downlink goes there.
+    fn session_rates(&mut self, attributes: &Attributes) -> SessionRates {
+        let mut rate = |source: &str, field: &'static str, rule: &str| {
+            let kbps = attributes.whole(source)?;
+            let rate = Rate::from_bits_per_second(kbps.saturating_mul(1000));
+            self.line(source, &format!("{kbps} kbps"), field, &rate, rule);
+            Some(rate)
+        };
+        let sends =
+            "the most that each session sends: devices are on the access side, so their uplink comes from there";
+        let receives =
+            "the most that each session receives: devices are on the access side, so their downlink goes there";
+        SessionRates {
+            from_access: rate(UE_RATES[0], "sessionRateFromAccess", sends),
+            to_access: rate(UE_RATES[1], "sessionRateToAccess", receives),
+        }
+    }
+
     fn access(&mut self, attributes: &Attributes) {
         if let Some(GstValue::Choice(required)) = attributes.get(NSSAA) {
             self.aaa_required = *required == 1;
@@ -317,8 +353,8 @@ fn five_qis(attributes: &Attributes) -> impl Iterator<Item = FiveQi> {
 }
 
 fn not_transport(name: &str) -> &'static str {
-    if name.contains("per UE") || name.contains("Flow Bit Rate") {
-        "kept by the RAN and the UPF for each UE or flow, not by the transport"
+    if name.contains("Flow Bit Rate") {
+        "kept by the RAN and the UPF for each flow, not by the transport"
     } else if name.starts_with("Slice quality of service") {
         "of operator-specific 5QIs; those of the template are standardised and their table counts"
     } else {
@@ -339,6 +375,11 @@ const SESSION_COUNTS: [&str; 3] = [
     "Maximum number of UEs",
     "Maximum number of UEs with at least one PDU session/PDN connection",
 ];
+/// What a UE sends, and what it receives.
+const UE_RATES: [&str; 2] = [
+    "Uplink maximum throughput per UE: Maximum Uplink Throughput per UE value",
+    "Downlink maximum throughput per UE: Maximum downlink throughput per UE value",
+];
 const FIVE_QI: &str = "Slice quality of service: 3GPP 5QI";
 const TO_SERVER: &str = "Latency from (last) UPF to Application Server";
 const PACKET_SIZE: &str = "Maximum supported packet size";
@@ -346,7 +387,7 @@ const NSSAA: &str = "Network Slice Specific Authentication and Authorization (NS
 const VELOCITY: &str = "Supported device velocity";
 
 /// The attributes that have a rule above.
-const DERIVED: [&str; 12] = [
+const DERIVED: [&str; 14] = [
     GUARANTEED[0],
     GUARANTEED[1],
     MAXIMUM[0],
@@ -354,6 +395,8 @@ const DERIVED: [&str; 12] = [
     SESSION_COUNTS[0],
     SESSION_COUNTS[1],
     SESSION_COUNTS[2],
+    UE_RATES[0],
+    UE_RATES[1],
     FIVE_QI,
     TO_SERVER,
     PACKET_SIZE,

@@ -76,6 +76,9 @@ impl Now<'_, '_> {
         for (node, edit) in edits {
             if let Some(content) = contents.get_mut(&node) {
                 edit.apply(content);
+                if let Some(told) = self.told(&node) {
+                    classes::keep_sent(content, told);
+                }
             }
         }
         Step { contents, leaving, moving, awaited }
@@ -173,13 +176,7 @@ impl Edit {
         content.core_ports.extend(self.ports);
         content.core_ports.sort_by(|one, other| one.port.cmp(&other.port));
         for kept in self.classes {
-            match content.shaping.binary_search_by(|port| port.port.cmp(&kept.port)) {
-                Ok(at) => content.shaping[at].classes.extend(kept.classes),
-                Err(at) => content.shaping.insert(at, kept),
-            }
-        }
-        for port in &mut content.shaping {
-            port.classes.sort_unstable_by_key(|class| class.number);
+            classes::add(&mut content.shaping, kept);
         }
         if let Some(transit) = self.transit {
             content.transit = transit;

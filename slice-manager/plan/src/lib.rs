@@ -115,6 +115,8 @@ pub fn plan_with_effort(input: &Input<'_>) -> (Result<Plan, Vec<Refusal>>, Effor
         plans: &decided.slices,
         ways: &ways,
         allocations: &decided.allocations,
+        queues: &catalog.classes().queue_programs(),
+        transit_queues: &catalog.classes().transit_queues(),
         is_same_transit: is_same_topology && decided.nodes == parent.nodes && parent.awaiting.is_empty(),
     }
     .contents(parent, confirmed);

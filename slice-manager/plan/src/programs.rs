@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{Allocation, PathKey, Plan, SlicePlan};
 use model::program::{
-    Circuit, CorePort, PathProgram, ProbeProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram,
-    ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitProgram, Tunnel,
+    Circuit, CorePort, PathProgram, ProbeProgram, Program, ProgramContent, QueueProgram, RealmProgram, Remote,
+    SegmentProgram, ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitProgram, TransitQueue,
+    Tunnel,
 };
 use model::resource::{Control, NodeRole, Probes, Sdp, SdpVlan, SegmentId, Service, Srh, Transport};
 use model::{Generation, NodeName, Prefix, Sid, SliceName};
@@ -27,6 +28,10 @@ pub(crate) struct Decided<'d, 'a> {
     pub(crate) plans: &'d BTreeMap<SliceName, SlicePlan>,
     pub(crate) ways: &'d Ways,
     pub(crate) allocations: &'d BTreeMap<SegmentId, Allocation>,
+    /// How nodes with the userspace dataplane keep their queues.
+    pub(crate) queues: &'d [QueueProgram],
+    /// In which of them packets of others wait.
+    pub(crate) transit_queues: &'d [TransitQueue],
     /// Core nodes' programs of the parent plan still say what follows from the topology.
     pub(crate) is_same_transit: bool,
 }
@@ -84,11 +89,16 @@ impl Decided<'_, '_> {
         };
         let place = self.trees.graph.place(name).filter(|_| !view.is_edge());
         let before = parent.programs.get(name).filter(|_| self.is_same_transit);
-        let transit = match (before, place) {
-            (Some(before), _) => before.content.transit.clone(),
+        let mut transit = match (before, place) {
+            (Some(before), _) => TransitProgram { queues: Vec::new(), ..before.content.transit.clone() },
             (None, Some(place)) => transit::program(self.trees, &self.numbers, place),
             (None, None) => TransitProgram::default(),
         };
+        // A kernel has queues of its own; an edge forwards for nobody.
+        let is_kernel = view.node.control() == Control::Linux;
+        if !view.is_edge() && !is_kernel {
+            transit.queues = self.transit_queues.to_vec();
+        }
         ProgramContent {
             edge: name.clone(),
             loopback: view.node.loopback.addresses().collect(),
@@ -97,6 +107,7 @@ impl Decided<'_, '_> {
             paths,
             transit,
             shaping: Vec::new(),
+            queues: if is_kernel { Vec::new() } else { self.queues.to_vec() },
             slices: Vec::new(),
         }
     }
@@ -164,7 +175,10 @@ impl Decided<'_, '_> {
             packet_octets_max: slice.derived.packet_octets_max,
             dscp: slice.derived.default_dscp,
             traffic_class: slice.derived.default_traffic_class,
+            queue: slice.derived.default_class,
             markings: slice.derived.markings.clone(),
+            weight: slice.spec.weight,
+            session_rates: slice.derived.session_rates,
             circuits: slice.sdps.get(edge)?.iter().map(circuit).collect(),
             routes: routes(slice, edge),
             segments: segments.filter_map(|segment| self.segment(slice, segment, edge)).collect(),
@@ -190,6 +204,7 @@ impl Decided<'_, '_> {
             id: segment.id.clone(),
             vni: allocation.vni,
             limits: segment.limits,
+            weight: segment.weight,
             sessions_max: segment.sessions_max,
             sids: sids.collect(),
             remotes: others.filter_map(|other| self.remote(slice, edge, other, allocation)).collect(),

@@ -40,6 +40,8 @@ pub(crate) fn program(trees: &Trees<'_, '_>, numbers: &NodeSids<'_>, place: usiz
         sids: sids(trees.graph, numbers, place),
         labels: labels(trees, numbers, place),
         routes: routes(trees, place),
+        // How what passes is queued follows from the class map, and only nodes with our dataplane are told.
+        queues: Vec::new(),
     };
     program.sids.sort_unstable_by_key(|sid| sid.sid);
     program.labels.sort_unstable_by_key(|label| label.label);

@@ -8,6 +8,7 @@ use model::profile::{AaaFeatures, Catalog};
 use model::resource::{Client, RealmSpec, ResourceId, Sdp, SdpVlan, SegmentId, SegmentSpec, Service, SliceSpec};
 use model::{
     InterfaceAddress, InvalidLimits, NodeName, PortName, Prefix, RateLimits, SdpName, Share, SliceName, Snssai, Vlan,
+    Weight,
 };
 
 use crate::derive::{SliceDerivation, derive};
@@ -32,6 +33,7 @@ pub(crate) struct SegmentWish<'a> {
     pub(crate) id: &'a SegmentId,
     pub(crate) edges: BTreeSet<&'a NodeName>,
     pub(crate) limits: RateLimits,
+    pub(crate) weight: Weight,
     pub(crate) sessions_max: u32,
     pub(crate) realm: Option<RealmWish<'a>>,
     share: Share,
@@ -291,6 +293,7 @@ fn segment<'a>(
         id,
         edges: spec.at.iter().collect(),
         limits,
+        weight: in_percent(share),
         sessions_max: slice
             .derived
             .sessions_max
@@ -299,6 +302,11 @@ fn segment<'a>(
         share,
     };
     (refusals.len() == before).then_some(wish)
+}
+
+/// What the guarantees of segments leave is shared as the guarantees are: by whole percents, so at least by one.
+fn in_percent(share: Share) -> Weight {
+    Weight::new(u64::from(share.basis_points()) / 100).unwrap_or_default()
 }
 
 fn in_segment(id: &SegmentId, path: impl Into<String>, reason: RefusalReason) -> Refusal {

@@ -168,6 +168,7 @@ fn a_core_node_runs_its_program_and_keeps_its_sids_when_a_port_fails() {
             route("fc00:a::/48", adjacency("to-a", "fd00:1::a")),
             route("fc00:b::/48", adjacency("to-b", "fd00:2::b")),
         ],
+        queues: Vec::new(),
     };
     let desired = core_node("core-1", &program).unwrap();
     world.reconcile("core", &desired);

@@ -3,6 +3,7 @@
 mod operation;
 mod plan;
 mod program;
+mod queueing;
 mod resource;
 mod topology;
 mod transport;

@@ -2,13 +2,14 @@
 
 use model::profile::{AaaFeature, AaaFeatures};
 use model::program::{
-    Circuit, CorePort, Marking, PathProgram, PortShaping, Program, ProgramContent, RealmProgram, Remote,
-    SegmentProgram, ServiceSid, SliceProgram, SliceRoute,
+    Circuit, CorePort, Marking, PathProgram, PortShaping, Program, ProgramContent, QueueProgram, RealmProgram, Remote,
+    SegmentProgram, ServiceSid, SessionRates, SliceProgram, SliceRoute,
 };
 use model::resource::{Client, SegmentId};
 use model::{Digest, Dscp, Generation, SliceName, TrafficClass, Vlan, Vni};
 
-use super::resource::{service, service_message};
+use super::queueing::queue;
+use super::resource::{service, service_message, weight};
 use super::{At, ConvertError, ConvertProblem, Within, list, narrow16, required, text, texts};
 use crate::v1;
 
@@ -29,6 +30,7 @@ impl TryFrom<v1::Program> for Program {
             paths: list(message.paths, "paths", PathProgram::try_from)?,
             transit: message.transit.unwrap_or_default().try_into().within("transit")?,
             shaping: list(message.shaping, "shaping", PortShaping::try_from)?,
+            queues: list(message.queues, "queues", QueueProgram::try_from)?,
             slices: list(message.slices, "slices", SliceProgram::try_from)?,
         };
         let program = Self { generation: Generation::new(message.generation), content };
@@ -48,6 +50,7 @@ impl From<&Program> for v1::Program {
             paths: content.paths.iter().map(Into::into).collect(),
             transit: Some((&content.transit).into()),
             shaping: content.shaping.iter().map(Into::into).collect(),
+            queues: content.queues.iter().copied().map(Into::into).collect(),
             slices: content.slices.iter().map(Into::into).collect(),
             digest: program.digest().as_bytes().to_vec(),
         }
@@ -93,7 +96,10 @@ impl TryFrom<v1::SliceProgram> for SliceProgram {
             packet_octets_max: narrow16("a packet length", 1, message.packet_octets_max).at("packetOctetsMax")?,
             dscp: Dscp::try_from(message.dscp).at("dscp")?,
             traffic_class: TrafficClass::try_from(message.traffic_class).at("trafficClass")?,
+            queue: queue(&message.queue).at("queue")?,
             markings: list(message.markings, "markings", Marking::try_from)?,
+            weight: weight(message.weight).at("weight")?,
+            session_rates: message.session_rates.map(Into::into).unwrap_or_default(),
             circuits: list(message.circuits, "circuits", Circuit::try_from)?,
             routes: list(message.routes, "routes", SliceRoute::try_from)?,
             segments,
@@ -112,30 +118,14 @@ impl From<&SliceProgram> for v1::SliceProgram {
             packet_octets_max: slice.packet_octets_max.into(),
             dscp: slice.dscp.get().into(),
             traffic_class: slice.traffic_class.get().into(),
+            queue: slice.queue.to_string(),
             markings: slice.markings.iter().copied().map(Into::into).collect(),
+            weight: Some(slice.weight.get().into()),
+            session_rates: Some(slice.session_rates).filter(|rates| *rates != SessionRates::default()).map(Into::into),
             circuits: slice.circuits.iter().map(Into::into).collect(),
             routes: slice.routes.iter().map(Into::into).collect(),
             segments: slice.segments.iter().map(Into::into).collect(),
         }
-    }
-}
-
-impl TryFrom<v1::Marking> for Marking {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::Marking) -> Result<Self, ConvertError> {
-        Ok(Self {
-            inner: Dscp::try_from(message.inner).at("inner")?,
-            dscp: Dscp::try_from(message.dscp).at("dscp")?,
-            traffic_class: TrafficClass::try_from(message.traffic_class).at("trafficClass")?,
-        })
-    }
-}
-
-impl From<Marking> for v1::Marking {
-    fn from(marking: Marking) -> Self {
-        let Marking { inner, dscp, traffic_class } = marking;
-        Self { inner: inner.get().into(), dscp: dscp.get().into(), traffic_class: traffic_class.get().into() }
     }
 }
 
@@ -185,6 +175,7 @@ fn segment(slice: &SliceName, message: v1::SegmentProgram) -> Result<SegmentProg
         id,
         vni: Vni::try_from(message.vni).at("vni")?,
         limits: required(message.limits, "the limits", "limits")?.try_into().within("limits")?,
+        weight: weight(message.weight).at("weight")?,
         sessions_max: message.sessions_max,
         sids: list(message.sids, "sids", ServiceSid::try_from)?,
         remotes: list(message.remotes, "remotes", Remote::try_from)?,
@@ -198,6 +189,7 @@ impl From<&SegmentProgram> for v1::SegmentProgram {
             segment: segment.id.segment.to_string(),
             vni: segment.vni.get(),
             limits: Some(segment.limits.into()),
+            weight: Some(segment.weight.get().into()),
             sessions_max: segment.sessions_max,
             sids: segment.sids.iter().map(Into::into).collect(),
             remotes: segment.remotes.iter().map(Into::into).collect(),

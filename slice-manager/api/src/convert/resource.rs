@@ -5,7 +5,7 @@ use model::resource::{
     BackupMode, Client, LatencyObjective, MicroSegment, PathPolicy, Realm, RealmSpec, Resource, Sdp, SdpVlan,
     SegmentId, SegmentSpec, Service, Slice, SliceSpec, Transport,
 };
-use model::{Latency, Named, Rate, RateLimits, Sd, Share, Snssai, Sst, UniqueList, Vlan};
+use model::{Latency, Named, Rate, RateLimits, Sd, Share, Snssai, Sst, UniqueList, Vlan, Weight};
 
 use super::{At, ConvertError, ConvertProblem, Within, enumeration, list, required, text, texts};
 use crate::v1;
@@ -71,6 +71,7 @@ impl TryFrom<v1::Slice> for Slice {
             service: service(message.service).at("service")?,
             transport: transport.at("transport")?,
             rate: message.rate.map(RateLimits::try_from).transpose().within("rate")?,
+            weight: weight(message.weight).at("weight")?,
             latency,
             paths: message.paths.map(PathPolicy::try_from).transpose().within("paths")?.unwrap_or_default(),
             sdps: UniqueList::new(list(message.sdps, "sdps", Sdp::try_from)?).at("sdps")?,
@@ -94,6 +95,7 @@ impl From<&Slice> for v1::Slice {
             service: service_message(spec.service).into(),
             transport: transport.into(),
             rate: spec.rate.map(Into::into),
+            weight: Some(spec.weight).filter(|weight| *weight != Weight::default()).map(|weight| weight.get().into()),
             latency_max_nanoseconds: spec.latency.map(|l| l.max.as_nanos()),
             paths: Some(&spec.paths).filter(|paths| **paths != PathPolicy::default()).map(Into::into),
             sdps: spec.sdps.iter().map(Into::into).collect(),
@@ -310,6 +312,11 @@ pub(super) fn queue_class(found: &str) -> Result<QueueClass, ConvertProblem> {
         what: "a queue class such as `low-latency`",
         found: found.chars().take(64).collect(),
     })
+}
+
+/// A weight, as it is meant where none is said.
+pub(super) fn weight(found: Option<u32>) -> Result<Weight, ConvertProblem> {
+    Ok(found.map(Weight::try_from).transpose()?.unwrap_or_default())
 }
 
 pub(super) fn share(points: u32) -> Result<Share, ConvertProblem> {

@@ -40,6 +40,7 @@ fn slice() -> v1::Slice {
             backup: v1::BackupMode::Node.into(),
             ..v1::PathPolicy::default()
         }),
+        weight: Some(8),
     }
 }
 
@@ -55,6 +56,9 @@ fn a_slice_survives_the_way_there_and_back() {
     let model = Slice::try_from(slice()).unwrap();
     assert_eq!(model.spec.latency.unwrap().max, Latency::from_nanos(10));
     assert_eq!(v1::Slice::from(&model), slice());
+    // What is left out weighs 1.
+    let light = Slice::try_from(v1::Slice { weight: None, ..slice() }).unwrap();
+    assert_eq!((light.spec.weight.get(), v1::Slice::from(&light).weight), (1, None));
 }
 
 #[test]
@@ -79,6 +83,7 @@ fn a_refusal_names_the_field_and_what_was_expected() {
         refusal(|s| s.rate.as_mut().unwrap().guaranteed_bits_per_second = 3),
         "slice.rate.guaranteedBitsPerSecond: guaranteed: 3 bit/s is more than the ceiling of 2 bit/s; expected at most 2 bit/s"
     );
+    assert_eq!(refusal(|s| s.weight = Some(0)), "slice.weight: 0 is not a weight; expected 1 to 100");
     assert_eq!(refusal(|s| s.transport = 0), "slice.transport: 0 is not a value of Transport");
     assert_eq!(refusal(|s| s.transport = 99), "slice.transport: 99 is not a value of Transport");
     assert_eq!(refusal(|s| s.snssai = None), "slice.snssai: missing; expected an S-NSSAI");
@@ -108,6 +113,7 @@ fn the_classes_of_a_port_survive_the_way_there_and_back_and_are_refused_by_field
         number: model::ClassNumber::MIN,
         slice: "iot".parse().unwrap(),
         limits: RateLimits::new(Rate::from_bits_per_second(1), Rate::from_bits_per_second(2)).unwrap(),
+        weight: model::Weight::MAX,
         vnis: vec![model::Vni::MIN, model::Vni::MAX],
     };
     let rate = Rate::from_bits_per_second(3);
@@ -130,13 +136,18 @@ fn the_classes_of_a_port_survive_the_way_there_and_back_and_are_refused_by_field
         refusal(|s| s.classes[0].vnis[1] = 0),
         "shaping[0].classes[0].vnis[1]: 0 is not a VNI; expected 1 to 16777215"
     );
+    assert_eq!(
+        refusal(|s| s.classes[0].weight = Some(101)),
+        "shaping[0].classes[0].weight: 101 is not a weight; expected 1 to 100"
+    );
+    assert_eq!(refusal(|s| s.classes[0].weight = None), "digest: the digest is not that of the content");
     assert_eq!(refusal(|s| s.classes[0].limits = None), "shaping[0].classes[0].limits: missing; expected the limits");
     assert_eq!(refusal(|s| s.rate_bits_per_second = 4), "digest: the digest is not that of the content");
 }
 
 #[test]
-fn what_outer_headers_say_survives_the_way_there_and_back() {
-    use model::program::{Marking, PathProgram, Steering};
+fn a_path_survives_the_way_there_and_back() {
+    use model::program::{PathProgram, Steering};
     let path = PathProgram {
         id: model::PathId::MIN,
         to: "edge-b".parse().unwrap(),
@@ -149,12 +160,122 @@ fn what_outer_headers_say_survives_the_way_there_and_back() {
         srh: model::resource::Srh::Full,
     };
     assert_eq!(PathProgram::try_from(v1::PathProgram::from(&path)).unwrap(), path);
+}
+
+#[test]
+fn what_marks_say_survives_the_way_there_and_back() {
+    use model::profile::QueueClass;
+    use model::program::{InnerMark, Marking, OuterMark, TransitQueue};
     let dscp = |value| model::Dscp::new(value).unwrap();
-    let marking = Marking { inner: dscp(44), dscp: dscp(46), traffic_class: model::TrafficClass::new(5).unwrap() };
-    let message = v1::Marking::from(marking);
-    assert_eq!(Marking::try_from(message).unwrap(), marking);
-    let error = Marking::try_from(v1::Marking { inner: 64, ..message }).unwrap_err().to_string();
-    assert_eq!(error, "inner: 64 is not a DSCP; expected 0 to 63");
+    let traffic_class = model::TrafficClass::new(5).unwrap();
+    let (qfi, priority) = (model::Qfi::new(9).unwrap(), model::Pcp::new(5).unwrap());
+    for inner in [InnerMark::Dscp(dscp(0)), InnerMark::Qfi(qfi), InnerMark::Priority(priority)] {
+        let marking = Marking { inner, dscp: dscp(46), traffic_class, queue: QueueClass::LowLatency };
+        assert_eq!(Marking::try_from(v1::Marking::from(marking)), Ok(marking));
+    }
+    let refusal = |inner| {
+        let marking = v1::Marking { inner: Some(inner), ..v1::Marking::default() };
+        Marking::try_from(marking).unwrap_err().to_string()
+    };
+    assert_eq!(refusal(v1::marking::Inner::InnerDscp(64)), "innerDscp: 64 is not a DSCP; expected 0 to 63");
+    assert_eq!(refusal(v1::marking::Inner::InnerQfi(64)), "innerQfi: 64 is not a QFI; expected 0 to 63");
+    assert_eq!(
+        refusal(v1::marking::Inner::InnerPriority(8)),
+        "innerPriority: 8 is not an 802.1p priority; expected 0 to 7"
+    );
+    assert_eq!(
+        Marking::try_from(v1::Marking::default()).unwrap_err().to_string(),
+        "inner: missing; expected innerDscp, innerQfi or innerPriority"
+    );
+    for outer in [OuterMark::Dscp(dscp(46)), OuterMark::TrafficClass(traffic_class)] {
+        let queue = TransitQueue { outer, queue: QueueClass::RealTime };
+        assert_eq!(TransitQueue::try_from(v1::TransitQueue::from(queue)), Ok(queue));
+    }
+    let queue = v1::TransitQueue { outer: Some(v1::transit_queue::Outer::Dscp(1)), queue: "fast".into() };
+    let error = TransitQueue::try_from(queue).unwrap_err().to_string();
+    assert_eq!(error, "queue: `fast` is not a queue class such as `low-latency`");
+}
+
+#[test]
+fn how_classes_are_queued_survives_the_way_there_and_back() {
+    use model::profile::QueueClass;
+    use model::program::{CodelProgram, QueueProgram, SessionRates};
+    let codel = CodelProgram { target_nanos: 5, interval_nanos: 100 };
+    for (queue, codel) in [(QueueClass::LowLatency, None), (QueueClass::Streaming, Some(codel))] {
+        let weight = model::Weight::MAX;
+        let queue = QueueProgram { queue, weight, octets_max: 1500, time_max_nanos: 7, codel };
+        let message = v1::QueueProgram::from(queue);
+        assert_eq!(QueueProgram::try_from(message.clone()), Ok(queue));
+        let error = QueueProgram::try_from(v1::QueueProgram { weight: 0, ..message }).unwrap_err().to_string();
+        assert_eq!(error, "weight: 0 is not a weight; expected 1 to 100");
+    }
+    let bits = |rate| Some(Rate::from_bits_per_second(rate));
+    for (from_access, to_access) in [(None, None), (bits(1), None), (None, bits(2)), (bits(3), bits(4))] {
+        let rates = SessionRates { from_access, to_access };
+        assert_eq!(SessionRates::from(v1::SessionRates::from(rates)), rates);
+    }
+}
+
+/// A program for `edge-a` as a build wrote it that knew of no queues, weights and session rates: a slice with a marking of
+/// code point 44 and one segment, and a class at a port.
+const OLDER: &str = "08051206656467652d612a2b0a03696f74120208031a040801100220dc0b3a0d0a016d10071a0408011002200340025a06082c102e180\
+                     532208b14dce40fcc9194aa0b82436a5dfda217effc709cd238916915c47d4490ac4c4a0052170a017010091a1008031203696f741a\
+                     0408011002220101";
+
+fn older() -> Program {
+    use prost::Message as _;
+    let octet = |at| u8::from_str_radix(&OLDER[at..at + 2], 16).unwrap();
+    let octets: Vec<u8> = (0..OLDER.len()).step_by(2).map(octet).collect();
+    Program::try_from(v1::Program::decode(octets.as_slice()).unwrap()).unwrap()
+}
+
+#[test]
+fn a_program_of_an_older_build_is_read_by_its_own_digest_and_means_what_it_meant() {
+    use model::profile::QueueClass;
+    use model::program::{InnerMark, SessionRates};
+    let program = older();
+    let content = &program.content;
+    assert!(content.queues.is_empty() && content.transit.queues.is_empty());
+    assert_eq!(content.shaping[0].classes[0].weight.get(), 1);
+    let slice = &content.slices[0];
+    assert_eq!((slice.queue, slice.weight.get()), (QueueClass::BestEffort, 1));
+    assert_eq!((slice.session_rates, slice.segments[0].weight.get()), (SessionRates::default(), 1));
+    let marking = slice.markings[0];
+    assert_eq!(
+        (marking.inner, marking.queue),
+        (InnerMark::Dscp(model::Dscp::new(44).unwrap()), QueueClass::BestEffort)
+    );
+    // Passed on in today's form, it is still the same.
+    assert_eq!(Program::try_from(v1::Program::from(&program)), Ok(program));
+}
+
+#[test]
+fn the_digest_covers_what_came_later() {
+    use model::profile::QueueClass;
+    let program = older();
+    let changes: [fn(&mut ProgramContent); 8] = [
+        |content| content.shaping[0].classes[0].weight = model::Weight::MAX,
+        |content| content.slices[0].weight = model::Weight::MAX,
+        |content| content.slices[0].queue = QueueClass::Streaming,
+        |content| content.slices[0].markings[0].queue = QueueClass::Streaming,
+        |content| content.slices[0].session_rates.to_access = Some(Rate::ZERO),
+        |content| content.slices[0].segments[0].weight = model::Weight::MAX,
+        |content| {
+            let outer = model::program::OuterMark::Dscp(model::Dscp::MIN);
+            content.transit.queues.push(model::program::TransitQueue { outer, queue: QueueClass::Streaming });
+        },
+        |content| {
+            let (queue, weight) = (QueueClass::Streaming, model::Weight::MIN);
+            let queue = model::program::QueueProgram { queue, weight, octets_max: 0, time_max_nanos: 0, codel: None };
+            content.queues.push(queue);
+        },
+    ];
+    for change in changes {
+        let mut changed = program.clone();
+        change(&mut changed.content);
+        assert_ne!(changed.digest(), program.digest());
+        assert_eq!(Program::try_from(v1::Program::from(&changed)), Ok(changed));
+    }
 }
 
 #[test]

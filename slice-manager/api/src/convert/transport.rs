@@ -1,10 +1,10 @@
 //! What crosses the underlay: paths, tunnels, and what a node does for the packets of others; both ways.
 
 use model::program::{
-    Adjacency, Flavours, Inbound, PathProgram, PortShaping, ProbeProgram, Remote, ServiceBehaviour, ServiceSid,
-    SliceClass, Steering, TransitBehaviour, TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
+    Adjacency, Flavours, Inbound, PathProgram, ProbeProgram, Remote, ServiceBehaviour, ServiceSid, Steering,
+    TransitBehaviour, TransitLabel, TransitProgram, TransitQueue, TransitSid, Tunnel, UnderlayRoute,
 };
-use model::{ClassNumber, Label, PathId, Rate, Vni};
+use model::{Label, PathId, Vni};
 
 use super::topology::srh;
 use super::{At, ConvertError, ConvertProblem, Within, enumeration, list, narrow8, narrow16, required, text, texts};
@@ -104,6 +104,7 @@ impl TryFrom<v1::TransitProgram> for TransitProgram {
             sids: list(message.sids, "sids", TransitSid::try_from)?,
             labels: list(message.labels, "labels", TransitLabel::try_from)?,
             routes: list(message.routes, "routes", UnderlayRoute::try_from)?,
+            queues: list(message.queues, "queues", TransitQueue::try_from)?,
         })
     }
 }
@@ -114,53 +115,7 @@ impl From<&TransitProgram> for v1::TransitProgram {
             sids: transit.sids.iter().map(Into::into).collect(),
             labels: transit.labels.iter().map(Into::into).collect(),
             routes: transit.routes.iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl TryFrom<v1::PortShaping> for PortShaping {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::PortShaping) -> Result<Self, ConvertError> {
-        Ok(Self {
-            port: message.port.parse().at("port")?,
-            rate: Rate::from_bits_per_second(message.rate_bits_per_second),
-            classes: list(message.classes, "classes", SliceClass::try_from)?,
-        })
-    }
-}
-
-impl From<&PortShaping> for v1::PortShaping {
-    fn from(shaping: &PortShaping) -> Self {
-        Self {
-            port: shaping.port.to_string(),
-            rate_bits_per_second: shaping.rate.bits_per_second(),
-            classes: shaping.classes.iter().map(Into::into).collect(),
-        }
-    }
-}
-
-impl TryFrom<v1::SliceClass> for SliceClass {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::SliceClass) -> Result<Self, ConvertError> {
-        let vnis = message.vnis.into_iter().enumerate();
-        Ok(Self {
-            number: ClassNumber::try_from(message.number).at("number")?,
-            slice: message.slice.parse().at("slice")?,
-            limits: required(message.limits, "the limits", "limits")?.try_into().within("limits")?,
-            vnis: vnis.map(|(i, vni)| Vni::try_from(vni).at_index("vnis", i)).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<&SliceClass> for v1::SliceClass {
-    fn from(class: &SliceClass) -> Self {
-        Self {
-            number: class.number.get().into(),
-            slice: class.slice.to_string(),
-            limits: Some(class.limits.into()),
-            vnis: class.vnis.iter().map(|vni| vni.get()).collect(),
+            queues: transit.queues.iter().copied().map(Into::into).collect(),
         }
     }
 }

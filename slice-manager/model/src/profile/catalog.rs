@@ -8,10 +8,13 @@ use serde::de::DeserializeOwned;
 use super::aaa::AaaProfileSpec;
 use super::segment::SegmentProfileSpec;
 use super::template::TemplateSpec;
-use super::{AaaProfile, ClassMap, FiveQi, FiveQiTable, GstValue, SegmentProfile, Template};
-use crate::ProfileName;
+use super::{
+    AaaProfile, ClassMap, CodelRow, FiveQi, FiveQiRow, FiveQiTable, GstValue, QueueClass, QueueRow, ResourceType,
+    SegmentProfile, Template,
+};
 use crate::file::{self, Document, FileError, Problem};
 use crate::resource::{ResourceFile, TopLevel, check_version, unknown_kind};
+use crate::{ProfileName, Qfi};
 
 /// All profiles.
 #[derive(Debug, Clone)]
@@ -132,14 +135,18 @@ impl Loader {
 
     fn finish(self) -> Result<Catalog, CatalogError> {
         let five_qi = self.five_qi.ok_or(CatalogError::Missing("FiveQITable"))?;
-        let (classes, document) = self.classes.ok_or(CatalogError::Missing("ClassMap"))?;
+        let (mut classes, document) = self.classes.ok_or(CatalogError::Missing("ClassMap"))?;
         for row in &five_qi.rows {
             if classes.get(row.five_qi).is_none() {
                 let problem = format!("no row for 5QI {}; expected one for each 5QI of the table", row.five_qi);
                 return Err(document.error("spec.rows", Problem::Value(problem)).into());
             }
         }
+        for row in &mut classes.rows {
+            row.qfi = row.qfi.or_else(|| own_qfi(five_qi.get(row.five_qi)?));
+        }
         check_classes(&classes, &document)?;
+        check_queues(&classes.queues, &document)?;
         for (template, document) in self.templates.values() {
             check_template(template, &five_qi, document)?;
         }
@@ -159,28 +166,83 @@ impl Loader {
     }
 }
 
-/// No traffic of a slice looks like network control, and each marking is told once, of a class that there is.
+/// Without a guaranteed bit rate, a 5QI that fits may be the QFI of its flows; those of all others differ from session to
+/// session (TS 23.501, section 5.7.1.3).
+fn own_qfi(row: &FiveQiRow) -> Option<Qfi> {
+    Qfi::new(row.five_qi.get().into()).ok().filter(|_| row.resource_type == ResourceType::NonGbr)
+}
+
+/// No traffic of a slice looks like network control, and each mark is told once, of a class that there is.
 fn check_classes(classes: &ClassMap, document: &Document) -> Result<(), FileError> {
-    let mut inner = BTreeSet::new();
-    let rows = classes.rows.iter().enumerate().map(|(at, row)| (format!("spec.rows[{at}].dscp"), row.dscp));
-    let told = classes.markings.iter().enumerate().map(|(at, row)| (format!("spec.markings[{at}].dscp"), row.dscp));
-    for (path, dscp) in rows.chain(told) {
+    let wrong = |path: String, problem: String| Err(document.error(&path, Problem::Value(problem)));
+    let rows = classes.rows.iter().enumerate().map(|(at, row)| (format!("spec.rows[{at}]"), row.dscp));
+    let markings = classes.markings.iter().enumerate();
+    let markings =
+        markings.map(|(at, row)| (format!("spec.markings[{at}]"), "inner", row.inner.get(), row.class, row.dscp));
+    let priorities = classes.priorities.iter().enumerate();
+    let priorities = priorities
+        .map(|(at, row)| (format!("spec.priorities[{at}]"), "priority", row.priority.get(), row.class, row.dscp));
+    let told: Vec<_> = markings.chain(priorities).collect();
+    for (path, dscp) in rows.chain(told.iter().map(|(path, .., dscp)| (path.clone(), *dscp))) {
         if dscp.get() >= NETWORK_CONTROL {
             let problem = format!("{dscp} is for network control; expected 0 to {}", NETWORK_CONTROL - 1);
-            return Err(document.error(&path, Problem::Value(problem)));
+            return wrong(format!("{path}.dscp"), problem);
         }
     }
-    for (at, marking) in classes.markings.iter().enumerate() {
-        if !inner.insert(marking.inner) {
-            let problem = format!("code point {} is told twice; expected it once", marking.inner);
-            return Err(document.error(&format!("spec.markings[{at}].inner"), Problem::Value(problem)));
+    let mut marks = BTreeSet::new();
+    for (path, field, mark, class, _) in told {
+        if !marks.insert((field, mark)) {
+            let what = if field == "inner" { "code point" } else { field };
+            return wrong(format!("{path}.{field}"), format!("{what} {mark} is told twice; expected it once"));
         }
-        if !classes.rows.iter().any(|row| row.dscp == marking.class) {
-            let problem = format!("no 5QI has the code point {}; expected that of a row", marking.class);
-            return Err(document.error(&format!("spec.markings[{at}].class"), Problem::Value(problem)));
+        if !classes.rows.iter().any(|row| row.dscp == class) {
+            let problem = format!("no 5QI has the code point {class}; expected that of a row");
+            return wrong(format!("{path}.class"), problem);
+        }
+    }
+    let mut flows = BTreeMap::new();
+    for (at, row) in classes.rows.iter().enumerate() {
+        let Some(qfi) = row.qfi else { continue };
+        // No flow has the QFI 0 (TS 24.501, section 9.11.4.12).
+        if qfi == Qfi::MIN {
+            return wrong(
+                format!("spec.rows[{at}].qfi"),
+                format!("0 is the QFI of no flow; expected 1 to {}", Qfi::MAX),
+            );
+        }
+        if let Some(other) = flows.insert(qfi, row.five_qi) {
+            let problem = format!("QFI {qfi} is that of 5QI {other}, too; expected it once");
+            return wrong(format!("spec.rows[{at}].qfi"), problem);
         }
     }
     Ok(())
+}
+
+/// Each queue is told once, and its CoDel has time to act.
+fn check_queues(queues: &[QueueRow], document: &Document) -> Result<(), FileError> {
+    let wrong = |path: &str, problem: String| Err(document.error(path, Problem::Value(problem)));
+    let mut seen = BTreeSet::new();
+    for (at, row) in queues.iter().enumerate() {
+        if !seen.insert(row.queue) {
+            let problem = format!("queue {} is told twice; expected it once", row.queue);
+            return wrong(&format!("spec.queues[{at}].queue"), problem);
+        }
+        if row.time.as_nanos() == 0 {
+            return wrong(&format!("spec.queues[{at}].time"), "0 ns lets nothing wait; expected more".to_owned());
+        }
+        // RFC 8289, section 4.3: the target is a small part of the interval.
+        if let Some(CodelRow { target, interval }) = row.codel
+            && (target.as_nanos() == 0 || target >= interval)
+        {
+            let problem =
+                format!("{target} is no target; expected more than 0 ns and less than the interval of {interval}");
+            return wrong(&format!("spec.queues[{at}].codel.target"), problem);
+        }
+    }
+    match QueueClass::ALL.into_iter().find(|queue| !seen.contains(queue)) {
+        None => Ok(()),
+        Some(queue) => wrong("spec.queues", format!("no row for the queue {queue}; expected one for each queue")),
+    }
 }
 
 /// The 5QIs of a template stand in the table, and its default is one of them.

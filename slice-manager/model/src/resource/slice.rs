@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     AffinityName, InterfaceAddress, Latency, LinkName, Named, NodeName, PortName, ProfileName, RateLimits, SdpName,
-    SliceName, Snssai, UniqueList, Vlan,
+    SliceName, Snssai, UniqueList, Vlan, Weight,
 };
 
 /// A network slice service (RFC 9543).
@@ -37,6 +37,9 @@ pub struct SliceSpec {
     /// What each SDP is guaranteed and what it may not exceed, each way; instead of the template's throughput.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateLimits>,
+    /// Its share of what the guarantees of slices leave over, where it meets others; 1 if left out.
+    #[serde(default, skip_serializing_if = "Weight::is_one")]
+    pub weight: Weight,
     /// How long the underlay may take; instead of the template's packet delay budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyObjective>,

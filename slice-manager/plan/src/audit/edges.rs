@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use model::profile::{FiveQi, GstValue, SegmentProfileSpec, Template};
+use model::profile::SegmentProfileSpec;
 use model::program::{
-    Flavours, Marking, ProgramContent, RealmProgram, SegmentProgram, SliceProgram, TransitBehaviour, TransitSid,
+    Flavours, ProgramContent, RealmProgram, SegmentProgram, SliceProgram, TransitBehaviour, TransitSid,
 };
 use model::resource::{
     Client, Control, NodeRole, Probes, RealmSpec, Sdp, SdpVlan, SegmentId, Service, SliceSpec, Transport,
 };
-use model::{Dscp, NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
+use model::{NodeName, PortName, Prefix, Rate, SdpName, SliceName, Snssai, Vlan};
 
 use super::numbers::{POOLS, number};
 use super::{Audit, Finding, NumberFinding};
@@ -45,22 +45,6 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// What devices may ask for: the code points of the template's 5QIs, by the class map.
-    fn markings(&self, template: &Template) -> Vec<Marking> {
-        let map = self.catalog.classes();
-        let Some(GstValue::Choices(listed)) = template.spec.attributes.get("Slice quality of service: 3GPP 5QI") else {
-            return Vec::new();
-        };
-        let of_slice = |class: Dscp| {
-            let mut rows = listed.iter().filter_map(|value| map.get(FiveQi::new(*value).ok()?));
-            rows.any(|row| row.dscp == class)
-        };
-        let code_points = (0..64).filter_map(|value| Dscp::new(value).ok());
-        let heeded =
-            code_points.filter_map(|inner| map.markings.iter().find(|row| row.inner == inner && of_slice(row.class)));
-        heeded.map(|row| Marking { inner: row.inner, dscp: row.dscp, traffic_class: row.traffic_class }).collect()
-    }
-
     fn slice(&mut self, name: &SliceName, spec: &SliceSpec, edge: &NodeName, program: &SliceProgram) {
         let template = self.template(spec);
         let attribute = template.and_then(|t| t.spec.attributes.whole("Maximum supported packet size"));
@@ -72,6 +56,9 @@ impl<'a> Audit<'a> {
             ("packet size", u64::from(program.packet_octets_max) != attribute.unwrap_or(1500)),
             ("DSCP", Some(program.dscp) != class.map(|row| row.dscp)),
             ("traffic class", Some(program.traffic_class) != class.map(|row| row.traffic_class)),
+            ("queue", Some(program.queue) != class.map(|row| row.queue)),
+            ("weight", program.weight != spec.weight),
+            ("set of session rates", template.map(Self::session_rates) != Some(program.session_rates)),
             ("set of markings", template.map(|template| self.markings(template)).as_ref() != Some(&program.markings)),
             ("service", program.service != spec.service),
         ];
@@ -226,7 +213,8 @@ impl<'a> Audit<'a> {
         let (guaranteed, ceiling) = self.rates(slice)?;
         // A share, in hundredths of a percent, rounded down.
         let part = |rate: Rate, points: u16| u128::from(rate.bits_per_second()) * u128::from(points) / 10_000;
-        let guaranteed = part(guaranteed, spec.share.unwrap_or(profile.share).basis_points());
+        let share = spec.share.unwrap_or(profile.share).basis_points();
+        let guaranteed = part(guaranteed, share);
         let ceiling = part(ceiling, spec.ceiling.unwrap_or(profile.ceiling).basis_points());
         let bits = |rate: Rate| u128::from(rate.bits_per_second());
         let realm = self.intents.realms.get(id);
@@ -243,6 +231,7 @@ impl<'a> Audit<'a> {
         let differs = [
             ("guarantee", bits(program.limits.guaranteed()) != guaranteed),
             ("ceiling", bits(program.limits.ceiling()) != ceiling),
+            ("weight", u16::from(program.weight.get()) != (share / 100).max(1)),
             ("limit of sessions", u64::from(program.sessions_max) != sessions),
             ("realm", runs.is_some() != realm.is_some() || (is_required && runs.is_none())),
             ("set of SIDs", !self.sids_are_right(slice, id, edge, program)),

@@ -383,6 +383,21 @@ pub enum Finding {
         /// The port.
         port: PortName,
     },
+    /// More is promised to the classes of a port than it carries.
+    #[error("port {port} of {node} carries {rate}; its classes are guaranteed {guaranteed}")]
+    ClassesAbovePort {
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: PortName,
+        /// What the link behind it carries.
+        rate: Rate,
+        /// The sum.
+        guaranteed: Rate,
+    },
+    /// A node's queues are not those of the class map.
+    #[error("the program of {0} says something else of queues than follows from the class map")]
+    OtherQueues(NodeName),
     /// A slice's path leads where it must not, or its backup is not what was asked for.
     #[error("the paths of slice {slice} from {from} to {to} do not keep to its {what}")]
     PolicyBroken {

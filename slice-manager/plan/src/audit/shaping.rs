@@ -1,38 +1,48 @@
-//! Classes: does every slice that a Linux kernel can tell apart have its own where it crosses one, and nobody else?
+//! Classes: has every slice its own where its packets leave an edge, and where they cross a Linux kernel that can tell them
+//! apart; has nobody else; and is no more promised of a port than it carries?
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::LinkDirection;
-use model::resource::{Control, Transport};
-use model::{NodeName, PortName, Rate, SliceName, Vni};
+use model::resource::{Control, Link, NodeRole, Transport};
+use model::{NodeName, PortName, Rate, SliceName, Vni, Weight};
 
+use super::queueing::sharing;
 use super::{Audit, Finding};
 
-/// What a port carries, and its classes by number: the slice, its guarantee and ceiling in bit/s, its VNIs.
+/// What a port carries, and its classes by number.
 type Port<'a> = (Rate, BTreeMap<u32, Class<'a>>);
-type Class<'a> = (&'a SliceName, u128, u128, BTreeSet<Vni>);
+/// The slice, its guarantee and ceiling in bit/s, its weight, its VNIs.
+type Class<'a> = (&'a SliceName, u128, u128, Weight, BTreeSet<Vni>);
+type Ports<'a> = BTreeMap<(&'a NodeName, &'a PortName), Port<'a>>;
 
 impl<'a> Audit<'a> {
     pub(super) fn shaping(&mut self) {
-        let expected = self.expected_classes();
-        let mut found: BTreeMap<(&'a NodeName, &'a PortName), Port<'a>> = BTreeMap::new();
+        let expected = self.expected_ports();
+        let mut found = Ports::new();
         let mut differs: BTreeSet<(&'a NodeName, &'a PortName)> = BTreeSet::new();
+        let mut promises = Vec::new();
         for (node, program) in &self.plan.programs {
             for shaping in &program.content.shaping {
                 let classes: BTreeMap<u32, Class<'a>> = shaping
                     .classes
                     .iter()
                     .map(|class| {
-                        let bits = |rate: Rate| u128::from(rate.bits_per_second());
                         let (guaranteed, ceiling) = (bits(class.limits.guaranteed()), bits(class.limits.ceiling()));
                         let vnis = class.vnis.iter().copied().collect();
-                        (class.number.get().into(), (&class.slice, guaranteed, ceiling, vnis))
+                        (class.number.get().into(), (&class.slice, guaranteed, ceiling, class.weight, vnis))
                     })
                     .collect();
                 let at = (node, &shaping.port);
                 let told: usize = shaping.classes.iter().map(|class| class.vnis.len()).sum();
                 let kept: usize = classes.values().map(|(.., vnis)| vnis.len()).sum();
                 let is_once = classes.len() == shaping.classes.len() && told == kept;
+                let sure: u128 = shaping.classes.iter().map(|class| bits(class.limits.guaranteed())).sum();
+                if sure > bits(shaping.rate) {
+                    let guaranteed = Rate::from_bits_per_second(u64::try_from(sure).unwrap_or(u64::MAX));
+                    let (node, port, rate) = (node.clone(), shaping.port.clone(), shaping.rate);
+                    promises.push(Finding::ClassesAbovePort { node, port, rate, guaranteed });
+                }
                 if found.insert(at, (shaping.rate, classes)).is_some() || !is_once {
                     differs.insert(at);
                 }
@@ -43,65 +53,98 @@ impl<'a> Audit<'a> {
         }
         let all: BTreeSet<_> = expected.keys().chain(found.keys()).copied().collect();
         differs.extend(all.into_iter().filter(|at| expected.get(at) != found.get(at)));
-        let findings =
+        let differs =
             differs.into_iter().map(|(node, port)| Finding::OtherClasses { node: node.clone(), port: port.clone() });
-        self.errors(findings.collect::<Vec<_>>());
+        let findings: Vec<Finding> = differs.chain(promises).collect();
+        self.errors(findings);
     }
 
-    /// While a change is under way, a slice may have a class more: where its packets still come as before.
-    fn set_aside_kept(
-        &self,
-        found: &mut BTreeMap<(&'a NodeName, &'a PortName), Port<'a>>,
-        expected: &BTreeMap<(&'a NodeName, &'a PortName), Port<'a>>,
-    ) {
+    /// While a change is under way, a slice may have a class more: where its packets still come as before. An edge says by
+    /// itself by which ports it sends.
+    fn set_aside_kept(&self, found: &mut Ports<'a>, expected: &Ports<'a>) {
         for (at, (_, classes)) in found.iter_mut() {
+            let (node, port) = *at;
             let wanted = expected.get(at).map(|(_, wanted)| wanted);
-            classes.retain(|number, (slice, sure, most, vnis)| {
+            let is_kernel = self.nodes.get(node).is_some_and(|node| sharing(node).is_none());
+            classes.retain(|number, (slice, sure, most, _, vnis)| {
                 let is_numbered =
                     self.plan.slices.get(*slice).is_some_and(|plan| u32::from(plan.number) + 3 == *number);
                 let is_own = |vni: &Vni| {
                     let mut own = self.plan.allocations.iter().filter(|(id, _)| id.slice == **slice);
                     own.any(|(_, allocation)| allocation.vni == *vni)
                 };
-                let is_kept = is_numbered && sure <= most && vnis.iter().all(is_own);
+                let comes =
+                    if is_kernel { vnis.iter().all(is_own) } else { vnis.is_empty() && self.sends(node, slice, port) };
+                let is_kept = is_numbered && sure <= most && comes;
                 wanted.is_some_and(|wanted| wanted.contains_key(number)) || !is_kept
             });
         }
+        // A port that is still used, too.
         found.retain(|at, (_, classes)| !classes.is_empty() || expected.contains_key(at));
     }
 
-    /// From the paths of the plan, link by link.
-    fn expected_classes(&self) -> BTreeMap<(&'a NodeName, &'a PortName), Port<'a>> {
-        let mut expected: BTreeMap<_, Port<'a>> = BTreeMap::new();
+    /// Does an edge send a slice by this port, by what its program says?
+    fn sends(&self, edge: &NodeName, slice: &SliceName, port: &PortName) -> bool {
+        let Some(program) = self.slices.get(&(slice, edge)) else { return false };
+        let mut remotes = program.segments.iter().flat_map(|segment| &segment.remotes);
+        remotes.any(|remote| {
+            let mut ids = std::iter::once(remote.working).chain(remote.backup);
+            ids.any(|id| self.paths.get(&(edge, &remote.edge, id)).is_some_and(|path| path.port == *port))
+        })
+    }
+
+    /// Every port of our dataplanes towards the underlay, and classes from the paths of the plan, link by link.
+    fn expected_ports(&self) -> Ports<'a> {
+        let mut expected = Ports::new();
+        for link in self.links.values() {
+            for end in [&link.a, &link.b] {
+                let is_told = self.plan.programs.contains_key(&end.node);
+                if is_told && self.nodes.get(&end.node).is_some_and(|node| sharing(node).is_some()) {
+                    expected.insert((&end.node, &end.port), (link.capacity, BTreeMap::new()));
+                }
+            }
+        }
         for (name, numbers) in &self.plan.slices {
-            let Some(spec) = self.intents.slices.get(name).filter(|spec| spec.transport == Transport::Vxlan) else {
-                continue;
-            };
-            let segments = self.intents.segments.keys().filter(|id| id.slice == *name);
-            let vnis: BTreeSet<Vni> =
-                segments.filter_map(|id| self.plan.allocations.get(id)).map(|allocation| allocation.vni).collect();
-            let (sdps, ceiling) = (Self::sdps(spec), self.rates(spec).map_or(Rate::ZERO, |(_, ceiling)| ceiling));
             // Numbers below that of the first are those of the link and of the rest.
             let number = u32::from(numbers.number) + 3;
             for ((link, from), pairs) in self.crossing(name, true) {
-                let is_kernel = self.nodes.get(from).is_some_and(|node| node.control == Some(Control::Linux));
-                let Some(link) = self.links.get(link).filter(|_| is_kernel && number <= u16::MAX.into()) else {
-                    continue;
-                };
-                let count =
-                    |edges: BTreeSet<&NodeName>| -> u64 { edges.iter().filter_map(|edge| sdps.get(*edge)).sum() };
-                let senders = count(pairs.iter().map(|(from, _)| *from).collect());
-                let receivers = count(pairs.iter().map(|(_, to)| *to).collect());
-                let most = u128::from(ceiling.bits_per_second()) * u128::from(senders.min(receivers));
-                let most = most.min(link.capacity.bits_per_second().into());
-                let direction = LinkDirection { link: link.name.clone(), from: from.clone() };
-                let booked = self.plan.bookings.get(&direction).and_then(|slices| slices.get(name));
-                let sure = booked.map_or(0, |booking| u128::from(booking.total().bits_per_second())).min(most);
+                let Some(link) = self.links.get(link).filter(|_| number <= u16::MAX.into()) else { continue };
+                let Some(class) = self.expected_class(name, link, from, &pairs) else { continue };
                 let port = if link.a.node == *from { &link.a.port } else { &link.b.port };
                 let (_, classes) = expected.entry((from, port)).or_insert_with(|| (link.capacity, BTreeMap::new()));
-                classes.insert(number, (name, sure, most, vnis.clone()));
+                classes.insert(number, class);
             }
         }
         expected
     }
+
+    /// On an edge, and on a kernel that can tell the slice apart.
+    fn expected_class(
+        &self,
+        name: &'a SliceName,
+        link: &Link,
+        from: &NodeName,
+        pairs: &BTreeSet<(&NodeName, &NodeName)>,
+    ) -> Option<Class<'a>> {
+        let (node, spec) = (self.nodes.get(from)?, self.intents.slices.get(name)?);
+        let is_kernel = node.role == NodeRole::Core && node.control == Some(Control::Linux);
+        if node.role == NodeRole::Core && !(is_kernel && spec.transport == Transport::Vxlan) {
+            return None;
+        }
+        let segments = self.intents.segments.keys().filter(|id| is_kernel && id.slice == *name);
+        let vnis = segments.filter_map(|id| self.plan.allocations.get(id)).map(|allocation| allocation.vni).collect();
+        let (sdps, ceiling) = (Self::sdps(spec), self.rates(spec).map_or(Rate::ZERO, |(_, ceiling)| ceiling));
+        let count = |edges: BTreeSet<&NodeName>| -> u64 { edges.iter().filter_map(|edge| sdps.get(*edge)).sum() };
+        let senders = count(pairs.iter().map(|(from, _)| *from).collect());
+        let receivers = count(pairs.iter().map(|(_, to)| *to).collect());
+        let most = (bits(ceiling) * u128::from(senders.min(receivers))).min(bits(link.capacity));
+        let direction = LinkDirection { link: link.name.clone(), from: from.clone() };
+        let booked = self.plan.bookings.get(&direction).and_then(|slices| slices.get(name));
+        let sure = booked.map_or(0, |booking| bits(booking.total())).min(most);
+        Some((name, sure, most, spec.weight, vnis))
+    }
+}
+
+fn bits(rate: Rate) -> u128 {
+    rate.bits_per_second().into()
 }

@@ -51,7 +51,11 @@ impl<'a> Audit<'a> {
                 let is_told =
                     self.nodes.get(node).is_some_and(|node| !matches!(node.control, None | Some(Control::Static)));
                 let expected = if is_told { program } else { TransitProgram::default() };
-                if told.is_some_and(|told| *told != expected) && !self.is_under_way() {
+                // Queues are looked at elsewhere.
+                let is_other = |told: &TransitProgram| {
+                    (&told.sids, &told.labels, &told.routes) != (&expected.sids, &expected.labels, &expected.routes)
+                };
+                if told.is_some_and(is_other) && !self.is_under_way() {
                     found.push(Finding::OtherTransit(node.clone()));
                 }
             });

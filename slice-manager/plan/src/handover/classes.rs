@@ -1,17 +1,20 @@
-//! Classes of slices at the ports of core nodes: they stay where packets still come as before.
+//! Classes of slices at the ports of nodes: they stay where packets still come as before.
+//!
+//! A class that stays is sure of what the others leave of the port, which may be nothing: what is booked there is theirs.
 
 use std::collections::BTreeSet;
 
 use model::program::{PortShaping, ProgramContent, SegmentProgram, SliceClass, Tunnel};
-use model::{NodeName, PathId, SliceName, Vni};
+use model::{NodeName, PathId, PortName, Rate, RateLimits, SliceName, Vni};
 
 use super::Turn;
 
 impl Turn<'_, '_, '_> {
-    /// A slice keeps the classes that it has no more, until every edge of it is known to send as wanted.
+    /// On Linux kernels, a slice keeps the classes that it has no more, until every edge of it is known to send as wanted.
     pub(super) fn classes(&mut self) {
         let mut gone: Vec<(&NodeName, PortShaping)> = Vec::new();
-        for (node, wanted) in self.wanted {
+        // None but a kernel has no queues of ours.
+        for (node, wanted) in self.wanted.iter().filter(|(_, wanted)| wanted.queues.is_empty()) {
             let Some(told) = self.now.told(node).filter(|told| told.shaping != wanted.shaping) else { continue };
             let more = self.changes.edits.get(node).map_or(&[][..], |edit| &edit.ports);
             for port in &told.shaping {
@@ -59,6 +62,52 @@ impl Turn<'_, '_, '_> {
     fn vnis(&self, slice: &SliceName) -> BTreeSet<Vni> {
         let slices = self.wanted.values().filter_map(|content| content.slice(slice));
         slices.flat_map(|slice| &slice.segments).map(|segment| segment.vni).collect()
+    }
+}
+
+/// Adds classes to those that a port has.
+pub(super) fn add(shaping: &mut Vec<PortShaping>, kept: PortShaping) {
+    let at = shaping.binary_search_by(|port| port.port.cmp(&kept.port)).unwrap_or_else(|at| {
+        shaping.insert(at, PortShaping { classes: Vec::new(), ..kept.clone() });
+        at
+    });
+    let port = &mut shaping[at];
+    for class in kept.classes {
+        let sure = port.classes.iter().fold(Rate::ZERO, |sum, class| sum.saturating_add(class.limits.guaranteed()));
+        let ceiling = class.limits.ceiling().min(port.rate);
+        let guaranteed = class.limits.guaranteed().min(ceiling).min(port.rate.saturating_sub(sure));
+        if let Ok(limits) = RateLimits::new(guaranteed, ceiling) {
+            port.classes.push(SliceClass { limits, ..class });
+        }
+    }
+    port.classes.sort_unstable_by_key(|class| class.number);
+}
+
+/// An edge knows by itself what it still sends as before: a slice keeps its class at every port by which it is sent, and a
+/// port its rate.
+pub(super) fn keep_sent(content: &mut ProgramContent, told: &ProgramContent) {
+    if content.queues.is_empty() {
+        return;
+    }
+    let mut sent: BTreeSet<(&PortName, &SliceName)> = BTreeSet::new();
+    for slice in &content.slices {
+        for remote in slice.segments.iter().flat_map(|segment| &segment.remotes) {
+            let ids = std::iter::once(remote.working).chain(remote.backup);
+            let paths = ids.filter_map(|id| content.path(&remote.edge, id));
+            sent.extend(paths.map(|path| (&path.port, &slice.slice)));
+        }
+    }
+    let mut kept = Vec::new();
+    for port in told.shaping.iter().filter(|port| content.core_ports.iter().any(|own| own.port == port.port)) {
+        let is_sent = |class: &&SliceClass| sent.contains(&(&port.port, &class.slice));
+        let classes: Vec<SliceClass> = lost(port, content).filter(is_sent).cloned().collect();
+        let is_known = content.shaping.iter().any(|own| own.port == port.port);
+        if !classes.is_empty() || !is_known {
+            kept.push(PortShaping { classes, ..port.clone() });
+        }
+    }
+    for port in kept {
+        add(&mut content.shaping, port);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::world::{CATALOG, REFERENCE, read, small};
 use model::profile::{Catalog, FiveQi};
+use model::program::{InnerMark, SessionRates};
 use model::resource::Resource;
 use model::{Latency, Rate, SliceName};
 use plan::{Derivation, SliceDerivation, derive, explain};
@@ -70,22 +71,58 @@ fn classes_are_those_of_the_5qis() {
 }
 
 #[test]
-fn devices_may_use_the_code_points_of_their_slice() {
-    for (template, sst, expected) in [
-        // EF with admitted voice, CS5, AF1x.
-        ("embb", 1, &[10, 12, 14, 40, 44, 46][..]),
-        ("urllc", 2, &[44, 46]),
-        // AF1x, AF2x: nothing more urgent in a slice of meters.
-        ("miot", 3, &[10, 12, 14, 18, 20, 22]),
-        ("v2x", 4, &[32, 44, 46]),
+fn devices_may_use_the_marks_of_their_slice() {
+    for (template, sst, flows, code_points, priorities) in [
+        // 5, 6, 8 and 9 have no guaranteed bit rate. EF with admitted voice, CS5, AF1x. Voice is priority 5.
+        ("embb", 1, &[5, 6, 8, 9][..], &[10, 12, 14, 40, 44, 46][..], &[5][..]),
+        ("urllc", 2, &[], &[44, 46], &[5]),
+        // AF1x, AF2x: nothing more urgent in a slice of meters. Excellent effort is AF21's.
+        ("miot", 3, &[8, 9], &[10, 12, 14, 18, 20, 22], &[2]),
+        // 79 is too large for a QFI, and 3 has a guaranteed bit rate.
+        ("v2x", 4, &[], &[32, 44, 46], &[5]),
     ] {
         let found = slice(&bare(template, sst)).unwrap();
-        let heeded: Vec<u8> = found.markings.iter().map(|marking| marking.inner.get()).collect();
-        assert_eq!(heeded, expected, "{template}");
-        assert!(found.markings.iter().all(|marking| marking.dscp == marking.inner), "{template}");
-        let texts: Vec<String> = expected.iter().map(ToString::to_string).collect();
-        assert_eq!(line(&found.lines, "").last(), Some(&("markings", texts.join(", ").as_str())));
+        let texts = flows.iter().map(|qfi| format!("QFI {qfi}"));
+        let texts = texts.chain(code_points.iter().map(|dscp| format!("DSCP {dscp}")));
+        let texts: Vec<String> =
+            texts.chain(priorities.iter().map(|priority| format!("priority {priority}"))).collect();
+        assert_eq!(line(&found.lines, "").last(), Some(&("markings", texts.join(", ").as_str())), "{template}");
+        assert_eq!(found.markings.len(), texts.len());
+        for marking in &found.markings {
+            match marking.inner {
+                // A flow is treated as its 5QI, which has the same number here.
+                InnerMark::Qfi(qfi) => {
+                    let class = &found.classes[&FiveQi::new(qfi.get().into()).unwrap()];
+                    assert_eq!((marking.dscp, marking.queue), (class.dscp, class.queue));
+                }
+                InnerMark::Dscp(inner) => assert_eq!(marking.dscp, inner, "{template}"),
+                InnerMark::Priority(priority) => assert_eq!(marking.dscp.get() >> 3, priority.get(), "{template}"),
+            }
+            assert!(found.classes.values().any(|class| class.queue == marking.queue), "{template}: {marking:?}");
+        }
     }
+}
+
+#[test]
+fn what_a_ue_may_send_and_receive_bounds_each_session() {
+    let up = "Uplink maximum throughput per UE: Maximum Uplink Throughput per UE value";
+    let down = "Downlink maximum throughput per UE: Maximum downlink throughput per UE value";
+    // As their files say: 64 kbps up for meters, 100,000 kbps down for handsets; nothing for the others.
+    let meters = slice(&bare("miot", 3)).unwrap();
+    let rates = SessionRates { from_access: Some(Rate::from_bits_per_second(64_000)), to_access: None };
+    assert_eq!(meters.session_rates, rates);
+    assert_eq!(line(&meters.lines, up), [("sessionRateFromAccess", "64 kbit/s")]);
+    let handsets = slice(&bare("embb", 1)).unwrap();
+    let rates = SessionRates { from_access: None, to_access: Some(Rate::from_bits_per_second(100_000_000)) };
+    assert_eq!(handsets.session_rates, rates);
+    assert_eq!(line(&handsets.lines, down), [("sessionRateToAccess", "100 Mbit/s")]);
+    assert_eq!(slice(&bare("urllc", 2)).unwrap().session_rates, SessionRates::default());
+    // A session that may send nothing is none.
+    let none = with_template(&format!("    \"{UP_GUARANTEE}\": 1 kbps\n    \"{up}\": 0 kbps\n"));
+    assert_eq!(
+        of(&none, &bare("own", 200)).unwrap_err(),
+        ["slice/x: spec.template: ceiling: 0 bit/s forwards nothing; expected more than 0 bit/s"]
+    );
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn a_kernel_has_no_psp_on_end_x_and_a_class_for_each_vxlan_slice_that_crosses_it
     let ends: Vec<bool> = program.transit.sids.iter().map(|sid| sid.behaviour == TransitBehaviour::End).collect();
     assert_eq!(flavours, ends);
     assert!(program.transit.labels.is_empty() && program.slices.is_empty());
+    assert!(program.queues.is_empty() && program.transit.queues.is_empty(), "its queues are its own");
     let mbit = |rate: Rate| rate.bits_per_second() / 1_000_000;
     let shown = |program: &ProgramContent| -> Vec<_> {
         let ports = program.shaping.iter();
@@ -150,7 +151,8 @@ fn the_auditor_names_classes_that_are_not_those_of_the_slices() {
     let spec = with_kernel("e1 c1 10, c1 e2 10");
     let resources = read("slice.yaml", &slice(&["e1", "e2"], "transport: vxlan")).into_iter();
     let manager = Manager::new(resources.chain([declared(spec)]).collect());
-    let changes: [fn(&mut ProgramContent); 7] = [
+    let changes: [fn(&mut ProgramContent); 8] = [
+        |program| program.shaping[0].classes[0].weight = model::Weight::MAX,
         |program| drop(program.shaping[0].classes.pop()),
         |program| drop(program.shaping.remove(0)),
         |program| program.shaping[0].rate = Rate::ZERO,

@@ -12,8 +12,8 @@ use model::resource::{
     VlanPool, VniPool,
 };
 use model::{
-    Generation, InterfaceAddress, Label, Latency, NodeName, PathId, Rate, RateLimits, Share, SliceName, Snssai, Sst,
-    UniqueList, Vlan, Vni,
+    ClassNumber, Generation, InterfaceAddress, Label, Latency, NodeName, PathId, Rate, RateLimits, Share, SliceName,
+    Snssai, Sst, UniqueList, Vlan, Vni, Weight,
 };
 use plan::{Input, Intents, plan};
 use proptest::prelude::*;
@@ -228,6 +228,7 @@ fn wanted(step: &Step, intents: &mut Intents) {
                 service: Service::L2Multipoint,
                 transport: [Transport::Vxlan, Transport::Srv6, Transport::Mpls][usize::from(*sd) % 3],
                 rate: Some(RateLimits::new(mbit(rate), mbit(rate + 1)).unwrap()),
+                weight: Weight::new(u64::from(*sd) + 1).unwrap(),
                 latency: milliseconds
                     .map(|ms| LatencyObjective { max: Latency::from_nanos(u64::from(ms) * 1_000_000) }),
                 paths: PathPolicy::default(),
@@ -564,6 +565,10 @@ proptest! {
                     path.id = PathId::MIN;
                 }
                 paths.sort_by_key(|path| format!("{path:?}"));
+            }
+            for port in contents.iter_mut().flat_map(|content| &mut content.shaping) {
+                port.classes.iter_mut().for_each(|class| class.number = ClassNumber::MIN);
+                port.classes.sort_by(|one, other| one.slice.cmp(&other.slice));
             }
             for segment in contents.iter_mut().flat_map(|c| &mut c.slices).flat_map(|slice| &mut slice.segments) {
                 segment.vni = Vni::MIN;

@@ -4,7 +4,7 @@
 use crate::world::{CATALOG, Manager, assert_clean, reference, segment, small};
 use model::plan::{Booking, LinkDirection, PathKey};
 use model::profile::QueueClass;
-use model::program::{SegmentProgram, SliceProgram, Steering, Tunnel};
+use model::program::{PortShaping, SegmentProgram, SliceClass, SliceProgram, Steering, Tunnel};
 use model::{Latency, NodeName, Rate};
 use plan::{Finding, Severity, audit, headroom};
 
@@ -147,6 +147,57 @@ fn the_guarantee_is_booked_once_on_each_link_of_the_star() {
     assert_eq!(left.len(), 12);
     assert_eq!(at("core-1--edge-a", "edge-a"), Some((mbit(140), mbit(20))));
     assert_eq!(at("core-2--edge-a", "edge-a"), Some((mbit(100), mbit(20))));
+}
+
+#[test]
+fn edges_share_their_ports_among_the_slices_that_leave_by_them() {
+    let manager = Manager::new(reference());
+    let shared = |edge: &str| -> Vec<_> {
+        let mega = |rate: Rate| rate.bits_per_second() / MBIT;
+        let ports = &manager.plan.programs[&node(edge)].content.shaping;
+        let class = |class: &SliceClass| {
+            let limits = class.limits;
+            (class.slice.to_string(), mega(limits.guaranteed()), mega(limits.ceiling()), class.weight.get())
+        };
+        let port =
+            |port: &PortShaping| (port.port.to_string(), mega(port.rate), port.classes.iter().map(class).collect());
+        ports.iter().map(port).collect()
+    };
+    // One SDP here: the guarantee that is booked, by the working path on core0 and by the backup on core1, and the ceiling
+    // of one. The other slices have no segment, so that nothing of theirs leaves.
+    let iot = || vec![("iot".to_owned(), 20, 100, 1)];
+    assert_eq!(shared("edge-a"), [("core0".to_owned(), 140, iot()), ("core1".to_owned(), 100, iot())]);
+    assert_eq!(shared("edge-b"), [("core0".to_owned(), 500, iot()), ("core1".to_owned(), 500, iot())]);
+    assert_eq!(shared("edge-c"), [("core0".to_owned(), 10_000, iot()), ("core1".to_owned(), 10_000, iot())]);
+    for program in manager.plan.programs.values().map(|program| &program.content) {
+        assert!(program.shaping.iter().flat_map(|port| &port.classes).all(|class| class.vnis.is_empty()));
+        assert_eq!(program.queues.iter().map(|queue| queue.queue).collect::<Vec<_>>(), QueueClass::ALL);
+        assert!(program.transit.queues.is_empty(), "an edge forwards for nobody");
+    }
+}
+
+#[test]
+fn weights_queues_and_session_rates_are_those_of_slice_and_template() {
+    let mut manager = Manager::new(reference());
+    let weights = |manager: &Manager| {
+        let segment = |name| segment_at(manager, "edge-a", name).weight.get();
+        let core = &manager.plan.programs[&node("edge-a")].content.shaping[0].classes[0];
+        let iot = slice(manager, "edge-a", "iot");
+        (iot.weight.get(), core.weight.get(), segment("iot/smart-metering"), segment("iot/personal-health"))
+    };
+    // 60 % and 40 % of the slice.
+    assert_eq!(weights(&manager), (1, 1, 60, 40));
+    let heavier = crate::world::REFERENCE[1].1.replace("  transport: vxlan", "  transport: vxlan\n  weight: 8");
+    let lighter = heavier.replace("share: 40 %", "share: 0.5 %");
+    manager.apply(&lighter).unwrap();
+    assert_eq!(weights(&manager), (8, 8, 60, 1));
+    // The default 5QIs are 82, 9, 9 and 79.
+    let queue = |name| slice(&manager, "edge-a", name).queue;
+    let queues = ["factory", "handsets", "iot", "vehicles"].map(queue);
+    let best = QueueClass::BestEffort;
+    assert_eq!(queues, [QueueClass::LowLatency, best, best, QueueClass::RealTime]);
+    let rates = slice(&manager, "edge-a", "iot").session_rates;
+    assert_eq!((rates.from_access, rates.to_access), (Some(Rate::from_bits_per_second(64_000)), None));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::plan::Plan;
-use model::program::Steering;
+use model::program::{Steering, TransitProgram};
 use model::resource::{Control, ResourceId};
 use plan::{Input, plan_with_effort};
 
@@ -211,7 +211,8 @@ fn a_change_to_one_slice_looks_for_paths_of_that_slice_only() {
     // A link that grows moves nobody.
     manager.apply(&REFERENCE[0].1.replace("140 Mbit/s", "150 Mbit/s")).unwrap();
     assert_eq!(manager.plan.generation.get(), 2, "the topology is another");
-    assert_eq!(["edge-a", "edge-b", "edge-c"].map(|edge| manager.generation(edge)), [1, 1, 1]);
+    // But what edge-a shares out there is more.
+    assert_eq!(["edge-a", "edge-b", "edge-c"].map(|edge| manager.generation(edge)), [2, 1, 1]);
 }
 
 #[test]
@@ -224,12 +225,18 @@ fn a_core_node_with_an_agent_has_a_program() {
     let resources = read("slice.yaml", &slice(&["e1", "e2"], "transport: srv6")).into_iter();
     let manager = Manager::new(resources.chain([declared(spec.clone())]).collect());
     let program = &manager.plan.programs["c1"].content;
-    assert_eq!(program.transit, plan::transit_of(&manager.plan, &spec, &name("c1")));
+    let queues = CATALOG.classes().transit_queues();
+    assert!(!queues.is_empty());
+    assert_eq!(program.transit, TransitProgram { queues, ..plan::transit_of(&manager.plan, &spec, &name("c1")) });
+    assert_eq!(program.queues, CATALOG.classes().queue_programs());
+    // Its ports have a rate, and classes of nobody: it tells packets apart by how urgent they are.
+    let ports = program.shaping.iter().map(|port| (port.port.as_str(), port.rate.to_string(), port.classes.len()));
+    assert_eq!(ports.collect::<Vec<_>>(), [("p1", "1 Gbit/s".to_owned(), 0), ("p2", "1 Gbit/s".to_owned(), 0)]);
     assert!(program.slices.is_empty() && program.paths.is_empty() && program.probes.is_none());
     assert_eq!(program.transit.sids.len(), 3);
     // An edge forwards for nobody, and its paths need no SID here.
     let edge = &manager.plan.programs["e1"].content;
-    assert_eq!(edge.transit, model::program::TransitProgram::default());
+    assert_eq!(edge.transit, TransitProgram::default());
     assert!(edge.paths.iter().all(|path| path.steering == Steering::Srv6(Vec::new())));
 }
 

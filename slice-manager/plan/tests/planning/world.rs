@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use model::plan::Plan;
 use model::profile::Catalog;
 use model::resource::{self, Resource, SegmentId};
-use model::{Generation, LinkName, NodeName, SliceName};
+use model::{Generation, LinkName, NodeName, PortName, SliceName};
 use plan::{Input, Intents, Severity, audit, audit_change, plan};
 
 pub(crate) static CATALOG: LazyLock<Catalog> =
@@ -69,6 +69,7 @@ impl Manager {
         };
         let next = plan(&input).map_err(|refusals| refusals.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         assert_clean(&next, intents);
+        assert_shared(&next);
         assert_change(&self.plan, &next, intents);
         Ok(next)
     }
@@ -126,6 +127,32 @@ pub(crate) fn assert_clean(plan: &Plan, intents: &Intents) {
         .map(|note| note.to_string())
         .collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+/// Whatever an edge sends, as before or as wanted, has a class at the port by which it leaves; every port of our dataplanes
+/// has a rate, and no port promises more.
+pub(crate) fn assert_shared(plan: &Plan) {
+    for (node, program) in &plan.programs {
+        let content = &program.content;
+        for port in &content.shaping {
+            let sure: u64 = port.classes.iter().map(|class| class.limits.guaranteed().bits_per_second()).sum();
+            assert!(sure <= port.rate.bits_per_second(), "{node}: {port:?}");
+            assert!(port.classes.windows(2).all(|two| two[0].number < two[1].number), "{node}: {port:?}");
+        }
+        let of = |port: &PortName| content.shaping.iter().find(|shared| shared.port == *port);
+        if !content.queues.is_empty() {
+            assert!(content.core_ports.iter().all(|port| of(&port.port).is_some()), "{node}: {content:#?}");
+        }
+        for slice in &content.slices {
+            for remote in slice.segments.iter().flat_map(|segment| &segment.remotes) {
+                for id in std::iter::once(remote.working).chain(remote.backup) {
+                    let port = content.path(&remote.edge, id).map(|path| &path.port);
+                    let class = port.and_then(of).and_then(|port| port.classes.iter().find(|c| c.slice == slice.slice));
+                    assert!(class.is_some(), "{node} has no class for {} on {port:?}: {content:#?}", slice.slice);
+                }
+            }
+        }
+    }
 }
 
 /// Nothing is lost on the way from one plan to the next.

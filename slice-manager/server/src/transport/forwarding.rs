@@ -10,7 +10,9 @@ use crate::edges::Gathered;
 /// What a node should have, by what it is called.
 pub(super) fn wanted(content: &ProgramContent) -> impl Iterator<Item = (String, String)> {
     let routes = content.transit.routes.iter().map(|route| (format!("route {}", route.prefix), neighbour(&route.via)));
-    let shaping = content.shaping.iter().flat_map(|shaping| of_port(&shaping.into(), Some(content)));
+    // Only a kernel tells how its ports are shared; it has no queues of ours, and its classes no weight.
+    let shared = content.shaping.iter().filter(|_| content.queues.is_empty());
+    let shaping = shared.flat_map(|shaping| of_port(&shaping.into(), Some(content)));
     routes.chain(shaping)
 }
 
@@ -62,12 +64,19 @@ mod tests {
             number: ClassNumber::MIN,
             slice: "iot".parse().unwrap(),
             limits: RateLimits::new(Rate::ZERO, bits(1_000_007)).unwrap(),
+            weight: model::Weight::MAX,
             vnis: vec![Vni::new(9).unwrap(), Vni::new(7).unwrap()],
         };
         let shaping = vec![PortShaping { port: "to-b".parse().unwrap(), rate: bits(8_000_000), classes: vec![class] }];
         let content = ProgramContent { shaping, ..ProgramContent::empty("core-1".parse().unwrap()) };
         let limits = v1::RateLimits { guaranteed_bits_per_second: 8, ceiling_bits_per_second: 1_000_000 };
-        let class = |number| v1::SliceClass { number, slice: String::new(), limits: Some(limits), vnis: vec![7, 9] };
+        let class = |number| v1::SliceClass {
+            number,
+            slice: String::new(),
+            limits: Some(limits),
+            vnis: vec![7, 9],
+            weight: None,
+        };
         let port = "to-b".to_owned();
         let shaping =
             vec![v1::PortShaping { port, rate_bits_per_second: 8_000_000, classes: vec![class(3), class(4)] }];

@@ -37,6 +37,7 @@ fn a_node_on_the_way_has_its_sids_on_a_link_of_their_own_and_its_routes() {
             UnderlayRoute { prefix: "fc00:b::/48".parse().unwrap(), via: adjacency("to-b", "fd00:2::b") },
             UnderlayRoute { prefix: "10.255.0.2/32".parse().unwrap(), via: adjacency("to-b", "10.0.2.2") },
         ],
+        queues: Vec::new(),
     };
     assert_eq!(
         words(&core_node("core-1", &content(program)).unwrap()),
@@ -105,6 +106,7 @@ fn a_port_has_a_class_for_each_slice_and_one_for_the_rest_which_has_what_they_le
         number: ClassNumber::new(number).unwrap(),
         slice: format!("slice-{number}").parse().unwrap(),
         limits: RateLimits::new(guaranteed, ceiling).unwrap(),
+        weight: model::Weight::MIN,
         vnis: vnis.iter().map(|vni| Vni::try_from(*vni).unwrap()).collect(),
     };
     let classes = vec![class(3, mbits(60), mbits(90), &[7, 8]), class(4, Rate::ZERO, mbits(10), &[9])];
