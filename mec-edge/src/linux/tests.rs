@@ -8,7 +8,7 @@ use model::program::{
     Adjacency, CorePort, Flavours, PortShaping, ProgramContent, SliceClass, TransitBehaviour, TransitLabel,
     TransitProgram, TransitSid, UnderlayRoute,
 };
-use model::{ClassNumber, Label, Rate, RateLimits, Vni};
+use model::{ClassNumber, Label, Rate, RateLimits, Vni, Weight};
 use transport_southbound::{
     ApplyError, Cause, Change, Forwarding, Found, Key, LinkName, LinkUp, Object, ObserveError, Observed, Unsupported,
 };
@@ -120,6 +120,7 @@ fn program(generation: u64) -> Program {
         number: ClassNumber::MIN,
         slice: "iot".parse().unwrap(),
         limits: RateLimits::new(mbit(10), mbit(20)).unwrap(),
+        weight: Weight::MIN,
         vnis: vec![Vni::MIN, Vni::MAX],
     };
     let content = ProgramContent {
@@ -132,6 +133,7 @@ fn program(generation: u64) -> Program {
             sids: vec![sid("fc00:c::1", TransitBehaviour::End), sid("fc00:c::2", TransitBehaviour::EndX(via.clone()))],
             labels: Vec::new(),
             routes: vec![UnderlayRoute { prefix: "fc00:b::/48".parse().unwrap(), via }],
+            queues: Vec::new(),
         },
         shaping: vec![PortShaping { port: "to-b".parse().unwrap(), rate: mbit(100), classes: vec![class] }],
         ..ProgramContent::empty("core-1".parse().unwrap())

@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 
 use mec_edge::ports::{EdgePort, RingPeer, ring_pair};
 use mec_edge::{Config, Edge, RunningEdge};
-use model::profile::{AaaFeature, AaaFeatures};
+use model::profile::{AaaFeature, AaaFeatures, QueueClass};
 use model::program::{
-    Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SliceProgram,
-    Steering, Tunnel,
+    Circuit, CorePort, PathProgram, Program, ProgramContent, RealmProgram, Remote, SegmentProgram, SessionRates,
+    SliceProgram, Steering, Tunnel,
 };
 use model::resource::{Client, SegmentId, Service, Srh};
 use model::{
     Dscp, Generation, InterfaceAddress, Mac, PathId, Prefix, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni,
+    Weight,
 };
 
 use crate::manager::{Authority, FakeManager, PATIENCE};
@@ -100,6 +101,9 @@ pub(crate) fn program(side: Side, generation: u64, segments: &[Segment]) -> Prog
         packet_octets_max: 1_400,
         dscp: Dscp::new(0).unwrap(),
         markings: Vec::new(),
+        queue: QueueClass::BestEffort,
+        weight: Weight::MIN,
+        session_rates: SessionRates::default(),
         traffic_class: TrafficClass::new(0).unwrap(),
         circuits: vec![Circuit {
             sdp: "here".parse().unwrap(),
@@ -141,6 +145,7 @@ fn segment_program(side: Side, segment: Segment) -> SegmentProgram {
         id: SegmentId { slice: "iot".parse().unwrap(), segment: segment.name.parse().unwrap() },
         vni,
         limits: limits(50),
+        weight: Weight::MIN,
         sessions_max: 100,
         sids: Vec::new(),
         remotes: vec![Remote {

@@ -11,13 +11,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use model::profile::QueueClass;
 use model::program::{
     Adjacency, Circuit, CorePort, Flavours, PathProgram, Program, ProgramContent, Remote, SegmentProgram,
-    ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitBehaviour, TransitLabel, TransitProgram,
-    TransitSid, Tunnel, UnderlayRoute,
+    ServiceBehaviour, ServiceSid, SessionRates, SliceProgram, SliceRoute, Steering, TransitBehaviour, TransitLabel,
+    TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
 use model::resource::{SegmentId, Service, Srh};
-use model::{Generation, Mac, PathId, Rate, RateLimits, Snssai, Sst};
+use model::{Generation, Mac, PathId, Rate, RateLimits, Snssai, Sst, Weight};
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, GATEWAY_MAC, Nanos, Outputs, Pipeline, PortIndex,
     PortSpec, StampClock,
@@ -305,6 +306,7 @@ fn edge(over: Over, service: Service, side: Side) -> Node {
         id: segment_id(),
         vni: must(5_000_u32.try_into()),
         limits,
+        weight: Weight::MIN,
         sessions_max: 1_000,
         sids: if matches!(over, Over::Srv6 | Over::Srv6Way) { sids.collect() } else { vec![] },
         remotes: vec![Remote {
@@ -332,6 +334,9 @@ fn edge(over: Over, service: Service, side: Side) -> Node {
         packet_octets_max: 1_500,
         dscp: must(10_u64.try_into()),
         markings: Vec::new(),
+        queue: QueueClass::BestEffort,
+        weight: Weight::MIN,
+        session_rates: SessionRates::default(),
         traffic_class: must(1_u64.try_into()),
         circuits: vec![
             circuit("city", "access0", Some(VLAN), &[format!("10.{}.0.254/24", own + 1)]),
@@ -387,6 +392,7 @@ fn core() -> Node {
             .map(|side| TransitLabel { label: must(LABEL_TO[side].try_into()), swap: None, out: via(side, true) })
             .collect(),
         routes: routes.collect(),
+        queues: Vec::new(),
     };
     let port = |side: usize| CorePort {
         port: name(ports[side]),

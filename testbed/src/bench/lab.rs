@@ -4,12 +4,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use model::profile::QueueClass;
 use model::program::{
-    Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SliceProgram, Steering,
-    TransitProgram, Tunnel,
+    Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SessionRates, SliceProgram,
+    Steering, TransitProgram, Tunnel,
 };
 use model::resource::{SegmentId, Service, Srh};
-use model::{Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni};
+use model::{
+    Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni, Weight,
+};
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec,
     StampClock,
@@ -240,6 +243,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
             id: segment_id(name),
             vni,
             limits,
+            weight: Weight::MIN,
             sessions_max: sessions.max(1),
             sids: Vec::new(),
             remotes: vec![Remote {
@@ -261,6 +265,9 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         packet_octets_max: 1_500,
         dscp: Dscp::new(10).expect("6 bits"),
         markings: Vec::new(),
+        queue: QueueClass::BestEffort,
+        weight: Weight::MIN,
+        session_rates: SessionRates::default(),
         traffic_class: TrafficClass::new(1).expect("3 bits"),
         circuits: vec![Circuit {
             sdp: "city".parse().expect("a name"),
@@ -284,6 +291,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         paths: vec![path],
         transit: TransitProgram::default(),
         shaping: Vec::new(),
+        queues: Vec::new(),
         slices: vec![slice],
     };
     Program { generation: Generation::new(1), content }

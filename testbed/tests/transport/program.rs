@@ -3,15 +3,16 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use model::profile::{AaaFeature, AaaFeatures};
+use model::profile::{AaaFeature, AaaFeatures, QueueClass};
 use model::program::{
     Adjacency, Circuit, CorePort, Flavours, PathProgram, ProbeProgram, Program, ProgramContent, RealmProgram, Remote,
-    SegmentProgram, ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitBehaviour, TransitLabel,
-    TransitProgram, TransitSid, Tunnel, UnderlayRoute,
+    SegmentProgram, ServiceBehaviour, ServiceSid, SessionRates, SliceProgram, SliceRoute, Steering, TransitBehaviour,
+    TransitLabel, TransitProgram, TransitSid, Tunnel, UnderlayRoute,
 };
 use model::resource::{Client, SegmentId, Service as ModelService, Srh};
 use model::{
     Dscp, Generation, InterfaceAddress, Label, Mac, PathId, Rate, RateLimits, Sid, Snssai, Sst, TrafficClass, Vni,
+    Weight,
 };
 
 use crate::world::CORE_MTU;
@@ -319,6 +320,9 @@ impl Plan {
             packet_octets_max: 1_500,
             dscp: Dscp::new(DSCP).unwrap(),
             markings: Vec::new(),
+            queue: QueueClass::BestEffort,
+            weight: Weight::MIN,
+            session_rates: SessionRates::default(),
             traffic_class: TrafficClass::new(TRAFFIC_CLASS).unwrap(),
             circuits: vec![Circuit {
                 sdp: "here".parse().unwrap(),
@@ -356,6 +360,7 @@ impl Plan {
             id: SegmentId { slice: "lab".parse().unwrap(), segment: "things".parse().unwrap() },
             vni: Vni::new(VNI.into()).unwrap(),
             limits,
+            weight: Weight::MIN,
             sessions_max: 10,
             sids: if is_srv6 { behaviours.iter().map(sid).collect() } else { Vec::new() },
             remotes: vec![remote],
@@ -432,7 +437,7 @@ pub(crate) fn core(number: u8, way: Way) -> Program {
     let content = ProgramContent {
         loopback: vec![format!("fd00:0:{number}::1").parse().unwrap()],
         core_ports,
-        transit: TransitProgram { sids, labels, routes },
+        transit: TransitProgram { sids, labels, routes, queues: Vec::new() },
         ..ProgramContent::empty(format!("core-{number}").parse().unwrap())
     };
     Program { generation: Generation::new(1), content }
