@@ -74,6 +74,10 @@ pub(crate) fn start(namespace: &Namespace, files: &Files, ports: &[&str]) -> (Ru
     let mut manager = namespace.command(TESTBED);
     manager.args(["part", "slice-manager", "--listen", "127.0.0.1:7443"]);
     manager.args(["--tls-dir", &files.path("tls/manager"), "--store", &files.path("store")]);
+    // Other profiles than those that are built in.
+    if files.folder.join("profiles").is_dir() {
+        manager.args(["--profiles", &files.path("profiles")]);
+    }
     let manager = Running::start(manager, Path::new(&files.path("slice-manager.log"))).unwrap();
     let mut edge = namespace.command(TESTBED);
     edge.args(["part", "mec-edge", "--name", "edge-a", "--manager", "https://127.0.0.1:7443"]);
