@@ -120,6 +120,7 @@ fn program(generation: u64) -> Program {
         number: ClassNumber::MIN,
         slice: "iot".parse().unwrap(),
         limits: RateLimits::new(mbit(10), mbit(20)).unwrap(),
+        weight: model::Weight::MAX,
         vnis: vec![Vni::MIN, Vni::MAX],
     };
     let content = ProgramContent {
@@ -132,6 +133,7 @@ fn program(generation: u64) -> Program {
             sids: vec![sid("fc00:c::1", TransitBehaviour::End), sid("fc00:c::2", TransitBehaviour::EndX(via.clone()))],
             labels: Vec::new(),
             routes: vec![UnderlayRoute { prefix: "fc00:b::/48".parse().unwrap(), via }],
+            queues: Vec::new(),
         },
         shaping: vec![PortShaping { port: "to-b".parse().unwrap(), rate: mbit(100), classes: vec![class] }],
         ..ProgramContent::empty("core-1".parse().unwrap())
@@ -181,7 +183,9 @@ fn a_program_is_claimed_when_it_is_read_back_and_everything_of_it_is_told() {
     let transit = told.transit.unwrap();
     assert_eq!((sids, running.routes.clone()), (transit.sids, transit.routes));
     let mut shaping = told.shaping;
+    // A kernel knows numbers, and no weight.
     shaping[0].classes[0].slice.clear();
+    shaping[0].classes[0].weight = None;
     assert_eq!(running.shaping, shaping);
     // A program without anything takes away what is ours, and nothing else.
     let others = memory.with(|memory| memory.others.clone());
