@@ -8,7 +8,7 @@ use model::program::{
     Adjacency, CorePort, Flavours, PortShaping, ProgramContent, SliceClass, TransitBehaviour, TransitLabel,
     TransitProgram, TransitSid, UnderlayRoute,
 };
-use model::{ClassNumber, Label, Rate, RateLimits, Vni, Weight};
+use model::{ClassNumber, Label, Rate, RateLimits, Vni};
 use transport_southbound::{
     ApplyError, Cause, Change, Forwarding, Found, Key, LinkName, LinkUp, Object, ObserveError, Observed, Unsupported,
 };
@@ -120,7 +120,7 @@ fn program(generation: u64) -> Program {
         number: ClassNumber::MIN,
         slice: "iot".parse().unwrap(),
         limits: RateLimits::new(mbit(10), mbit(20)).unwrap(),
-        weight: Weight::MIN,
+        weight: model::Weight::MAX,
         vnis: vec![Vni::MIN, Vni::MAX],
     };
     let content = ProgramContent {
@@ -183,9 +183,9 @@ fn a_program_is_claimed_when_it_is_read_back_and_everything_of_it_is_told() {
     let transit = told.transit.unwrap();
     assert_eq!((sids, running.routes.clone()), (transit.sids, transit.routes));
     let mut shaping = told.shaping;
+    // A kernel knows numbers, and no weight.
     shaping[0].classes[0].slice.clear();
-    // A class of the kernel's HTB has no weight.
-    shaping[0].classes[0].weight = 0;
+    shaping[0].classes[0].weight = None;
     assert_eq!(running.shaping, shaping);
     // A program without anything takes away what is ours, and nothing else.
     let others = memory.with(|memory| memory.others.clone());

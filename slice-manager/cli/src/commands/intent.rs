@@ -190,7 +190,23 @@ fn plan_text(answer: &v1::PlanResponse) -> String {
             table::rate(left),
         ]
     });
-    text + &table::part("links", &table::table(&["link", "from", "capacity", "booked", "left"], rows))
+    text += &table::part("links", &table::table(&["link", "from", "capacity", "booked", "left"], rows));
+    let rows: Vec<_> = plan.programs.iter().flat_map(shares).collect();
+    if !rows.is_empty() {
+        let header = ["node", "port", "slice", "guaranteed", "ceiling", "weight"];
+        text += &table::part("shares", &table::table(&header, rows));
+    }
+    text
+}
+
+/// How slices share the ports of a node.
+fn shares(program: &v1::Program) -> impl Iterator<Item = [String; 6]> {
+    let classes = program.shaping.iter().flat_map(|port| port.classes.iter().map(move |class| (port, class)));
+    classes.map(|(port, class)| {
+        let (guaranteed, ceiling) = table::limits(class.limits.as_ref());
+        let weight = class.weight.unwrap_or(1).to_string();
+        [program.edge.clone(), port.port.clone(), class.slice.clone(), guaranteed, ceiling, weight]
+    })
 }
 
 fn list_or_none(items: &[String]) -> String {

@@ -227,7 +227,24 @@ fn planned() -> v1::PlanResponse {
                 ..v1::Path::default()
             }],
             bookings: vec![],
-            programs: vec![],
+            programs: vec![v1::Program {
+                edge: text("edge-a"),
+                shaping: vec![v1::PortShaping {
+                    port: text("core0"),
+                    rate_bits_per_second: 140_000_000,
+                    classes: vec![v1::SliceClass {
+                        number: 3,
+                        slice: text("iot"),
+                        limits: Some(v1::RateLimits {
+                            guaranteed_bits_per_second: 20_000_000,
+                            ceiling_bits_per_second: 100_000_000,
+                        }),
+                        weight: Some(8),
+                        ..v1::SliceClass::default()
+                    }],
+                }],
+                ..v1::Program::default()
+            }],
             ..v1::Plan::default()
         }),
         edges: vec![text("edge-a"), text("edge-c")],
@@ -271,6 +288,10 @@ edge-a  edge-c  core-1--edge-a, core-1--edge-c  600 us
 links
 LINK            FROM    CAPACITY    BOOKED     LEFT
 core-1--edge-a  edge-a  140 Mbit/s  20 Mbit/s  120 Mbit/s
+
+shares
+NODE    PORT   SLICE  GUARANTEED  CEILING     WEIGHT
+edge-a  core0  iot    20 Mbit/s   100 Mbit/s  8
 "
     );
     assert_eq!(manager.request::<v1::PlanRequest>("Plan").resources, iot());

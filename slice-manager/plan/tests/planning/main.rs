@@ -15,6 +15,7 @@ mod reference;
 mod refusals;
 mod script;
 mod services;
+mod sharing;
 mod suspects;
 mod transports;
 mod walks;
