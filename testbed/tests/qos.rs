@@ -60,7 +60,8 @@ fn slices_get_what_they_were_promised_on_a_full_link() {
 
 impl World {
     fn new() -> Self {
-        let [edge, factory, handsets, peer] = ["qedge", "qfac", "qhand", "qpeer"].map(|role| Namespace::new(role).unwrap());
+        let [edge, factory, handsets, peer] =
+            ["qedge", "qfac", "qhand", "qpeer"].map(|role| Namespace::new(role).unwrap());
         edge.join("access0", &factory, "eth0", 1500).unwrap();
         edge.join("access1", &handsets, "eth0", 1500).unwrap();
         edge.join("core0", &peer, "eth0", 1600).unwrap();
@@ -258,7 +259,8 @@ impl World {
         let loaded = self.devices[0].run(&ping).unwrap();
         end(children);
         for (when, said) in [("quiet", &quiet), ("flooded by the other slice", &loaded)] {
-            writeln!(self.told, "ping of a factory device, {when}: {}", said.lines().last().unwrap_or_default()).unwrap();
+            writeln!(self.told, "ping of a factory device, {when}: {}", said.lines().last().unwrap_or_default())
+                .unwrap();
         }
         assert!(loaded.contains(" 0% packet loss"), "{loaded}");
     }

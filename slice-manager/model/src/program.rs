@@ -8,7 +8,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::profile::{AaaFeatures, QueueClass};
 use crate::resource::{Client, SegmentId, Service, Srh};
@@ -331,18 +332,21 @@ pub struct SliceProgram {
 }
 
 /// The most that one session may send and receive.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SessionRates {
     /// What it sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from_access: Option<Rate>,
     /// What it receives.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub to_access: Option<Rate>,
 }
 
 impl SessionRates {
     /// Does nothing bound a session?
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
-    const fn is_unbound(&self) -> bool {
+    pub(crate) const fn is_unbound(&self) -> bool {
         self.from_access.is_none() && self.to_access.is_none()
     }
 }

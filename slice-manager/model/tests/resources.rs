@@ -52,7 +52,7 @@ fn bad_values_are_named_with_their_place() {
             "template: miot",
             "tempalte: miot",
             "iot.yaml:5:13: spec.tempalte: unknown field `tempalte`, expected one of `template`, `snssai`, `service`, \
-             `transport`, `rate`, `weight`, `latency`, `paths`, `sdps`",
+             `transport`, `rate`, `weight`, `sessionRates`, `latency`, `paths`, `sdps`",
         ),
         (
             "  latency: { max: 10 ms }",

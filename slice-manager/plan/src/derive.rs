@@ -73,7 +73,7 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
         let (template, expected) = (template.name.clone(), template.spec.sst);
         refuse("spec.snssai.sst", RefusalReason::SstMismatch { found: spec.snssai.sst, template, expected });
     }
-    let parts = Parts::of(catalog, template, spec.rate, spec.latency);
+    let parts = Parts::of(catalog, template, spec.rate, spec.session_rates, spec.latency);
     let limits = match (spec.rate, parts.guaranteed, parts.ceiling) {
         (Some(limits), ..) => Some(limits),
         (None, guaranteed, Some(ceiling)) => RateLimits::new(guaranteed.unwrap_or(Rate::ZERO), ceiling)
@@ -91,7 +91,7 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
     // A ceiling of nothing, whose ever it is, forwards nothing.
     let rates = [parts.session_rates.from_access, parts.session_rates.to_access];
     if rates.into_iter().flatten().any(Rate::is_zero) {
-        refuse("spec.template", RefusalReason::Limits(InvalidLimits::NoCeiling));
+        refuse("spec.sessionRates", RefusalReason::Limits(InvalidLimits::NoCeiling));
     }
     let default = parts.classes.get(&template.spec.default_five_qi);
     match (limits, packet_octets_max) {
@@ -115,7 +115,7 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
 
 /// The lines of a template by itself: what a slice gets that says nothing but its name and its SDPs.
 pub fn explain(catalog: &Catalog, template: &Template) -> Vec<Derivation> {
-    Parts::of(catalog, template, None, None).lines
+    Parts::of(catalog, template, None, SessionRates::default(), None).lines
 }
 
 /// What is found on the way through the attributes.
@@ -143,7 +143,13 @@ struct Candidate<T> {
 }
 
 impl Parts {
-    fn of(catalog: &Catalog, template: &Template, rate: Option<RateLimits>, latency: Option<LatencyObjective>) -> Self {
+    fn of(
+        catalog: &Catalog,
+        template: &Template,
+        rate: Option<RateLimits>,
+        sessions: SessionRates,
+        latency: Option<LatencyObjective>,
+    ) -> Self {
         let attributes = &template.spec.attributes;
         let mut parts = Self::default();
         let given = rate.map(|rate| ("spec.rate.guaranteed", rate.guaranteed()));
@@ -158,7 +164,7 @@ impl Parts {
         parts.latency(catalog, attributes, latency);
         parts.packets(attributes);
         parts.sessions(attributes);
-        parts.session_rates = parts.session_rates(attributes);
+        parts.session_rates = parts.session_rates(sessions, attributes);
         parts.access(attributes);
         for (attribute, value) in attributes.iter().filter(|(attribute, _)| !DERIVED.contains(&attribute.name)) {
             parts.line(attribute.name, &value.to_string(), "", &"", not_transport(attribute.name));
@@ -306,20 +312,30 @@ impl Parts {
     }
 
     /// The devices are on the access side, so that their uplink comes from there and their downlink goes there.
-    fn session_rates(&mut self, attributes: &Attributes) -> SessionRates {
-        let mut rate = |source: &str, field: &'static str, rule: &str| {
-            let kbps = attributes.whole(source)?;
-            let rate = Rate::from_bits_per_second(kbps.saturating_mul(1000));
-            self.line(source, &format!("{kbps} kbps"), field, &rate, rule);
-            Some(rate)
-        };
+    fn session_rates(&mut self, given: SessionRates, attributes: &Attributes) -> SessionRates {
+        let mut rate =
+            |source: &'static str, field: &'static str, given: Option<(&str, Rate)>, counts: &'static str| {
+                let candidate = attributes.whole(source).map(|kbps| Candidate {
+                    source,
+                    value: format!("{kbps} kbps"),
+                    result: Rate::from_bits_per_second(kbps.saturating_mul(1000)),
+                    counts,
+                    otherwise: "",
+                });
+                let own = candidate.as_ref().map(|candidate| candidate.result);
+                self.choose(field, given, candidate.into_iter().collect(), own)
+            };
         let sends =
             "the most that each session sends: devices are on the access side, so their uplink comes from there";
         let receives =
             "the most that each session receives: devices are on the access side, so their downlink goes there";
+        let [from, to] = [
+            given.from_access.map(|rate| ("spec.sessionRates.fromAccess", rate)),
+            given.to_access.map(|rate| ("spec.sessionRates.toAccess", rate)),
+        ];
         SessionRates {
-            from_access: rate(UE_RATES[0], "sessionRateFromAccess", sends),
-            to_access: rate(UE_RATES[1], "sessionRateToAccess", receives),
+            from_access: rate(UE_RATES[0], "sessionRateFromAccess", from, sends),
+            to_access: rate(UE_RATES[1], "sessionRateToAccess", to, receives),
         }
     }
 

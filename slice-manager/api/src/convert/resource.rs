@@ -1,6 +1,7 @@
 //! Resources, both ways.
 
 use model::profile::QueueClass;
+use model::program::SessionRates;
 use model::resource::{
     BackupMode, Client, LatencyObjective, MicroSegment, PathPolicy, Realm, RealmSpec, Resource, Sdp, SdpVlan,
     SegmentId, SegmentSpec, Service, Slice, SliceSpec, Transport,
@@ -72,6 +73,7 @@ impl TryFrom<v1::Slice> for Slice {
             transport: transport.at("transport")?,
             rate: message.rate.map(RateLimits::try_from).transpose().within("rate")?,
             weight: weight(message.weight).at("weight")?,
+            session_rates: message.session_rates.map(Into::into).unwrap_or_default(),
             latency,
             paths: message.paths.map(PathPolicy::try_from).transpose().within("paths")?.unwrap_or_default(),
             sdps: UniqueList::new(list(message.sdps, "sdps", Sdp::try_from)?).at("sdps")?,
@@ -96,6 +98,7 @@ impl From<&Slice> for v1::Slice {
             transport: transport.into(),
             rate: spec.rate.map(Into::into),
             weight: Some(spec.weight).filter(|weight| *weight != Weight::default()).map(|weight| weight.get().into()),
+            session_rates: Some(spec.session_rates).filter(|rates| *rates != SessionRates::default()).map(Into::into),
             latency_max_nanoseconds: spec.latency.map(|l| l.max.as_nanos()),
             paths: Some(&spec.paths).filter(|paths| **paths != PathPolicy::default()).map(Into::into),
             sdps: spec.sdps.iter().map(Into::into).collect(),

@@ -40,6 +40,10 @@ fn slice() -> v1::Slice {
             backup: v1::BackupMode::Node.into(),
             ..v1::PathPolicy::default()
         }),
+        session_rates: Some(v1::SessionRates {
+            from_access_bits_per_second: Some(2_000_000),
+            to_access_bits_per_second: None,
+        }),
         weight: Some(8),
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::program::SessionRates;
 use crate::{
     AffinityName, InterfaceAddress, Latency, LinkName, Named, NodeName, PortName, ProfileName, RateLimits, SdpName,
     SliceName, Snssai, UniqueList, Vlan, Weight,
@@ -40,6 +41,9 @@ pub struct SliceSpec {
     /// Its share of what the guarantees of slices leave over, where it meets others; 1 if left out.
     #[serde(default, skip_serializing_if = "Weight::is_one")]
     pub weight: Weight,
+    /// What each session may send and receive; each instead of the template's throughput of a UE.
+    #[serde(default, skip_serializing_if = "SessionRates::is_unbound")]
+    pub session_rates: SessionRates,
     /// How long the underlay may take; instead of the template's packet delay budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyObjective>,

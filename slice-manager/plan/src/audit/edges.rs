@@ -58,7 +58,10 @@ impl<'a> Audit<'a> {
             ("traffic class", Some(program.traffic_class) != class.map(|row| row.traffic_class)),
             ("queue", Some(program.queue) != class.map(|row| row.queue)),
             ("weight", program.weight != spec.weight),
-            ("set of session rates", template.map(Self::session_rates) != Some(program.session_rates)),
+            (
+                "set of session rates",
+                template.map(|template| Self::session_rates(spec, template)) != Some(program.session_rates),
+            ),
             ("set of markings", template.map(|template| self.markings(template)).as_ref() != Some(&program.markings)),
             ("service", program.service != spec.service),
         ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::profile::{ClassRow, FiveQi, GstValue, QueueClass, Template};
 use model::program::{InnerMark, Marking, OuterMark, ProgramContent, QueueProgram, SessionRates, TransitQueue};
-use model::resource::{Control, Node, NodeRole};
+use model::resource::{Control, Node, NodeRole, SliceSpec};
 use model::{Dscp, NodeName, Pcp, Qfi, Rate, TrafficClass};
 
 use super::{Audit, Finding};
@@ -100,14 +100,19 @@ impl Audit<'_> {
     }
 
     /// A UE is on the access side: its uplink comes from there.
-    pub(super) fn session_rates(template: &Template) -> SessionRates {
+    pub(super) fn session_rates(spec: &SliceSpec, template: &Template) -> SessionRates {
+        let own = spec.session_rates;
         let rate = |name: &str| {
             let kbps = template.spec.attributes.whole(name)?;
             Some(Rate::from_bits_per_second(kbps.saturating_mul(1000)))
         };
         SessionRates {
-            from_access: rate("Uplink maximum throughput per UE: Maximum Uplink Throughput per UE value"),
-            to_access: rate("Downlink maximum throughput per UE: Maximum downlink throughput per UE value"),
+            from_access: own
+                .from_access
+                .or_else(|| rate("Uplink maximum throughput per UE: Maximum Uplink Throughput per UE value")),
+            to_access: own
+                .to_access
+                .or_else(|| rate("Downlink maximum throughput per UE: Maximum downlink throughput per UE value")),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::plan::{PathKey, Plan};
+use model::program::SessionRates;
 use model::program::{SegmentProgram, Tunnel};
 use model::resource::{
     Client, LabelBlock, LatencyObjective, Link, LinkEnd, Loopback, MicroSegment, Node, NodeRole, PathPolicy, Pools,
@@ -229,6 +230,7 @@ fn wanted(step: &Step, intents: &mut Intents) {
                 transport: [Transport::Vxlan, Transport::Srv6, Transport::Mpls][usize::from(*sd) % 3],
                 rate: Some(RateLimits::new(mbit(rate), mbit(rate + 1)).unwrap()),
                 weight: Weight::new(u64::from(*sd) + 1).unwrap(),
+                session_rates: SessionRates::default(),
                 latency: milliseconds
                     .map(|ms| LatencyObjective { max: Latency::from_nanos(u64::from(ms) * 1_000_000) }),
                 paths: PathPolicy::default(),
