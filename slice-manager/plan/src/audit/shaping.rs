@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::plan::LinkDirection;
+use model::plan::{LinkDirection, SlicePlan};
 use model::resource::{Control, Link, NodeRole, Transport};
 use model::{NodeName, PortName, Rate, SliceName, Vni, Weight};
 
@@ -48,6 +48,7 @@ impl<'a> Audit<'a> {
                 }
             }
         }
+        differs.extend(self.unshared(&found));
         if self.is_under_way() {
             self.set_aside_kept(&mut found, &expected);
         }
@@ -57,6 +58,26 @@ impl<'a> Audit<'a> {
             differs.into_iter().map(|(node, port)| Finding::OtherClasses { node: node.clone(), port: port.clone() });
         let findings: Vec<Finding> = differs.chain(promises).collect();
         self.errors(findings);
+    }
+
+    /// The ports by which an edge sends a slice, as before or as wanted, without a class for it.
+    fn unshared(&self, found: &Ports<'a>) -> Vec<(&'a NodeName, &'a PortName)> {
+        let mut unshared = Vec::new();
+        for ((slice, edge), program) in &self.slices {
+            let has_number = |plan: &SlicePlan| u32::from(plan.number) + 3 <= u16::MAX.into();
+            if !self.plan.slices.get(*slice).is_some_and(has_number) {
+                continue;
+            }
+            for remote in program.segments.iter().flat_map(|segment| &segment.remotes) {
+                let ids = std::iter::once(remote.working).chain(remote.backup);
+                let paths = ids.filter_map(|id| self.paths.get(&(*edge, &remote.edge, id)));
+                let bare = paths.map(|path| (*edge, &path.port)).filter(|at| {
+                    found.get(at).is_some_and(|(_, classes)| classes.values().all(|(of, ..)| of != slice))
+                });
+                unshared.extend(bare);
+            }
+        }
+        unshared
     }
 
     /// While a change is under way, a slice may have a class more: where its packets still come as before. An edge says by
@@ -104,12 +125,20 @@ impl<'a> Audit<'a> {
                 }
             }
         }
+        let mut vnis: BTreeMap<&SliceName, BTreeSet<Vni>> = BTreeMap::new();
+        for id in self.intents.segments.keys() {
+            let of_slice = vnis.entry(&id.slice).or_default();
+            of_slice.extend(self.plan.allocations.get(id).map(|allocation| allocation.vni));
+        }
         for (name, numbers) in &self.plan.slices {
             // Numbers below that of the first are those of the link and of the rest.
             let number = u32::from(numbers.number) + 3;
             for ((link, from), pairs) in self.crossing(name, true) {
                 let Some(link) = self.links.get(link).filter(|_| number <= u16::MAX.into()) else { continue };
-                let Some(class) = self.expected_class(name, link, from, &pairs) else { continue };
+                let Some(mut class) = self.expected_class(name, link, from, &pairs) else { continue };
+                if self.nodes.get(from).is_some_and(|node| sharing(node).is_none()) {
+                    class.4 = vnis.get(name).cloned().unwrap_or_default();
+                }
                 let port = if link.a.node == *from { &link.a.port } else { &link.b.port };
                 let (_, classes) = expected.entry((from, port)).or_insert_with(|| (link.capacity, BTreeMap::new()));
                 classes.insert(number, class);
@@ -118,7 +147,7 @@ impl<'a> Audit<'a> {
         expected
     }
 
-    /// On an edge, and on a kernel that can tell the slice apart.
+    /// On an edge, and on a kernel that can tell the slice apart; without its VNIs.
     fn expected_class(
         &self,
         name: &'a SliceName,
@@ -131,8 +160,6 @@ impl<'a> Audit<'a> {
         if node.role == NodeRole::Core && !(is_kernel && spec.transport == Transport::Vxlan) {
             return None;
         }
-        let segments = self.intents.segments.keys().filter(|id| is_kernel && id.slice == *name);
-        let vnis = segments.filter_map(|id| self.plan.allocations.get(id)).map(|allocation| allocation.vni).collect();
         let (sdps, ceiling) = (Self::sdps(spec), self.rates(spec).map_or(Rate::ZERO, |(_, ceiling)| ceiling));
         let count = |edges: BTreeSet<&NodeName>| -> u64 { edges.iter().filter_map(|edge| sdps.get(*edge)).sum() };
         let senders = count(pairs.iter().map(|(from, _)| *from).collect());
@@ -141,7 +168,7 @@ impl<'a> Audit<'a> {
         let direction = LinkDirection { link: link.name.clone(), from: from.clone() };
         let booked = self.plan.bookings.get(&direction).and_then(|slices| slices.get(name));
         let sure = booked.map_or(0, |booking| bits(booking.total())).min(most);
-        Some((name, sure, most, spec.weight, vnis))
+        Some((name, sure, most, spec.weight, BTreeSet::new()))
     }
 }
 

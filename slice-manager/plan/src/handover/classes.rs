@@ -83,13 +83,36 @@ pub(super) fn add(shaping: &mut Vec<PortShaping>, kept: PortShaping) {
     port.classes.sort_unstable_by_key(|class| class.number);
 }
 
-/// An edge knows by itself what it still sends as before: a slice keeps its class at every port by which it is sent, and a
+/// An edge knows by itself what it still sends as before: a slice keeps a class at every port by which it is sent, and a
 /// port its rate.
 pub(super) fn keep_sent(content: &mut ProgramContent, told: &ProgramContent) {
     if content.queues.is_empty() {
         return;
     }
-    let mut sent: BTreeSet<(&PortName, &SliceName)> = BTreeSet::new();
+    let is_there = |port: &&PortShaping| content.core_ports.iter().any(|own| own.port == port.port);
+    let ports = told.shaping.iter().filter(is_there).filter(|port| shared(content, &port.port).is_none());
+    let mut kept: Vec<PortShaping> = ports.map(|port| PortShaping { classes: Vec::new(), ..port.clone() }).collect();
+    for (port, slice) in sent(content) {
+        let class = |of: &ProgramContent| shared(of, port)?.classes.iter().find(|class| class.slice == *slice).cloned();
+        let Some(rate) = shared(content, port).or(shared(told, port)).map(|port| port.rate) else { continue };
+        // As the slice has it elsewhere, if the port was told of no slices before.
+        let mut elsewhere = content.shaping.iter().flat_map(|port| &port.classes);
+        if class(content).is_none()
+            && let Some(wanted) = elsewhere.find(|class| class.slice == *slice)
+        {
+            let limits = class(told).map_or(wanted.limits, |class| class.limits);
+            let classes = vec![SliceClass { limits, ..wanted.clone() }];
+            kept.push(PortShaping { port: port.clone(), rate, classes });
+        }
+    }
+    for port in kept {
+        add(&mut content.shaping, port);
+    }
+}
+
+/// By which ports an edge sends which slices.
+fn sent(content: &ProgramContent) -> BTreeSet<(&PortName, &SliceName)> {
+    let mut sent = BTreeSet::new();
     for slice in &content.slices {
         for remote in slice.segments.iter().flat_map(|segment| &segment.remotes) {
             let ids = std::iter::once(remote.working).chain(remote.backup);
@@ -97,18 +120,11 @@ pub(super) fn keep_sent(content: &mut ProgramContent, told: &ProgramContent) {
             sent.extend(paths.map(|path| (&path.port, &slice.slice)));
         }
     }
-    let mut kept = Vec::new();
-    for port in told.shaping.iter().filter(|port| content.core_ports.iter().any(|own| own.port == port.port)) {
-        let is_sent = |class: &&SliceClass| sent.contains(&(&port.port, &class.slice));
-        let classes: Vec<SliceClass> = lost(port, content).filter(is_sent).cloned().collect();
-        let is_known = content.shaping.iter().any(|own| own.port == port.port);
-        if !classes.is_empty() || !is_known {
-            kept.push(PortShaping { classes, ..port.clone() });
-        }
-    }
-    for port in kept {
-        add(&mut content.shaping, port);
-    }
+    sent
+}
+
+fn shared<'c>(content: &'c ProgramContent, port: &PortName) -> Option<&'c PortShaping> {
+    content.shaping.iter().find(|shared| shared.port == *port)
 }
 
 /// The classes that a port had, and is to have no more.

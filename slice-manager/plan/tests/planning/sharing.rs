@@ -3,7 +3,7 @@
 
 use model::plan::Plan;
 use model::profile::QueueClass;
-use model::program::{InnerMark, ProgramContent, SliceProgram, TransitQueue};
+use model::program::{InnerMark, ProgramContent, SessionRates, SliceProgram, TransitQueue};
 use model::resource::{Control, NodeRole, Resource};
 use model::{ClassNumber, NodeName, Rate, RateLimits, Weight};
 use plan::{Finding, Severity, audit};
@@ -212,6 +212,11 @@ fn what_is_kept_that_is_not_sent_or_promises_too_much_is_named() {
     for change in changes {
         assert_eq!(said(&manager, "e1", change), std::slice::from_ref(&other));
     }
+    // `s` still leaves by the first port.
+    assert_eq!(
+        said(&manager, "e1", |program| drop(program.shaping[0].classes.remove(0))),
+        std::slice::from_ref(&other)
+    );
     // `t` does not leave by the other port.
     let found = said(&manager, "e1", |program| {
         let class = program.shaping[0].classes[1].clone();
@@ -224,4 +229,40 @@ fn what_is_kept_that_is_not_sent_or_promises_too_much_is_named() {
     let mut plan = manager.plan.clone();
     plan.programs.get_mut("e1").unwrap().content.shaping[0].classes.insert(0, kept);
     assert_eq!(errors(&plan, &manager), [other]);
+}
+
+/// A plan as it was stored before edges shared their ports among slices.
+fn older(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    for content in plan.programs.values_mut().map(|program| &mut program.content) {
+        content.shaping.clear();
+        content.queues.clear();
+        content.transit.queues.clear();
+        for slice in &mut content.slices {
+            (slice.queue, slice.weight, slice.session_rates) =
+                (QueueClass::BestEffort, Weight::MIN, SessionRates::default());
+            slice.markings.retain(|marking| matches!(marking.inner, InnerMark::Dscp(_)));
+            slice.markings.iter_mut().for_each(|marking| marking.queue = QueueClass::BestEffort);
+            slice.segments.iter_mut().for_each(|segment| segment.weight = Weight::MIN);
+        }
+    }
+    plan
+}
+
+#[test]
+fn a_plan_of_before_is_planned_on_from() {
+    let mut manager = Manager::new(reference());
+    let plan = manager.plan.clone();
+    assert_ne!(older(&plan), plan);
+    manager.plan = older(&plan);
+    manager.replan().unwrap();
+    let contents = |plan: &Plan| plan.programs.values().map(|program| program.content.clone()).collect::<Vec<_>>();
+    assert_eq!(contents(&manager.plan), contents(&plan));
+    assert!(manager.plan.programs.values().all(|program| program.generation.get() == 2));
+    // A change is under way at once: what is sent as before has a class, be it of what is left.
+    let (mut manager, text) = change();
+    manager.plan = older(&manager.plan);
+    manager.apply(&text).unwrap();
+    let class = |slice: &str, sure, most| (slice.to_owned(), sure, most);
+    assert_eq!(classes(&manager, "e1", "p1"), [class("s", 10, 25), class("t", 20, 25)]);
 }
