@@ -89,9 +89,14 @@ pub fn derive(catalog: &Catalog, name: &SliceName, spec: &SliceSpec) -> Result<S
         refuse("spec.template", RefusalReason::PacketSize { found: parts.packet_octets });
     }
     // A ceiling of nothing, whose ever it is, forwards nothing.
-    let rates = [parts.session_rates.from_access, parts.session_rates.to_access];
-    if rates.into_iter().flatten().any(Rate::is_zero) {
-        refuse("spec.sessionRates", RefusalReason::Limits(InvalidLimits::NoCeiling));
+    let own = spec.session_rates;
+    for (own, rate) in
+        [(own.from_access, parts.session_rates.from_access), (own.to_access, parts.session_rates.to_access)]
+    {
+        if rate.is_some_and(Rate::is_zero) {
+            let path = if own.is_some() { "spec.sessionRates" } else { "spec.template" };
+            refuse(path, RefusalReason::Limits(InvalidLimits::NoCeiling));
+        }
     }
     let default = parts.classes.get(&template.spec.default_five_qi);
     match (limits, packet_octets_max) {

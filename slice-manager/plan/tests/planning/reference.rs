@@ -196,8 +196,14 @@ fn weights_queues_and_session_rates_are_those_of_slice_and_template() {
     let queues = ["factory", "handsets", "iot", "vehicles"].map(queue);
     let best = QueueClass::BestEffort;
     assert_eq!(queues, [QueueClass::LowLatency, best, best, QueueClass::RealTime]);
-    let rates = slice(&manager, "edge-a", "iot").session_rates;
-    assert_eq!((rates.from_access, rates.to_access), (Some(Rate::from_bits_per_second(64_000)), None));
+    // Its file says 200 Mbit/s; without that, the template's 64 kbit/s count.
+    let rates = |manager: &Manager| {
+        let rates = slice(manager, "edge-a", "iot").session_rates;
+        (rates.from_access.map(Rate::bits_per_second), rates.to_access)
+    };
+    assert_eq!(rates(&manager), (Some(200_000_000), None));
+    manager.apply(&heavier.replace("  sessionRates: { fromAccess: 200 Mbit/s }\n", "")).unwrap();
+    assert_eq!(rates(&manager), (Some(64_000), None));
 }
 
 #[test]
