@@ -198,8 +198,8 @@ struct ReceiveArguments {
 /// What a receiver got, by sender.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Got {
-    /// Datagrams and octets of their layer-2 frames.
-    pub from: BTreeMap<Ipv4Addr, (u64, u64)>,
+    /// Datagrams, octets of their layer-2 frames, and microseconds from the first to the last.
+    pub from: BTreeMap<Ipv4Addr, (u64, u64, u64)>,
 }
 
 fn receive(arguments: &ReceiveArguments) -> std::io::Result<Got> {
@@ -207,12 +207,15 @@ fn receive(arguments: &ReceiveArguments) -> std::io::Result<Got> {
     socket.set_read_timeout(Some(Duration::from_millis(50)))?;
     let deadline = Instant::now() + Duration::from_millis(arguments.milliseconds);
     let mut got = Got::default();
+    let mut firsts = BTreeMap::new();
     let mut buffer = vec![0_u8; 65_536];
     while Instant::now() < deadline {
         match socket.recv_from(&mut buffer) {
             Ok((length, SocketAddr::V4(sender))) => {
                 let entry = got.from.entry(*sender.ip()).or_default();
-                *entry = (entry.0 + 1, entry.1 + (length + 14 + 20 + 8) as u64);
+                let first: &mut Instant = firsts.entry(*sender.ip()).or_insert_with(Instant::now);
+                let micros = u64::try_from(first.elapsed().as_micros()).unwrap_or(u64::MAX);
+                *entry = (entry.0 + 1, entry.1 + (length + 14 + 20 + 8) as u64, micros);
             }
             Ok(_) => {}
             Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}

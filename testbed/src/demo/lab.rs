@@ -92,10 +92,12 @@ pub struct Delivery {
     pub octets: u64,
     /// How long it was sent for.
     pub duration: Duration,
+    /// From the first that arrived to the last, which may have waited for its turn.
+    pub arriving: Duration,
 }
 
 impl Delivery {
-    /// What arrived, in bit/s.
+    /// What arrived, in bit/s, while it arrived.
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -103,7 +105,7 @@ impl Delivery {
         reason = "a figure for people"
     )]
     pub fn rate(&self) -> u64 {
-        (self.octets as f64 * 8.0 / self.duration.as_secs_f64().max(1e-9)) as u64
+        (self.octets as f64 * 8.0 / self.arriving.as_secs_f64().max(1e-9)) as u64
     }
 }
 

@@ -320,8 +320,10 @@ impl Lab for Namespaces {
             .iter()
             .zip(sent)
             .map(|(flow, sent)| {
-                let (received, octets) = got[flow.to.name].from.get(&flow.from.address()).copied().unwrap_or_default();
-                Delivery { sent: sent.datagrams, received, octets, duration: Duration::from_millis(sent.milliseconds) }
+                let from = got[flow.to.name].from.get(&flow.from.address()).copied();
+                let (received, octets, micros) = from.unwrap_or_default();
+                let duration = Duration::from_millis(sent.milliseconds);
+                Delivery { sent: sent.datagrams, received, octets, duration, arriving: Duration::from_micros(micros) }
             })
             .collect())
     }

@@ -210,8 +210,8 @@ impl<L: Lab> Play<'_, L> {
     async fn hold_rate(&mut self, asked: u64, flow: Flow) -> Outcome {
         let name = format!("rate of {} with frames of {} octets", flow.from.segment, flow.frame_octets);
         let milliseconds = u64::try_from(RATE_TIME.as_millis()).unwrap_or(1);
-        // The bucket starts full, so one burst of BURST_MILLISECONDS more than the rate may pass. Where the machine is
-        // busy elsewhere, frames come in bursts, and what the bucket can't hold is lost.
+        // After a silence, one burst of BURST_MILLISECONDS more than the rate may pass. Where the machine is busy elsewhere, the
+        // edge comes late, and what it can't make up for is lost.
         let (least, most) = (asked - asked / 10, asked + asked * BURST_MILLISECONDS / milliseconds + asked / 100);
         let (mut held, mut offered) = (0, 0);
         for _ in 0..RATE_ATTEMPTS {

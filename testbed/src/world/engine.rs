@@ -122,6 +122,9 @@ struct Sender {
     sent: u64,
     /// What the receiver had from this sender before: datagrams, octets.
     before: (u64, u64),
+    /// What it had when that was last looked at, and when that was first and last more than before.
+    seen: (u64, u64),
+    arriving: Option<(Instant, Instant)>,
 }
 
 impl World {
@@ -176,7 +179,7 @@ impl World {
             device.learn(flow.to.address(), flow.to.mac());
         }
         let before = self.received(&flow);
-        Sender { flow, sent: 0, before }
+        Sender { flow, sent: 0, before, seen: before, arriving: None }
     }
 
     fn device(&mut self, actor: &Actor) -> Option<&mut Device> {
@@ -280,6 +283,13 @@ impl World {
         duration: Duration,
         reply: tokio::sync::oneshot::Sender<Vec<Delivery>>,
     ) -> Option<Work> {
+        for sender in &mut flows {
+            let seen = self.received(&sender.flow);
+            if seen != std::mem::replace(&mut sender.seen, seen) {
+                let now = Instant::now();
+                sender.arriving.get_or_insert((now, now)).1 = now;
+            }
+        }
         let elapsed = started.elapsed();
         if elapsed < duration {
             for sender in &mut flows {
@@ -296,12 +306,13 @@ impl World {
             }
         } else if elapsed > duration + DRAIN {
             let deliveries = flows.iter().map(|sender| {
-                let (packets, octets) = self.received(&sender.flow);
+                let (packets, octets) = sender.seen;
                 Delivery {
                     sent: sender.sent,
                     received: packets - sender.before.0,
                     octets: octets - sender.before.1,
                     duration,
+                    arriving: sender.arriving.map_or(Duration::ZERO, |(first, last)| last - first),
                 }
             });
             let _ = reply.send(deliveries.collect());
@@ -323,5 +334,5 @@ impl World {
 
 /// How many frames are carried from one port, or sent in one flow, before the next gets its turn.
 const TURN_FRAMES_MAX: usize = 64;
-/// How long the world waits for the last frames of a flow.
-const DRAIN: Duration = Duration::from_millis(200);
+/// How long the world waits for the last frames of a flow: longer than any queue holds them.
+const DRAIN: Duration = Duration::from_millis(400);

@@ -118,7 +118,8 @@ fn what_a_ue_may_send_and_receive_bounds_each_session() {
     assert_eq!(line(&handsets.lines, down), [("sessionRateToAccess", "100 Mbit/s")]);
     assert_eq!(slice(&bare("urllc", 2)).unwrap().session_rates, SessionRates::default());
     // What the slice says itself counts, one way at a time.
-    let own = |rates: &str| bare("miot", 3).replace("template: miot", &format!("template: miot, sessionRates: {rates}"));
+    let own =
+        |rates: &str| bare("miot", 3).replace("template: miot", &format!("template: miot, sessionRates: {rates}"));
     let found = slice(&own("{ fromAccess: 1 bit/s }")).unwrap();
     assert_eq!(found.session_rates.from_access, Some(Rate::from_bits_per_second(1)));
     assert_eq!(line(&found.lines, "spec.sessionRates.fromAccess"), [("sessionRateFromAccess", "1 bit/s")]);
