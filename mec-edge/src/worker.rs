@@ -251,6 +251,7 @@ struct Running {
 impl Running {
     fn run(mut self) {
         let mut idle = 0_u32;
+        let is_busy_polled = self.ports.iter().any(|port| port.is_busy_polled());
         loop {
             let now = nanos(self.epoch);
             let mut busy = false;
@@ -280,7 +281,7 @@ impl Running {
                 self.flush();
             }
             idle = if busy { 0 } else { idle.saturating_add(1) };
-            if idle > SPINS {
+            if idle > SPINS && !is_busy_polled {
                 self.rest(now);
             }
         }
