@@ -89,7 +89,7 @@ pub enum AfXdpError {
     #[error("interface `{0}` puts VLAN tags beside the frame, where AF_XDP does not see them; {1}")]
     Tags(String, &'static str),
     /// The driver knows no XDP.
-    #[error("the driver of interface `{interface}` takes no XDP program")]
+    #[error("the driver of interface `{interface}` takes no XDP program{}", driver_hint(.source))]
     NotNative {
         /// The interface.
         interface: String,
@@ -118,6 +118,15 @@ fn hint(error: &io::Error) -> &'static str {
         " (AF_XDP needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF)"
     } else {
         ""
+    }
+}
+
+/// What drivers mean by what they answer.
+fn driver_hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC) => " (a veth needs as many receive queues as its peer sends by: `ethtool -L`)",
+        Some(libc::ERANGE) => " (the MTU is too large for it, here or at a veth's peer)",
+        _ => "",
     }
 }
 

@@ -122,22 +122,25 @@ pub(super) fn create_map(kind: MapKind, key_size: u32, value_size: u32, max_entr
 
 /// Sets an entry of a map; key and value are as long as the map's.
 pub(super) fn update(map: &OwnedFd, key: &[u8], value: &[u8]) -> io::Result<()> {
-    call(MAP_UPDATE, &entry(map, key, value)).map(drop)
+    call(MAP_UPDATE, &entry(map, key, Some(value))).map(drop)
 }
 
 /// Deletes an entry of a map; the key is as long as the map's.
 pub(super) fn delete(map: &OwnedFd, key: &[u8]) -> io::Result<()> {
-    call(MAP_DELETE, &entry(map, key, &[])).map(drop)
+    call(MAP_DELETE, &entry(map, key, None)).map(drop)
 }
 
-fn entry(map: &OwnedFd, key: &[u8], value: &[u8]) -> Entry {
-    Entry { map: map.as_raw_fd().cast_unsigned(), pad: 0, key: key.as_ptr() as u64, value: value.as_ptr() as u64, flags: 0 }
+/// What a command does not read must be zero.
+fn entry(map: &OwnedFd, key: &[u8], value: Option<&[u8]>) -> Entry {
+    let value = value.map_or(0, |value| value.as_ptr() as u64);
+    Entry { map: map.as_raw_fd().cast_unsigned(), pad: 0, key: key.as_ptr() as u64, value, flags: 0 }
 }
 
 /// Loads a program for interfaces, or for a certain one.
 pub(super) fn load(code: &[Insn], interface: Option<i32>) -> io::Result<OwnedFd> {
     let mut prog_name = [0; 16];
     prog_name[..NAME.len()].copy_from_slice(NAME);
+    // Functions of the kernel are open to programs that may be had under the GPL; these instructions may.
     let license = c"Dual MIT/GPL";
     made(
         PROG_LOAD,

@@ -54,7 +54,7 @@ impl Keeper {
             is_lost: is_lost.clone(),
             polling,
             allowed,
-            refused: String::new(),
+            told: String::new(),
         };
         // The kernel's addresses are known before the first frame passes by.
         watch.follow_addresses();
@@ -104,8 +104,8 @@ struct Watch {
     is_lost: Arc<AtomicBool>,
     polling: Polling,
     allowed: Allowed,
-    /// Why it could not be opened, so that it is told once.
-    refused: String,
+    /// What went wrong last, so that it is told once.
+    told: String,
 }
 
 impl Watch {
@@ -130,16 +130,12 @@ impl Watch {
             Ok((attached, addresses)) => {
                 tracing::info!(interface = self.name, mode = attached.mode(), "the interface is back");
                 self.attached = Some((attached.index(), addresses));
-                self.refused.clear();
+                self.told.clear();
                 self.follow_addresses();
                 Some(Word::Back(Box::new(attached)))
             }
             Err(error) => {
-                let why = in_full(&error);
-                if why != self.refused {
-                    tracing::warn!(interface = self.name, why, "the interface can't be opened anew; it is tried again");
-                    self.refused = why;
-                }
+                self.tell_once(in_full(&error), "the interface can't be opened anew; it is tried again");
                 None
             }
         }
@@ -148,7 +144,14 @@ impl Watch {
     fn follow_addresses(&mut self) {
         let Some((_, addresses)) = &mut self.attached else { return };
         if let Err(error) = kernel_addresses().and_then(|now| addresses.follow(now)) {
-            tracing::warn!(interface = self.name, %error, "the program can't be told the kernel's addresses");
+            self.tell_once(in_full(&error), "the program can't be told the kernel's addresses");
+        }
+    }
+
+    fn tell_once(&mut self, why: String, what: &'static str) {
+        if why != self.told {
+            tracing::warn!(interface = self.name, why, "{what}");
+            self.told = why;
         }
     }
 }
