@@ -104,18 +104,27 @@ fn put_back_tag(frame: &mut Frame, tpid: u16, tci: u16) -> bool {
 }
 
 /// Completes the checksum of a frame of a sender in the same kernel where nothing is said beside the frame (AF_XDP): one
-/// that is wrong, and is exactly the sum of the pseudo header, which is what the kernel writes for the hardware to add to.
+/// that is wrong, and is exactly the sum of the pseudo header, which is what the kernel writes for the hardware to add to; or,
+/// with SCTP, one that is zero.
 pub(super) fn complete_unsaid_checksum(octets: &mut [u8]) {
     let mut undone = None;
     for layer in Layers::of(octets) {
-        let (Layer::Udp { at, .. } | Layer::Tcp { at, .. }) = layer else { continue };
-        let csum_offset = if matches!(layer, Layer::Tcp { .. }) { TCP_CHECKSUM } else { UDP_CHECKSUM };
-        let Some(pseudo) = layers::pseudo_sum(octets, layer) else { continue };
+        let (at, csum_offset) = match layer {
+            Layer::Tcp { at, .. } => (at, TCP_CHECKSUM),
+            Layer::Udp { at, .. } => (at, UDP_CHECKSUM),
+            Layer::Sctp { at } => (at, SCTP_CHECKSUM),
+            Layer::Ipv4 { .. } | Layer::Ipv6 { .. } => continue,
+        };
         let field = at + usize::from(csum_offset);
-        if octets.get(field..field + 2) == Some(&pseudo.folded().to_be_bytes())
-            && pseudo.add(&octets[at..]).folded() != u16::MAX
-            && let Ok(csum_start) = u16::try_from(at)
-        {
+        let is_undone = if csum_offset == SCTP_CHECKSUM {
+            octets.get(field..field + 4) == Some(&[0; 4])
+        } else if let Some(pseudo) = layers::pseudo_sum(octets, layer) {
+            octets.get(field..field + 2) == Some(&pseudo.folded().to_be_bytes())
+                && pseudo.add(&octets[at..]).folded() != u16::MAX
+        } else {
+            false
+        };
+        if is_undone && let Ok(csum_start) = u16::try_from(at) {
             undone = Some(Offload { csum_start, csum_offset, ..Offload::default() });
         }
     }

@@ -108,6 +108,16 @@ impl Insn {
     }
 }
 
+#[cfg(test)]
+impl Insn {
+    /// How many instructions a jump goes; `None` if it is another instruction. Classes 5 and 6 are jumps, of which 8 is a call
+    /// and 9 the exit.
+    pub(super) fn distance(self) -> Option<usize> {
+        let is_jump = matches!(self.opcode & 7, 5 | 6) && !matches!(self.opcode >> 4, 8 | 9);
+        is_jump.then(|| usize::try_from(self.offset).unwrap())
+    }
+}
+
 /// Kinds of map that are used here (`enum bpf_map_type`).
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MapKind {
@@ -240,3 +250,27 @@ const ATTACH_XDP: u32 = 37;
 const XDP_DEV_BOUND_ONLY: u32 = 1 << 6;
 const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
 const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_are_encoded_as_the_standard_says() {
+        // RFC 9669, section 3.1: opcode, registers (source in the high bits), offset, immediate, here little-endian.
+        let encoded = |insn: Insn| {
+            let Insn { opcode, registers, offset, immediate } = insn;
+            [&[opcode, registers][..], &offset.to_le_bytes(), &immediate.to_le_bytes()].concat()
+        };
+        if cfg!(target_endian = "little") {
+            // r6 = r1 (MOV, X, ALU64); r0 = 2 (MOV, K, ALU64); r3 = *(u32 *)(r6 + 4) (MEM, W, LDX);
+            // *(u32 *)(r10 - 4) = r5 (MEM, W, STX); call 51; exit
+            assert_eq!(encoded(Insn::mov(6, 1)), [0xbf, 0x16, 0, 0, 0, 0, 0, 0]);
+            assert_eq!(encoded(Insn::mov_imm(0, 2)), [0xb7, 0, 0, 0, 2, 0, 0, 0]);
+            assert_eq!(encoded(Insn::load32(3, 6, 4)), [0x61, 0x63, 4, 0, 0, 0, 0, 0]);
+            assert_eq!(encoded(Insn::store32(10, 5, -4)), [0x63, 0x5a, 0xfc, 0xff, 0, 0, 0, 0]);
+            assert_eq!(encoded(Insn::call(51)), [0x85, 0, 0, 0, 51, 0, 0, 0]);
+            assert_eq!(encoded(Insn::exit()), [0x95, 0, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+}

@@ -255,3 +255,58 @@ const ICMPV6: i32 = 58;
 const ADDRESSES_MAX: u32 = 4_096;
 const BTF_MAGIC: u16 = 0xeb9f;
 const BTF_FUNCTION: u32 = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Type information as the kernel writes it: a header, then an integer, a pointer, an array, a structure of two members, an
+    /// enumeration, a prototype of one argument, and two functions.
+    fn types() -> Vec<u8> {
+        let mut strings = vec![0];
+        let mut name = |text: &str| {
+            let at = strings.len();
+            strings.extend(text.bytes().chain([0]));
+            u32::try_from(at).unwrap()
+        };
+        let mut words: Vec<u32> = vec![name("int"), 1 << 24, 4, 32];
+        words.extend([0, 2 << 24, 1]);
+        words.extend([0, 3 << 24, 0, 1, 1, 4]);
+        words.extend([name("pair"), 4 << 24 | 2, 8, 1, 1, 0, 2, 1, 32]);
+        words.extend([name("kind"), 6 << 24 | 1, 4, 3, 0]);
+        words.extend([0, 13 << 24 | 1, 1, 0, 1]);
+        words.extend([name("first_function"), 12 << 24, 6]);
+        words.extend([name("second_function"), 12 << 24, 6]);
+        let header = [24, 0, u32::try_from(words.len() * 4).unwrap(), u32::try_from(words.len() * 4).unwrap()];
+        let mut types = [&BTF_MAGIC.to_ne_bytes()[..], &[1, 0]].concat();
+        types.extend(header.into_iter().chain([u32::try_from(strings.len()).unwrap()]).flat_map(u32::to_ne_bytes));
+        types.extend(words.into_iter().flat_map(u32::to_ne_bytes));
+        types.extend(strings);
+        types
+    }
+
+    #[test]
+    fn a_function_is_found_by_its_name_in_the_kernels_type_information() {
+        let types = types();
+        assert_eq!(function_number(&types, b"first_function"), Some(7));
+        assert_eq!(function_number(&types, b"second_function"), Some(8));
+        assert_eq!(function_number(&types, b"second"), None);
+        assert_eq!(function_number(&types, b"int"), None, "that is no function");
+        for length in 0..types.len() {
+            function_number(&types[..length], b"second_function");
+        }
+        assert_eq!(function_number(b"not type information", b"first_function"), None);
+    }
+
+    #[test]
+    fn every_jump_ends_at_an_instruction() {
+        let file = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        for tags in [None, Some(TagQuestion { interface: 1, function: 1 })] {
+            let code = assemble(&file(), &file(), tags, XDP_PASS);
+            assert!(code.len() < 64);
+            let jumps: Vec<usize> =
+                code.iter().enumerate().filter_map(|(at, insn)| insn.distance().map(|distance| at + 1 + distance)).collect();
+            assert!(jumps.len() >= 12 && jumps.iter().all(|to| *to < code.len()), "{jumps:?}");
+        }
+    }
+}

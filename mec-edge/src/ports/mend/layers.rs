@@ -13,6 +13,7 @@ pub(super) enum Layer {
     /// With the IP header before it.
     Udp { at: usize, ip: Ip },
     Tcp { at: usize, ip: Ip },
+    Sctp { at: usize },
 }
 
 /// The IP header of a transport header.
@@ -88,6 +89,7 @@ impl<'a> Layers<'a> {
                 let next = if vxlan { Next::Ethernet(at + 8 + 8) } else { Next::Nothing };
                 (Some(Layer::Udp { at, ip }), next)
             }
+            132 => (Some(Layer::Sctp { at }), Next::Nothing),
             4 => (None, Next::Network(EtherType::IPV4.0, at)),
             41 => (None, Next::Network(EtherType::IPV6.0, at)),
             143 => (None, Next::Ethernet(at)),
@@ -177,6 +179,7 @@ pub(super) fn fit(octets: &mut [u8], layer: Layer, number: u16, before: usize, i
                 put(octets, at + 6, checksum);
             }
         }
+        Layer::Sctp { .. } => {}
         Layer::Tcp { at, .. } => {
             let sequence = u32::from_be_bytes([octets[at + 4], octets[at + 5], octets[at + 6], octets[at + 7]]);
             let sequence = sequence.wrapping_add(u32::try_from(before).unwrap_or(0));
