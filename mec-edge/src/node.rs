@@ -36,8 +36,10 @@ pub(crate) trait Node: Send + Sync + 'static {
 
 /// Who speaks, with which ports.
 pub(crate) fn hello(name: &NodeName, ports: impl Iterator<Item = (PortName, Cow<'static, str>)>) -> v1::Hello {
-    let port =
-        |(name, driver): (PortName, Cow<'_, str>)| v1::PortStatus { port: name.to_string(), driver: driver.into_owned() };
+    let port = |(name, driver): (PortName, Cow<'_, str>)| v1::PortStatus {
+        port: name.to_string(),
+        driver: driver.into_owned(),
+    };
     v1::Hello {
         edge: name.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

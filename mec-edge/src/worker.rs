@@ -390,8 +390,8 @@ const FRAMES_PER_PORT: usize = 1_024;
 const TICK: Nanos = Nanos(100_000_000);
 /// How often it is looked how well the clock is set.
 const CLOCK: Nanos = Nanos(1_000_000_000);
-/// Rounds without a frame before the worker rests.
-const SPINS: u32 = 16;
+/// Rounds without a frame before the worker rests: some microseconds where looking takes no call.
+const SPINS: u32 = 64;
 /// How long it rests where a port has no way to wake it.
 const REST: Nanos = Nanos(100_000);
 /// How long it rests where every port has.

@@ -92,16 +92,16 @@ fn tags_stay_in_frames_also_those_that_the_kernel_puts_beside_them() {
     for driver in ["af-packet", "af-xdp"] {
         let mut port = End::open(driver, "a0", Polling::Interrupt);
         device.send(std::slice::from_ref(&tagged));
-        assert_eq!(port.receive(1), [tagged.clone()], "{driver}: beside the frame");
+        assert_eq!(port.one(), tagged, "{driver}: beside the frame");
         port.send(std::slice::from_ref(&back));
-        assert_eq!(device.receive(1), [back.clone()], "{driver}: the way back");
+        assert_eq!(device.one(), back, "{driver}: the way back");
     }
     run("ip link set b0 nomaster");
     let mut peer = End::open("af-packet", "b0", Polling::Interrupt);
     for driver in ["af-packet", "af-xdp"] {
         let mut port = End::open(driver, "a0", Polling::Interrupt);
         peer.send(std::slice::from_ref(&tagged));
-        assert_eq!(port.receive(1), [tagged.clone()], "{driver}: in the frame");
+        assert_eq!(port.one(), tagged, "{driver}: in the frame");
     }
 }
 
@@ -112,7 +112,7 @@ fn what_a_kernel_left_undone_is_done() {
     run("ip address add 10.7.0.2/24 dev b0");
     run("ip neighbour add 10.7.0.1 lladdr 02:00:00:00:00:0a dev b0");
     let socket = UdpSocket::bind("10.7.0.2:4000").unwrap();
-    let payload: Vec<u8> = (0..30_500_u32).map(|at| (at % 251) as u8).collect();
+    let payload: Vec<u8> = (0..30_500_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
     for driver in ["af-packet", "af-xdp"] {
         let mut port = End::open(driver, "a0", Polling::Interrupt);
         // A checksum that is left to the hardware.
@@ -134,28 +134,28 @@ fn the_kernel_gets_what_is_its_own_and_the_port_sees_it_too() {
     let _space = Space::with_pair(1);
     let mut peer = End::open("af-packet", "b0", Polling::Interrupt);
     let question = arp_question([10, 7, 0, 1]);
-    let echo = echo_request([10, 7, 0, 1], &mac("a0"));
+    let echo = echo_request([10, 7, 0, 1], mac("a0"));
     for driver in ["af-packet", "af-xdp"] {
         let mut port = End::open(driver, "a0", Polling::Interrupt);
         peer.send(std::slice::from_ref(&question));
-        assert_eq!(port.receive(1), [question.clone()], "{driver}: nobody has the address, the port sees the question");
+        assert_eq!(port.one(), question, "{driver}: nobody has the address, the port sees the question");
         assert!(peer.hears_nothing(), "{driver}");
         // The address comes while the port is open.
         run("ip address add 10.7.0.1/24 dev a0");
         std::thread::sleep(Duration::from_millis(600));
         peer.send(std::slice::from_ref(&question));
-        assert_eq!(port.receive(1), [question.clone()], "{driver}");
+        assert_eq!(port.one(), question, "{driver}");
         let answer = peer.receive(1).remove(0);
         assert_eq!((&answer[12..14], answer[21], &answer[28..32]), (&[8, 6][..], 2, &[10, 7, 0, 1][..]), "{driver}");
         peer.send(std::slice::from_ref(&echo));
         let answers = peer.receive(1);
         assert_eq!((answers[0][23], answers[0][34]), (1, 0), "{driver}: the kernel answers to echo");
-        assert_eq!(port.receive(1), [echo.clone()], "{driver}");
+        assert_eq!(port.one(), echo, "{driver}");
         // It goes while the port is open: what was the kernel's is the edge's alone.
         run("ip address del 10.7.0.1/24 dev a0");
         std::thread::sleep(Duration::from_millis(600));
         peer.send(std::slice::from_ref(&echo));
-        assert_eq!(port.receive(1), [echo.clone()], "{driver}");
+        assert_eq!(port.one(), echo, "{driver}");
         assert!(peer.hears_nothing(), "{driver}");
     }
 }
@@ -171,7 +171,8 @@ fn what_can_not_be_is_refused_by_name_and_the_best_that_can_be_is_taken() {
     };
     let first = AfXdpPort::open("a0", Polling::Interrupt).unwrap();
     assert!(show("a0").contains("prog/xdp"), "{}", show("a0"));
-    let taken = "interface `a0` has an XDP program of somebody else's (`ip link show a0` tells its number); take it off first";
+    let taken =
+        "interface `a0` has an XDP program of somebody else's (`ip link show a0` tells its number); take it off first";
     assert_eq!(refused("a0"), taken);
     assert_eq!(best("a0").unwrap(), format!("af-packet, ring (not af-xdp: {taken})"));
     drop(first);
@@ -203,13 +204,18 @@ fn without_a_driver_that_knows_xdp_it_is_generic_if_asked_for() {
     port.send(&frames);
     assert_eq!(peer.receive(frames.len()), frames);
     let mut back = frames.clone();
-    back.iter_mut().for_each(|frame| frame[..12].rotate_left(6));
+    for frame in &mut back {
+        frame[..12].rotate_left(6);
+    }
     peer.send(&back);
     assert_eq!(port.receive(back.len()), back);
     drop(port);
     let best: PortConfig = "core0=kernel:br0".parse().unwrap();
     let driver = best.open(1, Polling::Interrupt).unwrap().driver().into_owned();
-    assert!(driver.starts_with("af-packet, ring (not af-xdp: the driver of interface `br0` takes no XDP program"), "{driver}");
+    assert!(
+        driver.starts_with("af-packet, ring (not af-xdp: the driver of interface `br0` takes no XDP program"),
+        "{driver}"
+    );
 }
 
 #[test]
@@ -226,7 +232,10 @@ fn an_interface_may_go_and_come_back_and_nobody_spins_meanwhile() {
                 std::thread::sleep(Duration::from_millis(5));
             }
             port.send(&[datagram(0, 100), datagram(1, 100)]);
-            assert!(port.losses().iter().any(|(loss, frames)| *loss == Loss::NotSent && *frames >= 2), "{driver}, {how}");
+            assert!(
+                port.losses().iter().any(|(loss, frames)| *loss == Loss::NotSent && *frames >= 2),
+                "{driver}, {how}"
+            );
             assert!(!port.is_ready(Duration::from_millis(300)), "{driver}, {how}: nothing wakes the worker");
             if how == "down" {
                 run("ip link set a0 up");
@@ -259,7 +268,7 @@ fn a_tap_device_is_a_wire_to_this_kernel() {
     run("ip address add 10.7.0.2/24 dev app0");
     run("ip neighbour add 10.7.0.1 lladdr 02:00:00:00:00:0a dev app0");
     let socket = UdpSocket::bind("10.7.0.2:4000").unwrap();
-    let payload: Vec<u8> = (0..30_500_u32).map(|at| (at % 251) as u8).collect();
+    let payload: Vec<u8> = (0..30_500_u32).map(|at| (at % 251).to_le_bytes()[0]).collect();
     socket.send_to(&payload[..777], "10.7.0.1:5000").unwrap();
     assert_eq!(port.datagrams(1), [payload[..777].to_vec()]);
     segment(&socket, 1_000);
@@ -267,7 +276,7 @@ fn a_tap_device_is_a_wire_to_this_kernel() {
     let parts: Vec<Vec<u8>> = payload.chunks(1_000).map(<[u8]>::to_vec).collect();
     assert_eq!(port.datagrams(parts.len()), parts);
     assert_eq!(port.losses(), []);
-    port.send(&[echo_request([10, 7, 0, 2], &mac("app0"))]);
+    port.send(&[echo_request([10, 7, 0, 2], mac("app0"))]);
     let answers = port.receive(1);
     assert_eq!((answers[0][23], answers[0][34]), (1, 0), "the kernel answers to echo");
 
@@ -342,6 +351,10 @@ impl End {
         }
         assert_eq!(frames.len(), count);
         frames
+    }
+
+    fn one(&mut self) -> Vec<u8> {
+        self.receive(1).remove(0)
     }
 
     /// Waits for so many UDP datagrams; answers their payloads. What else came is passed over.
@@ -454,7 +467,7 @@ fn datagram(flow: u16, octets: usize) -> Vec<u8> {
     frame.extend([0x13, 0x88]);
     frame.extend((total - 20).to_be_bytes());
     frame.extend([0, 0]);
-    frame.extend((frame.len()..octets).map(|at| (at % 251) as u8));
+    frame.extend((frame.len()..octets).map(|at| (at % 251).to_le_bytes()[0]));
     frame
 }
 
@@ -469,7 +482,7 @@ fn arp_question(address: [u8; 4]) -> Vec<u8> {
     frame
 }
 
-fn echo_request(address: [u8; 4], to: &[u8; 6]) -> Vec<u8> {
+fn echo_request(address: [u8; 4], to: [u8; 6]) -> Vec<u8> {
     let mut frame = [&to[..], &[2, 0, 0, 0, 0, 0xb]].concat();
     frame.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 1, 0, 0, 10, 7, 0, 1 + (address[3] & 1)]);
     frame.extend(address);

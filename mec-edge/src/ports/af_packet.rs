@@ -89,7 +89,8 @@ impl AfPacketPort {
         let link = Interface::new(interface).ok_or_else(nowhere)?;
         let index = index_of(link.name()).ok_or_else(nowhere)?;
         // Protocol 0: nothing arrives before the socket is bound to its one interface.
-        let socket = system::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK, 0).map_err(call("socket"))?;
+        let socket =
+            system::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK, 0).map_err(call("socket"))?;
         set(&socket, (libc::SOL_PACKET, PACKET_IGNORE_OUTGOING), &1_i32).map_err(call("PACKET_IGNORE_OUTGOING"))?;
         set(&socket, (libc::SOL_PACKET, libc::PACKET_VNET_HDR), &1_i32).map_err(call("PACKET_VNET_HDR"))?;
         // More than the default of 200 kB, if the kernel allows; 25 ms of 1 Gbit/s.

@@ -30,15 +30,14 @@ pub(super) struct Offload {
 impl Offload {
     /// Reads it, in the order of this machine's octets.
     pub(super) fn read(octets: [u8; OFFLOAD_OCTETS]) -> Self {
-        let [flags, gso_type, a, b, c, d, e, f, g, h] = octets;
-        let word = u16::from_ne_bytes;
+        let word = |at: usize| u16::from_ne_bytes([octets[at], octets[at + 1]]);
         Self {
-            flags,
-            gso_type,
-            hdr_len: word([a, b]),
-            gso_size: word([c, d]),
-            csum_start: word([e, f]),
-            csum_offset: word([g, h]),
+            flags: octets[0],
+            gso_type: octets[1],
+            hdr_len: word(2),
+            gso_size: word(4),
+            csum_start: word(6),
+            csum_offset: word(8),
         }
     }
 
@@ -86,9 +85,9 @@ fn complete_checksum(octets: &mut [u8], offload: Offload) -> bool {
 
 /// CRC-32C, bit by bit: it is rare (RFC 9260, appendix A).
 fn crc32c(octets: &[u8]) -> u32 {
-    !octets.iter().fold(u32::MAX, |crc, octet| {
-        (0..8).fold(crc ^ u32::from(*octet), |crc, _| crc >> 1 ^ (CASTAGNOLI * (crc & 1)))
-    })
+    !octets
+        .iter()
+        .fold(u32::MAX, |crc, octet| (0..8).fold(crc ^ u32::from(*octet), |crc, _| crc >> 1 ^ (CASTAGNOLI * (crc & 1))))
 }
 
 /// Puts the tag back that the kernel took off; false if the frame has no room for it.
@@ -151,12 +150,7 @@ pub(super) struct Merged {
 impl Merged {
     /// Takes apart a merged frame of so many octets; the buffer comes back by [`Merged::into_buffer`]. It comes back at once if the frame is
     /// of a kind that this does not know, or is not what it is said to be.
-    pub(super) fn new(
-        buffer: Vec<u8>,
-        length: usize,
-        offload: Offload,
-        tag: Option<Tag>,
-    ) -> Result<Self, Vec<u8>> {
+    pub(super) fn new(buffer: Vec<u8>, length: usize, offload: Offload, tag: Option<Tag>) -> Result<Self, Vec<u8>> {
         match buffer.get(..length).and_then(|octets| Self::understand(octets, offload)) {
             Some((layers, headers)) => {
                 Ok(Self { buffer, length, layers, tag, headers, part: usize::from(offload.gso_size), at: 0 })
@@ -165,10 +159,7 @@ impl Merged {
         }
     }
 
-    fn understand(
-        octets: &[u8],
-        offload: Offload,
-    ) -> Option<(Found, usize)> {
+    fn understand(octets: &[u8], offload: Offload) -> Option<(Found, usize)> {
         let start = usize::from(offload.csum_start);
         let mut found = Found::new();
         for layer in Layers::of(octets) {

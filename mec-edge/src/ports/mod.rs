@@ -127,7 +127,8 @@ impl std::str::FromStr for PortConfig {
     fn from_str(text: &str) -> Result<Self, InvalidPort> {
         let form = || InvalidPort::Form(text.chars().take(120).collect());
         let (name, driver) = text.split_once('=').ok_or_else(form)?;
-        let (driver, arguments) = driver.split_once(':').filter(|(_, arguments)| !arguments.is_empty()).ok_or_else(form)?;
+        let (driver, arguments) =
+            driver.split_once(':').filter(|(_, arguments)| !arguments.is_empty()).ok_or_else(form)?;
         let interface = arguments.to_owned();
         let driver = match driver {
             "kernel" => DriverConfig::Kernel { interface },
@@ -209,9 +210,17 @@ mod tests {
         }
         let port: PortConfig = "access0=pcap:none,out.pcap".parse().unwrap();
         assert_eq!(port.driver, DriverConfig::Pcap { input: None, output: "out.pcap".into() });
-        for bad in
-            ["", "core0", "core0=eth1", "core0=af-packet:", "core0=kernel", "core0=tap:", "core0=pcap:x", "core0=dpdk:0", "Core=af-packet:eth0"]
-        {
+        for bad in [
+            "",
+            "core0",
+            "core0=eth1",
+            "core0=af-packet:",
+            "core0=kernel",
+            "core0=tap:",
+            "core0=pcap:x",
+            "core0=dpdk:0",
+            "Core=af-packet:eth0",
+        ] {
             assert!(bad.parse::<PortConfig>().is_err(), "{bad}");
         }
     }

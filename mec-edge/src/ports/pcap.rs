@@ -66,7 +66,13 @@ impl PcapPort {
         let file = File::create(output).map_err(PcapError::IoError).map_err(error(output))?;
         let header = PcapHeader { datalink: DataLink::ETHERNET, ..PcapHeader::default() };
         let writer = PcapWriter::with_header(BufWriter::new(file), header).map_err(error(output))?;
-        Ok(Self { mac: mac_of(number), input: reader, output: writer, name: output.to_owned(), losses: Losses::default() })
+        Ok(Self {
+            mac: mac_of(number),
+            input: reader,
+            output: writer,
+            name: output.to_owned(),
+            losses: Losses::default(),
+        })
     }
 
     fn write(&mut self, octets: &[u8]) -> Result<(), PcapError> {

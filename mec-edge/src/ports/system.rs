@@ -1,5 +1,8 @@
 //! What drivers ask of the system: socket options, and what it says of a network interface.
-#![allow(unsafe_code, reason = "socket options, ioctl and getifaddrs have no safe interface; each block says why it holds")]
+#![allow(
+    unsafe_code,
+    reason = "socket options, ioctl and getifaddrs have no safe interface; each block says why it holds"
+)]
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char};
@@ -35,9 +38,8 @@ pub(super) fn get<T: Integers>(socket: &OwnedFd, (level, option): (i32, i32)) ->
     let mut value: T = unsafe { zeroed() };
     let mut length = u32::try_from(size_of::<T>()).unwrap_or(0);
     // SAFETY: the pointers lead to the structure and to its length; the kernel writes no more than that.
-    let result = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut length)
-    };
+    let result =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut value).cast(), &raw mut length) };
     if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -68,7 +68,8 @@ fn part_in_a_namespace() {
         }
         "neighbours" => {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(neighbours::manager(&std::env::var(PREFIX).unwrap()));
+            let driver = std::env::var(DRIVER).unwrap();
+            runtime.block_on(neighbours::manager(&std::env::var(PREFIX).unwrap(), &driver));
         }
         "receive-tunnels" => neighbours::receive(),
         other => panic!("there is no part {other}"),
@@ -88,6 +89,9 @@ async fn manager(prefix: &str, driver: &str) {
         world
             .arguments(&mut command, side, &uri, management(side, 1).into())
             .args([format!("--port=access0={driver}:access0"), format!("--port=core0={driver}:core0")]);
+        if driver == "kernel" && side == Side::B {
+            command.args(["--poll", "busy"]);
+        }
         edges.push(Process(command.spawn().unwrap()));
         let mut stream = manager.attached().await;
         let expected = if driver == "af-packet" { "af-packet, ring" } else { "af-xdp, native, copy" };
@@ -286,4 +290,4 @@ const NAMESPACES: [&str; 5] = ["edge-a", "edge-b", "device-a", "device-b", "mana
 const PART: &str = "MEC_EDGE_TEST_PART";
 const PREFIX: &str = "MEC_EDGE_TEST_PREFIX";
 const STREAM_OCTETS: usize = 2_000_000;
-const DRIVER: &str = "MEC_EDGE_TEST_DRIVER";
+pub(crate) const DRIVER: &str = "MEC_EDGE_TEST_DRIVER";

@@ -32,8 +32,9 @@ impl Capture {
 
     /// Every frame that arrives at these interfaces.
     pub(crate) fn start_at(world: &World, name: &str, at: impl Iterator<Item = (&'static str, &'static str)>) -> Self {
-        let mut ports: Vec<AfPacketPort> =
-            at.map(|(node, port)| inside(world.space(node), || AfPacketPort::open(port, Polling::Interrupt).unwrap())).collect();
+        let mut ports: Vec<AfPacketPort> = at
+            .map(|(node, port)| inside(world.space(node), || AfPacketPort::open(port, Polling::Interrupt).unwrap()))
+            .collect();
         let file = world.file(name);
         let mut capture = File::create(&file).unwrap();
         let stop = Arc::new(AtomicBool::new(false));

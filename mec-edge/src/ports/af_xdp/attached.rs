@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use transport_dataplane::{Burst, Frame, FramePool};
 
 use super::program::{KernelAddresses, Program, TagQuestion};
-use super::rings::{Bound, Queue, RING_ENTRIES, Umem};
+use super::rings::{Bound, CallFailed, Queue, RING_ENTRIES, Umem};
 use super::{AfXdpError, Loss, Losses, Polling};
 use crate::ports::mend;
 use crate::ports::system::{Interface, index_of};
@@ -65,8 +65,7 @@ impl Attached {
         let driver = link.driver().unwrap_or_default();
         let has_peer_in_kernel = matches!(driver.as_str(), "veth" | "tun");
         let (program, program_link, is_native) = put_on(link, name, index, &driver, count, allowed)?;
-        let (umem, queues, spare) =
-            sockets(index, count, chunk_octets).map_err(|(name, source)| call(name)(source))?;
+        let (umem, queues, spare) = sockets(index, count, chunk_octets).map_err(|(name, source)| call(name)(source))?;
         for (number, queue) in (0..).zip(&queues) {
             if polling == Polling::Busy {
                 queue.prefer_busy_poll();
@@ -241,11 +240,7 @@ fn is_taken(error: &io::Error) -> bool {
 }
 
 /// A socket for each queue, in memory that they share; and the chunks that are left for sending.
-fn sockets(
-    index: i32,
-    queues: u32,
-    chunk_octets: usize,
-) -> Result<(Umem, Vec<Queue>, Vec<u64>), (&'static str, io::Error)> {
+fn sockets(index: i32, queues: u32, chunk_octets: usize) -> Result<(Umem, Vec<Queue>, Vec<u64>), CallFailed> {
     let each = u64::from(RING_ENTRIES);
     let chunks = each * u64::from(queues + 1);
     let umem = Umem::new(usize::try_from(chunks).unwrap_or(0), chunk_octets).map_err(|error| ("mmap", error))?;

@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel}
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::program::KernelAddresses;
 use super::Polling;
 use super::attached::{Allowed, Attached};
+use super::program::KernelAddresses;
 use crate::ports::system::{Interface, index_of, kernel_addresses};
 use crate::told::in_full;
 

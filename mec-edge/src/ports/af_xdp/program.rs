@@ -22,7 +22,7 @@ use super::bpf::{self, Insn, MapKind};
 /// A program with its maps, loaded.
 #[derive(Debug)]
 pub(super) struct Program {
-    program: OwnedFd,
+    loaded: OwnedFd,
     /// Sockets by queue.
     sockets: OwnedFd,
     addresses: KernelAddresses,
@@ -52,8 +52,8 @@ impl Program {
         let sockets = bpf::create_map(MapKind::Sockets, 4, 4, queues)?;
         let addresses = bpf::create_map(MapKind::Hash, 16, 4, ADDRESSES_MAX)?;
         let code = assemble(&sockets, &addresses, tags, XDP_PASS);
-        let program = bpf::load(&code, tags.map(|tags| tags.interface))?;
-        Ok(Self { program, sockets, addresses: KernelAddresses { map: addresses, known: BTreeSet::new() } })
+        let loaded = bpf::load(&code, tags.map(|tags| tags.interface))?;
+        Ok(Self { loaded, sockets, addresses: KernelAddresses { map: addresses, known: BTreeSet::new() } })
     }
 
     /// Sends what a queue receives to a socket.
@@ -63,7 +63,7 @@ impl Program {
 
     /// Attaches it to an interface; it is off when what this answers is dropped.
     pub(super) fn attach(&self, interface: i32, native: bool) -> io::Result<OwnedFd> {
-        bpf::attach(&self.program, interface, native)
+        bpf::attach(&self.loaded, interface, native)
     }
 
     /// What is to be kept in step with the kernel.
@@ -122,15 +122,16 @@ fn function_number(types: &[u8], name: &[u8]) -> Option<i32> {
         if kind == BTF_FUNCTION && strings.get(name_at..)?.split(|octet| *octet == 0).next() == Some(name) {
             return Some(number);
         }
-        at += 12 + match kind {
-            // Integer, variable, declaration tag; array.
-            1 | 14 | 17 => 4,
-            3 => 12,
-            // Structure, union, section, wide enumeration; enumeration, prototype.
-            4 | 5 | 15 | 19 => 12 * members,
-            6 | 13 => 8 * members,
-            _ => 0,
-        };
+        at += 12
+            + match kind {
+                // Integer, variable, declaration tag; array.
+                1 | 14 | 17 => 4,
+                3 => 12,
+                // Structure, union, section, wide enumeration; enumeration, prototype.
+                4 | 5 | 15 | 19 => 12 * members,
+                6 | 13 => 8 * members,
+                _ => 0,
+            };
     }
     None
 }
@@ -304,8 +305,11 @@ mod tests {
         for tags in [None, Some(TagQuestion { interface: 1, function: 1 })] {
             let code = assemble(&file(), &file(), tags, XDP_PASS);
             assert!(code.len() < 64);
-            let jumps: Vec<usize> =
-                code.iter().enumerate().filter_map(|(at, insn)| insn.distance().map(|distance| at + 1 + distance)).collect();
+            let jumps: Vec<usize> = code
+                .iter()
+                .enumerate()
+                .filter_map(|(at, insn)| insn.distance().map(|distance| at + 1 + distance))
+                .collect();
             assert!(jumps.len() >= 12 && jumps.iter().all(|to| *to < code.len()), "{jumps:?}");
         }
     }

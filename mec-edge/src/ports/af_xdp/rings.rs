@@ -38,6 +38,9 @@ pub(super) struct Queue {
     socket: OwnedFd,
 }
 
+/// A call that failed, and why.
+pub(super) type CallFailed = (&'static str, io::Error);
+
 /// How a socket is bound.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound<'a> {
@@ -67,7 +70,13 @@ impl Umem {
 impl Queue {
     /// Opens a socket with its rings, and binds it to a queue. `chunks` are those of its received frames, as many as
     /// [`RING_ENTRIES`].
-    pub(super) fn open(umem: &Umem, interface: i32, queue: u32, bound: Bound<'_>, chunks: std::ops::Range<u64>) -> Result<Self, (&'static str, io::Error)> {
+    pub(super) fn open(
+        umem: &Umem,
+        interface: i32,
+        queue: u32,
+        bound: Bound<'_>,
+        chunks: std::ops::Range<u64>,
+    ) -> Result<Self, CallFailed> {
         let call = |name: &'static str| move |error| (name, error);
         let socket = socket(libc::AF_XDP, libc::SOCK_RAW, 0).map_err(call("socket(AF_XDP)"))?;
         if matches!(bound, Bound::First) {
@@ -151,14 +160,23 @@ impl Queue {
     pub(super) fn poll(&self) {
         // SAFETY: no buffer is given; the kernel only looks whether the driver has something to do.
         unsafe {
-            libc::recvfrom(self.socket.as_raw_fd(), std::ptr::null_mut(), 0, libc::MSG_DONTWAIT, std::ptr::null_mut(), std::ptr::null_mut());
+            libc::recvfrom(
+                self.socket.as_raw_fd(),
+                std::ptr::null_mut(),
+                0,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+            );
         }
     }
 
     /// Puts a frame on its way in a chunk; false if the ring is full, or the frame longer than a chunk.
     pub(super) fn send(&mut self, umem: &mut Umem, chunk: u64, octets: &[u8]) -> bool {
         let length = octets.len().min(umem.chunk_octets);
-        let Some(room) = umem.octets(chunk, length).filter(|_| length == octets.len() && self.tx.has_room()) else { return false };
+        let Some(room) = umem.octets(chunk, length).filter(|_| length == octets.len() && self.tx.has_room()) else {
+            return false;
+        };
         room.copy_from_slice(octets);
         let len = u32::try_from(length).unwrap_or(0);
         self.tx.put(xdp_desc { addr: chunk, len, options: 0 });

@@ -8,12 +8,25 @@ use transport_wire::ethernet::EtherType;
 /// A header, and where it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layer {
-    Ipv4 { at: usize, header: usize },
-    Ipv6 { at: usize },
+    Ipv4 {
+        at: usize,
+        header: usize,
+    },
+    Ipv6 {
+        at: usize,
+    },
     /// With the IP header before it.
-    Udp { at: usize, ip: Ip },
-    Tcp { at: usize, ip: Ip },
-    Sctp { at: usize },
+    Udp {
+        at: usize,
+        ip: Ip,
+    },
+    Tcp {
+        at: usize,
+        ip: Ip,
+    },
+    Sctp {
+        at: usize,
+    },
 }
 
 /// The IP header of a transport header.
@@ -99,15 +112,14 @@ impl<'a> Layers<'a> {
         })
     }
 
-    fn step(&mut self) -> Option<Option<Layer>> {
-        let (layer, next) = match self.next {
-            Next::Ethernet(at) => (None, self.ethernet(at)?),
-            Next::Network(kind, at) => self.network(kind, at).map(|(layer, next)| (Some(layer), next))?,
-            Next::Transport(protocol, at, ip) => self.transport(protocol, at, ip)?,
-            Next::Nothing => return None,
-        };
-        self.next = next;
-        Some(layer)
+    /// The next header, unless it has nothing to be looked at, and what comes after it.
+    fn step(&self) -> Option<(Option<Layer>, Next)> {
+        match self.next {
+            Next::Ethernet(at) => Some((None, self.ethernet(at)?)),
+            Next::Network(kind, at) => self.network(kind, at).map(|(layer, next)| (Some(layer), next)),
+            Next::Transport(protocol, at, ip) => self.transport(protocol, at, ip),
+            Next::Nothing => None,
+        }
     }
 }
 
@@ -117,10 +129,10 @@ impl Iterator for Layers<'_> {
     fn next(&mut self) -> Option<Layer> {
         while self.left > 0 {
             self.left -= 1;
-            match self.step() {
-                Some(Some(layer)) => return Some(layer),
-                Some(None) => {}
-                None => self.left = 0,
+            let (layer, next) = self.step()?;
+            self.next = next;
+            if layer.is_some() {
+                return layer;
             }
         }
         None
