@@ -1,5 +1,5 @@
 //! A port on a kernel interface, by AF_XDP: a program in the interface's driver hands frames to a socket whose memory is shared
-//! with the kernel, before anything else looks at them. Needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF.
+//! with the kernel, before anything else looks at them. Needs CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK.
 //!
 //! ```text
 //!             ┌ a socket for each receive queue ◀── the edge's ──┐
@@ -115,7 +115,7 @@ pub enum AfXdpError {
 
 fn hint(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::PermissionDenied {
-        " (AF_XDP needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF)"
+        " (AF_XDP needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK)"
     } else {
         ""
     }
