@@ -441,7 +441,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A merged frame: 64 kB of an IP packet and its link header.
 const MERGED_OCTETS_MAX: usize = (1 << 16) + 64;
 /// Looks into an empty ring between two questions whether something is wrong.
-const LOOKS: u32 = 32;
+const LOOKS: u32 = 64;
 
 #[cfg(test)]
 mod tests {

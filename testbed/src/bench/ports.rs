@@ -19,26 +19,38 @@ use crate::netns::{Namespace, NetnsError};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a forwarder did.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    packets_per_second: f64,
+    /// Nanoseconds of the sender's core and of the forwarder's for each packet that arrived.
+    cost: f64,
+}
+
 /// Measures each driver and tells each row when it is there.
 pub(super) fn rows(mut tell: impl FnMut(&Row)) -> Result<Vec<Row>, Failed> {
     let wires = Wires::new()?;
-    let bridge = wires.measure(Some("bridge"))?;
+    let bridge = wires.bridged()?;
     let mut rows = Vec::new();
     for driver in ["af-packet", "af-xdp"] {
-        let value = wires.measure(Some(driver))?;
-        let ratio = value / bridge;
-        let row = Row {
-            figure: format!("forward 64 octets from veth to veth by {driver}"),
-            value,
-            unit: "packets/s",
-            peer: Some("the kernel's bridge"),
-            peer_value: Some(bridge),
-            ratio: Some(ratio),
-            aim: None,
-            met: None,
-        };
-        tell(&row);
-        rows.push(row);
+        let ours = wires.measure(Some(driver))?;
+        for (what, unit, value, peer_value) in [
+            ("rate", "packets/s", ours.packets_per_second, bridge.packets_per_second),
+            ("CPU of sender and forwarder", "ns/packet", ours.cost, bridge.cost),
+        ] {
+            let row = Row {
+                figure: format!("64 octets from veth to veth by {driver}: {what}"),
+                value,
+                unit,
+                peer: Some("the kernel's bridge"),
+                peer_value: Some(peer_value),
+                ratio: Some(value / peer_value),
+                aim: None,
+                met: None,
+            };
+            tell(&row);
+            rows.push(row);
+        }
     }
     Ok(rows)
 }
@@ -62,51 +74,49 @@ impl Wires {
         Ok(wires)
     }
 
-    /// Packets a second that arrive, the middle of several measurements.
-    fn measure(&self, by: Option<&str>) -> Result<f64, Failed> {
-        let mut samples = Vec::new();
-        if by == Some("bridge") {
-            self.forwarder.script(
-                "ip link add br0 type bridge
-                 ip link set br0 up
-                 ip link set a0 master br0
-                 ip link set b0 master br0",
-            )?;
-        }
-        for _ in 0..SAMPLES {
-            samples.push(self.sample(by.filter(|by| *by != "bridge"))?);
-        }
-        if by == Some("bridge") {
-            self.forwarder.run(&["ip", "link", "del", "br0"])?;
-        }
-        Ok(median(samples))
+    /// What the kernel's bridge does.
+    fn bridged(&self) -> Result<Sample, Failed> {
+        self.forwarder.script(
+            "ip link add br0 type bridge
+             ip link set br0 up
+             ip link set a0 master br0
+             ip link set b0 master br0",
+        )?;
+        let measured = self.measure(None)?;
+        self.forwarder.run(&["ip", "link", "del", "br0"])?;
+        Ok(measured)
     }
 
-    fn sample(&self, driver: Option<&str>) -> Result<f64, Failed> {
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let forwards = scope.spawn(|| match driver {
-                Some(driver) => forward(&self.forwarder, driver, &stop),
-                None => Ok(()),
-            });
-            let sends = scope.spawn(|| send(&self.sender, &stop));
-            let measured = self.window();
-            stop.store(true, Ordering::Release);
-            for thread in [forwards, sends] {
-                thread.join().map_err(|_| "a thread ended by a fault")??;
-            }
-            measured
+    /// The middle of several samples.
+    fn measure(&self, driver: Option<&str>) -> Result<Sample, Failed> {
+        let samples: Vec<Sample> = (0..SAMPLES).map(|_| self.sample(driver)).collect::<Result<_, Failed>>()?;
+        Ok(Sample {
+            packets_per_second: median(samples.iter().map(|sample| sample.packets_per_second).collect()),
+            cost: median(samples.iter().map(|sample| sample.cost).collect()),
         })
     }
 
-    fn window(&self) -> Result<f64, Failed> {
-        std::thread::sleep(WARM_UP);
+    fn sample(&self, driver: Option<&str>) -> Result<Sample, Failed> {
+        let stop = AtomicBool::new(false);
         let (started, before) = (Instant::now(), self.arrived()?);
-        std::thread::sleep(WINDOW);
-        let arrived = self.arrived()?.saturating_sub(before);
+        let spent = std::thread::scope(|scope| {
+            let forwards = scope.spawn(|| match driver {
+                Some(driver) => forward(&self.forwarder, driver, &stop),
+                None => Ok(0),
+            });
+            let sends = scope.spawn(|| send(&self.sender, &stop));
+            std::thread::sleep(WINDOW);
+            stop.store(true, Ordering::Release);
+            let mut spent = 0;
+            for thread in [forwards, sends] {
+                spent += thread.join().map_err(|_| "a thread ended by a fault")??;
+            }
+            Ok::<u64, Failed>(spent)
+        })?;
+        let seconds = started.elapsed().as_secs_f64();
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let packets = arrived as f64;
-        Ok(packets / started.elapsed().as_secs_f64())
+        let (packets, spent) = ((self.arrived()?.saturating_sub(before)).max(1) as f64, spent as f64);
+        Ok(Sample { packets_per_second: packets / seconds, cost: spent / packets })
     }
 
     /// Packets that the sink's interface has received.
@@ -129,7 +139,13 @@ fn enter(namespace: &Namespace, core: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-fn forward(namespace: &Namespace, driver: &str, stop: &AtomicBool) -> Result<(), Failed> {
+/// Nanoseconds that this thread has run.
+fn spent() -> Result<u64, Failed> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    Ok(text.split(' ').next().unwrap_or_default().parse()?)
+}
+
+fn forward(namespace: &Namespace, driver: &str, stop: &AtomicBool) -> Result<u64, Failed> {
     enter(namespace, 1)?;
     let open = |number, interface| -> Result<Box<dyn EdgePort>, Failed> {
         Ok(format!("port={driver}:{interface}").parse::<PortConfig>()?.open(number, Polling::Interrupt)?)
@@ -145,10 +161,10 @@ fn forward(namespace: &Namespace, driver: &str, stop: &AtomicBool) -> Result<(),
             to.transmit(&mut out, &mut pool);
         }
     }
-    Ok(())
+    spent()
 }
 
-fn send(namespace: &Namespace, stop: &AtomicBool) -> Result<(), Failed> {
+fn send(namespace: &Namespace, stop: &AtomicBool) -> Result<u64, Failed> {
     enter(namespace, 0)?;
     let mut port = AfPacketPort::open("g0", Polling::Interrupt)?;
     let mut pool = FramePool::new(64);
@@ -162,9 +178,8 @@ fn send(namespace: &Namespace, stop: &AtomicBool) -> Result<(), Failed> {
         }
         port.transmit(&mut out, &mut pool);
     }
-    Ok(())
+    spent()
 }
 
 const SAMPLES: usize = 5;
-const WARM_UP: Duration = Duration::from_millis(300);
-const WINDOW: Duration = Duration::from_millis(700);
+const WINDOW: Duration = Duration::from_millis(1_000);

@@ -63,7 +63,10 @@ impl Attached {
             return Err(AfXdpError::Queues { interface: interface(), queues: count });
         }
         let driver = link.driver().unwrap_or_default();
-        let has_peer_in_kernel = matches!(driver.as_str(), "veth" | "tun");
+        if allowed == Allowed::Native && driver == VETH {
+            return Err(AfXdpError::NotBest(interface()));
+        }
+        let has_peer_in_kernel = matches!(driver.as_str(), VETH | "tun");
         let (program, program_link, is_native) = put_on(link, name, index, &driver, count, allowed)?;
         let (umem, queues, spare) = sockets(index, count, chunk_octets).map_err(|(name, source)| call(name)(source))?;
         for (number, queue) in (0..).zip(&queues) {
@@ -197,7 +200,7 @@ fn put_on(
     allowed: Allowed,
 ) -> Result<(Program, OwnedFd, bool), AfXdpError> {
     let call = |call| move |source| AfXdpError::Call { interface: name.to_owned(), call, source };
-    let tags = if driver == "veth" {
+    let tags = if driver == VETH {
         // Its peer's tags are beside the frame whatever is set here; frames that have one are left to the kernel.
         let needs = "for a veth, that takes Linux 6.8";
         Some(TagQuestion::of(index).ok_or_else(|| AfXdpError::Tags(name.to_owned(), needs))?)
@@ -259,6 +262,7 @@ const fn mtu_of(chunk_octets: usize) -> usize {
     chunk_octets - 256 - LINK_OCTETS
 }
 
+const VETH: &str = "veth";
 /// A chunk is at most a page; a frame is in one chunk.
 const CHUNK_OCTETS_SMALL: usize = 2_048;
 const CHUNK_OCTETS_LARGE: usize = 4_096;
