@@ -27,6 +27,11 @@ fn edges_on_kernel_interfaces_carry_real_traffic() {
     for driver in ["af-packet", "af-xdp", "kernel"] {
         let status = part(&network.prefix, "manager", "manager").env(DRIVER, driver).status().unwrap();
         assert!(status.success(), "{driver}");
+        // The edges were killed; their programs went with them.
+        let edge = format!("{}edge-b", network.prefix);
+        let output = Command::new("ip").args(["-n", &edge, "link", "show", "core0"]).output().unwrap();
+        let links = String::from_utf8(output.stdout).unwrap();
+        assert!(links.contains("core0") && !links.contains("xdp"), "{links}");
     }
 }
 

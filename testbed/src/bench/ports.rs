@@ -182,4 +182,4 @@ fn send(namespace: &Namespace, stop: &AtomicBool) -> Result<u64, Failed> {
 }
 
 const SAMPLES: usize = 5;
-const WINDOW: Duration = Duration::from_millis(1_000);
+const WINDOW: Duration = Duration::from_secs(1);
