@@ -4,6 +4,8 @@
 //! then bring the realms in line. Until the swap, an error leaves everything as it was; after it, the edge starts from this
 //! program again, whatever happens.
 
+use std::borrow::Cow;
+
 use aaa_server::Readiness;
 use api::{ConvertError, v1};
 use model::program::Program;
@@ -21,7 +23,7 @@ use crate::worker::{Worker, WorkerGone, WorkerReading};
 /// The control side of an edge.
 #[derive(Debug)]
 pub(crate) struct Control {
-    ports: Vec<(PortName, &'static str)>,
+    ports: Vec<(PortName, Cow<'static, str>)>,
     compiler: Compiler,
     worker: Worker,
     kernels: KernelPorts,
@@ -66,7 +68,7 @@ pub(crate) enum ApplyError {
 }
 
 impl Control {
-    pub(crate) fn new(name: NodeName, ports: Vec<(PortName, &'static str)>, parts: Parts) -> Self {
+    pub(crate) fn new(name: NodeName, ports: Vec<(PortName, Cow<'static, str>)>, parts: Parts) -> Self {
         let Parts { compiler, worker, kernels, state, realms } = parts;
         Self { ports, compiler, worker, kernels, programs: Programs::new(name, state), realms }
     }
@@ -122,7 +124,7 @@ impl Control {
     }
 
     /// The ports and their drivers.
-    pub(crate) fn ports(&self) -> &[(PortName, &'static str)] {
+    pub(crate) fn ports(&self) -> &[(PortName, Cow<'static, str>)] {
         &self.ports
     }
 

@@ -15,7 +15,7 @@ use transport_dataplane::SESSIONS_MAX;
 
 use crate::config::{Config, KernelConfig, SESSIONS_DEFAULT};
 use crate::edge::{Edge, RunningEdge};
-use crate::ports::{EdgePort, PortConfig};
+use crate::ports::{EdgePort, Polling, PortConfig};
 use crate::told::in_full;
 
 /// Runs the micro-segments of one MEC site: their packets, their AAA, their limits. Or a core node.
@@ -38,7 +38,7 @@ struct Args {
     state: PathBuf,
     /// Have the kernel of this box do the work of a core node, instead of a dataplane of ours; ports are then the network
     /// devices that the topology names. Needs CAP_NET_ADMIN.
-    #[arg(long, value_enum, conflicts_with_all = ["secrets", "aaa_address", "ports", "sessions_max"])]
+    #[arg(long, value_enum, conflicts_with_all = ["secrets", "aaa_address", "ports", "poll", "sessions_max"])]
     device: Option<DeviceKind>,
     /// Folder of secrets: SLICE/SEGMENT.yaml, readable by nobody else.
     #[arg(long, value_name = "DIR", required_unless_present = "device")]
@@ -46,9 +46,14 @@ struct Args {
     /// Address that the segments' AAA listens on; their ports are decided by the manager.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     aaa_address: IpAddr,
-    /// A port: NAME=af-packet:INTERFACE (needs root) or NAME=pcap:INPUT,OUTPUT (INPUT may be `none`).
+    /// A port: NAME=kernel:INTERFACE takes a network interface by the best driver that works on it, af-xdp or af-packet;
+    /// NAME=af-xdp:INTERFACE and NAME=af-packet:INTERFACE name one; NAME=tap:INTERFACE is a TAP device for what runs on this
+    /// machine. These need root. NAME=pcap:INPUT,OUTPUT is capture files (INPUT may be `none`).
     #[arg(long = "port", value_name = "PORT", required_unless_present = "device")]
     ports: Vec<PortConfig>,
+    /// How the edge learns of frames: woken by the kernel when it rests, or by looking all the time, which takes a core.
+    #[arg(long, value_enum, default_value = "interrupt")]
+    poll: PollKind,
     /// How many sessions there is room for.
     #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
     sessions_max: usize,
@@ -62,6 +67,15 @@ struct Args {
 enum DeviceKind {
     /// The Linux kernel of the network namespace that this runs in.
     Linux,
+}
+
+/// How frames are waited for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PollKind {
+    /// The edge rests when nothing is to be done.
+    Interrupt,
+    /// It never rests.
+    Busy,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -128,9 +142,15 @@ async fn start(args: Args) -> Result<RunningEdge, Box<dyn std::error::Error>> {
         let config = KernelConfig { name: args.name, manager: args.manager, tls: args.tls_dir, state: args.state };
         return Ok(Edge::start_on_kernel(config).await?);
     }
+    let polling = match args.poll {
+        PollKind::Interrupt => Polling::Interrupt,
+        PollKind::Busy => Polling::Busy,
+    };
     let mut ports: Vec<(PortName, Box<dyn EdgePort>)> = Vec::new();
     for (number, port) in (0_u8..).zip(&args.ports) {
-        ports.push((port.name.clone(), port.open(number)?));
+        let open = port.open(number, polling)?;
+        tracing::info!(port = %port.name, driver = %open.driver(), "port");
+        ports.push((port.name.clone(), open));
     }
     let config = Config {
         name: args.name,
@@ -179,7 +199,8 @@ mod tests {
         for (more, expected) in [
             (["--sessions-max", "0"], "expected 1 to 1000000"),
             (["--sessions-max", "1000001"], "expected 1 to 1000000"),
-            (["--port", "core0=eth1"], "expected NAME=af-packet:INTERFACE"),
+            (["--port", "core0=eth1"], "expected NAME=kernel:INTERFACE"),
+            (["--poll", "often"], "[possible values: interrupt, busy]"),
             (["--aaa-address", "localhost"], "--aaa-address"),
             (["--name", "edge-b"], "--name"),
             (["--dpdk", "on"], "--dpdk"),

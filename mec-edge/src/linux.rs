@@ -112,7 +112,7 @@ impl Node for LinuxNode {
     type Pulse = (bool, v1::Realised);
 
     fn hello(&self) -> v1::Hello {
-        node::hello(&self.name, self.told.borrow().ports.iter().map(|port| (port.clone(), DRIVER)))
+        node::hello(&self.name, self.told.borrow().ports.iter().map(|port| (port.clone(), DRIVER.into())))
     }
 
     async fn apply(&mut self, program: Program) {

@@ -1,5 +1,6 @@
 //! What the agent speaks for: our own dataplane with its realms, or the kernel of a Linux box.
 
+use std::borrow::Cow;
 use std::future::Future;
 
 use api::{ConvertError, v1};
@@ -34,8 +35,11 @@ pub(crate) trait Node: Send + Sync + 'static {
 }
 
 /// Who speaks, with which ports.
-pub(crate) fn hello(name: &NodeName, ports: impl Iterator<Item = (PortName, &'static str)>) -> v1::Hello {
-    let port = |(name, driver): (PortName, &str)| v1::PortStatus { port: name.to_string(), driver: driver.to_owned() };
+pub(crate) fn hello(name: &NodeName, ports: impl Iterator<Item = (PortName, Cow<'static, str>)>) -> v1::Hello {
+    let port = |(name, driver): (PortName, Cow<'_, str>)| v1::PortStatus {
+        port: name.to_string(),
+        driver: driver.into_owned(),
+    };
     v1::Hello {
         edge: name.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -257,6 +257,7 @@ struct Running {
 impl Running {
     fn run(mut self) {
         let mut idle = 0_u32;
+        let is_busy_polled = self.ports.iter().any(|port| port.is_busy_polled());
         loop {
             let now = nanos(self.epoch);
             let mut busy = false;
@@ -286,7 +287,7 @@ impl Running {
                 self.flush();
             }
             idle = if busy { 0 } else { idle.saturating_add(1) };
-            if idle > SPINS {
+            if idle > SPINS && !is_busy_polled {
                 self.rest(now);
             }
         }
@@ -416,8 +417,8 @@ const SLACK: Nanos = Nanos(70_000);
 const TICK: Nanos = Nanos(100_000_000);
 /// How often it is looked how well the clock is set.
 const CLOCK: Nanos = Nanos(1_000_000_000);
-/// Rounds without a frame before the worker rests.
-const SPINS: u32 = 16;
+/// Rounds without a frame before the worker rests: some microseconds where looking takes no call.
+const SPINS: u32 = 64;
 /// How long it rests where a port has no way to wake it.
 const REST: Nanos = Nanos(100_000);
 /// How long it rests where every port has.

@@ -235,10 +235,11 @@ struct CaptureArguments {
 }
 
 fn capture(arguments: &CaptureArguments) -> Result<(), Box<dyn std::error::Error>> {
+    use mec_edge::ports::{AfPacketPort, Polling};
     use transport_dataplane::{Burst, FramePool, Port};
     let mut ports = Vec::new();
     for interface in &arguments.interface {
-        ports.push(mec_edge::ports::AfPacketPort::open(interface)?);
+        ports.push(AfPacketPort::open(interface, Polling::Interrupt)?);
     }
     let mut pool = FramePool::new(CAPTURE_FRAMES);
     let mut capture = crate::world::capture::Capture::create(&arguments.file)?;

@@ -1,32 +1,37 @@
 //! A port on a kernel interface, by a packet socket (packet(7)); needs CAP_NET_RAW.
 //!
-//! Frames come and go in bursts, one system call each. What the kernel leaves undone for packet sockets is done here: a
-//! VLAN tag that was taken off is put back, and a checksum that was left to the hardware is completed. Frames that a peer
-//! in the same kernel has merged beyond the MTU (GSO) can't be forwarded as one frame and are counted; whoever shares a
-//! kernel with an edge turns segmentation offload off.
+//! Frames come by a [ring](ring) in memory that the kernel fills, and go in bursts, one system call each: a ring for sending
+//! was measured, and is no faster. What the kernel leaves undone for packet sockets is [done here](super::mend): a VLAN tag
+//! that was taken off is put back, a checksum that was left to the hardware is completed, and what a sender in the same
+//! kernel or a network card has merged beyond the MTU (GSO, GRO) leaves as the packets that it is made of.
 //!
 //! An interface may go down, come back, or be made anew under the same name: the port goes on by itself.
-#![allow(
-    unsafe_code,
-    reason = "recvmmsg, sendmmsg and ancillary data have no safe interface; each block says why it holds"
-)]
+#![allow(unsafe_code, reason = "sendmmsg and bind have no safe interface; each block says why it holds")]
 
+mod ring;
+
+use std::borrow::Cow;
 use std::ffi::CString;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use model::Mac;
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 use transport_dataplane::{BURST_FRAMES_MAX, Burst, Frame, FramePool, Port};
 use transport_southbound::{LinkName, NeighbourEvents, Neighbours};
-use transport_wire::checksum::Sum;
 
-use super::{EdgePort, Loss, Losses};
+use super::mend::{self, Merged, OFFLOAD_OCTETS, Offload, Tag};
+use super::system::{self, Interface, index_of, set};
+use super::{EdgePort, Loss, Losses, Polling};
+use ring::RxRing;
 
 /// A port on a kernel interface.
 #[derive(Debug)]
 pub struct AfPacketPort {
+    // Before its socket.
+    ring: RxRing,
     socket: OwnedFd,
     mac: Mac,
     interface: CString,
@@ -34,6 +39,15 @@ pub struct AfPacketPort {
     losses: Losses,
     /// What is wrong, so that it is told once and not for each burst.
     failing: Option<Failing>,
+    /// Looks into an empty ring since it was asked whether something is wrong.
+    looks: u32,
+    /// A merged frame that has not left whole.
+    merged: Option<Merged>,
+    /// Where merged frames are received.
+    buffer: Vec<u8>,
+    polling: Polling,
+    /// Why it is not another driver, if somebody wanted that.
+    instead: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,47 +80,48 @@ fn hint(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::PermissionDenied { " (packet sockets need root or CAP_NET_RAW)" } else { "" }
 }
 
-/// What the kernel puts before each frame (linux/virtio_net.h, `struct virtio_net_hdr`).
-#[repr(C)]
-#[derive(Debug, Default, Clone, Copy)]
-struct Offload {
-    flags: u8,
-    gso_type: u8,
-    hdr_len: u16,
-    gso_size: u16,
-    csum_start: u16,
-    csum_offset: u16,
-}
-
-/// Room for the one control message that is asked for, aligned as the kernel wants it.
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Control([u8; 64]);
-
 impl AfPacketPort {
     /// Opens an interface, all its frames included (promiscuous), and reads its MAC address.
-    pub fn open(interface: &str) -> Result<Self, AfPacketError> {
+    pub fn open(interface: &str, polling: Polling) -> Result<Self, AfPacketError> {
         let call =
             |call: &'static str| move |source| AfPacketError::Call { interface: interface.to_owned(), call, source };
-        let name = CString::new(interface).map_err(|_| AfPacketError::NoInterface(interface.to_owned()))?;
-        let index = index_of(&name).ok_or_else(|| AfPacketError::NoInterface(interface.to_owned()))?;
-        let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let nowhere = || AfPacketError::NoInterface(interface.to_owned());
+        let link = Interface::new(interface).ok_or_else(nowhere)?;
+        let index = index_of(link.name()).ok_or_else(nowhere)?;
         // Protocol 0: nothing arrives before the socket is bound to its one interface.
-        // SAFETY: no pointers; the result is checked.
-        let fd = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
-        if fd < 0 {
-            return Err(call("socket")(io::Error::last_os_error()));
-        }
-        // SAFETY: the descriptor was just made and is nobody else's.
-        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-        set(&socket, (libc::SOL_PACKET, libc::PACKET_AUXDATA), &1_i32).map_err(call("PACKET_AUXDATA"))?;
+        let socket =
+            system::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK, 0).map_err(call("socket"))?;
         set(&socket, (libc::SOL_PACKET, PACKET_IGNORE_OUTGOING), &1_i32).map_err(call("PACKET_IGNORE_OUTGOING"))?;
         set(&socket, (libc::SOL_PACKET, libc::PACKET_VNET_HDR), &1_i32).map_err(call("PACKET_VNET_HDR"))?;
         // More than the default of 200 kB, if the kernel allows; 25 ms of 1 Gbit/s.
         let _ = set(&socket, (libc::SOL_SOCKET, libc::SO_RCVBUFFORCE), &SOCKET_OCTETS);
         let _ = set(&socket, (libc::SOL_SOCKET, libc::SO_SNDBUFFORCE), &SOCKET_OCTETS);
+        if polling == Polling::Busy {
+            system::prefer_busy_poll(&socket);
+        }
+        let mtu = link.mtu().map_err(call("SIOCGIFMTU"))?;
+        let ring = RxRing::new(&socket, mtu).map_err(call("PACKET_RX_RING"))?;
         let mac = attach(&socket, index).map_err(|(name, source)| call(name)(source))?;
-        Ok(Self { socket, mac, interface: name, index, losses: Losses::default(), failing: None })
+        Ok(Self {
+            ring,
+            socket,
+            mac,
+            interface: link.name().to_owned(),
+            index,
+            losses: Losses::default(),
+            failing: None,
+            looks: 0,
+            merged: None,
+            buffer: vec![0; MERGED_OCTETS_MAX],
+            polling,
+            instead: None,
+        })
+    }
+
+    /// Says why it is not another driver.
+    pub(super) fn instead(mut self, why: String) -> Self {
+        self.instead = Some(why);
+        self
     }
 
     /// An interface that is down or gone is told of once; when it works again, that is told, too.
@@ -141,90 +156,153 @@ impl AfPacketPort {
         }
     }
 
-    /// A frame as the kernel hands it over becomes the frame that was on the wire; false if it can't.
-    fn mend(&mut self, frame: &mut Frame, truncated: bool, offload: Offload, tag: Option<(u16, u16)>) -> bool {
-        // A merged one is truncated, too, if it is long; that it was merged says more.
-        if offload.gso_type != GSO_NONE {
-            self.losses.count(Loss::Merged, 1);
-            return false;
-        }
-        if truncated {
-            self.losses.count(Loss::TooLong, 1);
-            return false;
-        }
-        let summed = offload.flags & NEEDS_CSUM == 0 || complete_checksum(frame.octets_mut(), offload);
-        let tagged = tag.is_none_or(|(tpid, tci)| put_back_tag(frame, tpid, tci));
-        self.losses.count(Loss::Mangled, u64::from(!(summed && tagged)));
-        summed && tagged
+    /// Takes the next frame from the ring; false if there is none. It may be lost, or be a merged one that is taken apart
+    /// next.
+    fn take(&mut self, frame: &mut Frame) -> Taken {
+        let Self { ring, losses, buffer, .. } = self;
+        let taken = ring.receive(|slot| {
+            if slot.is_queued {
+                return Taken::Queued(slot.tag);
+            }
+            if slot.is_cut {
+                // It has no room in the queue either.
+                losses.count(Loss::Overrun, 1);
+                return Taken::Lost;
+            }
+            if slot.offload.is_merged() {
+                let length = slot.octets.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&slot.octets[..length]);
+                return Taken::Merged(length, slot.offload, slot.tag);
+            }
+            if !frame.copy_from(slot.octets) {
+                losses.count(Loss::TooLong, 1);
+                return Taken::Lost;
+            }
+            if mend::mend(frame, slot.offload, slot.tag) {
+                return Taken::Frame;
+            }
+            losses.count(Loss::Mangled, 1);
+            Taken::Lost
+        });
+        taken.unwrap_or(Taken::Nothing)
     }
+
+    /// Fetches a frame that did not fit its slot.
+    fn fetch(&mut self, frame: &mut Frame, tag: Option<Tag>) -> Taken {
+        let mut offload = [0; OFFLOAD_OCTETS];
+        let mut parts = [IoSliceMut::new(&mut offload), IoSliceMut::new(&mut self.buffer)];
+        let mut no_control = RecvAncillaryBuffer::default();
+        let message = match rustix::net::recvmsg(&self.socket, &mut parts, &mut no_control, RecvFlags::DONTWAIT) {
+            Ok(message) => message,
+            Err(error) => {
+                self.losses.count(Loss::Overrun, 1);
+                self.fails(&error.into());
+                return Taken::Lost;
+            }
+        };
+        let length = message.bytes.saturating_sub(OFFLOAD_OCTETS);
+        let offload = Offload::read(offload);
+        if message.flags.contains(ReturnFlags::TRUNC) {
+            self.losses.count(Loss::TooLong, 1);
+            return Taken::Lost;
+        }
+        if offload.is_merged() {
+            return Taken::Merged(length, offload, tag);
+        }
+        if !frame.copy_from(&self.buffer[..length]) {
+            self.losses.count(Loss::TooLong, 1);
+            return Taken::Lost;
+        }
+        if mend::mend(frame, offload, tag) {
+            return Taken::Frame;
+        }
+        self.losses.count(Loss::Mangled, 1);
+        Taken::Lost
+    }
+
+    /// Begins to take apart what is in the buffer.
+    fn take_apart(&mut self, length: usize, offload: Offload, tag: Option<Tag>) {
+        match Merged::new(std::mem::take(&mut self.buffer), length, offload, tag) {
+            Ok(merged) => self.merged = Some(merged),
+            Err(buffer) => {
+                self.buffer = buffer;
+                self.losses.count(Loss::Merged, 1);
+            }
+        }
+    }
+
+    /// The next packet of a merged frame, if there is one.
+    fn take_part(&mut self, frame: &mut Frame) -> bool {
+        let Some(merged) = &mut self.merged else { return false };
+        if merged.next(frame) {
+            return true;
+        }
+        self.buffer = self.merged.take().map(Merged::into_buffer).unwrap_or_default();
+        false
+    }
+
+    /// Nothing is in the ring. Now and then it is asked whether that is because something is wrong.
+    fn is_quiet(&mut self) {
+        if let Some(Failing { kind, .. }) = self.failing {
+            // A socket without interface has nothing to say; look whether there is one again.
+            self.fails(&kind.into());
+        }
+        self.looks += 1;
+        if self.looks >= LOOKS {
+            self.looks = 0;
+            if let Ok(Err(error)) = rustix::net::sockopt::socket_error(&self.socket) {
+                self.fails(&error.into());
+            }
+        }
+    }
+}
+
+/// What was in the ring.
+#[derive(Debug, Clone, Copy)]
+enum Taken {
+    Nothing,
+    /// A whole frame.
+    Frame,
+    /// One that could not be had, and is counted.
+    Lost,
+    /// Several packets, so many octets in the buffer.
+    Merged(usize, Offload, Option<Tag>),
+    /// One that waits in the socket's queue.
+    Queued(Option<Tag>),
 }
 
 impl Port for AfPacketPort {
     fn receive(&mut self, pool: &mut FramePool, burst: &mut Burst) {
-        let mut frames: arrayvec::ArrayVec<Frame, BURST_FRAMES_MAX> = arrayvec::ArrayVec::new();
-        let room = BURST_FRAMES_MAX - burst.len();
-        while frames.len() < room
-            && let Some(frame) = pool.take()
+        let before = burst.len();
+        while !burst.is_full()
+            && let Some(mut frame) = pool.take()
         {
-            frames.push(frame);
-        }
-        let mut offloads = [Offload::default(); BURST_FRAMES_MAX];
-        let mut controls = [Control([0; 64]); BURST_FRAMES_MAX];
-        // SAFETY: plain structures of integers and pointers, for which zero is a value.
-        let mut vectors: [[libc::iovec; 2]; BURST_FRAMES_MAX] = unsafe { zeroed() };
-        // SAFETY: as above.
-        let mut messages: [libc::mmsghdr; BURST_FRAMES_MAX] = unsafe { zeroed() };
-        for (at, frame) in frames.iter_mut().enumerate() {
-            let buffer = frame.room();
-            vectors[at] = [
-                libc::iovec { iov_base: (&raw mut offloads[at]).cast(), iov_len: size_of::<Offload>() },
-                libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() },
-            ];
-            let header = &mut messages[at].msg_hdr;
-            header.msg_iov = vectors[at].as_mut_ptr();
-            header.msg_iovlen = 2;
-            header.msg_control = controls[at].0.as_mut_ptr().cast();
-            header.msg_controllen = 64;
-        }
-        let count = u32::try_from(frames.len()).unwrap_or(0);
-        // SAFETY: every pointer in the messages leads to a buffer above that outlives the call and is as long as its
-        // length says; the frames' buffers are owned by `frames`, which is not touched before the call returns.
-        let received = unsafe {
-            libc::recvmmsg(
-                self.socket.as_raw_fd(),
-                messages.as_mut_ptr(),
-                count,
-                libc::MSG_DONTWAIT,
-                std::ptr::null_mut(),
-            )
-        };
-        let received = usize::try_from(received).unwrap_or_else(|_| {
-            let error = io::Error::last_os_error();
-            if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
-                self.fails(&error);
-            } else if let Some(Failing { kind, .. }) = self.failing {
-                // A socket without interface has nothing to say; look whether there is one again.
-                self.fails(&kind.into());
-            }
-            0
-        });
-        if received > 0 {
-            self.works();
-        }
-        for (at, mut frame) in frames.drain(..).enumerate() {
-            if at >= received {
-                pool.give(frame);
+            if self.take_part(&mut frame) {
+                burst.push(frame);
                 continue;
             }
-            let message = &messages[at];
-            let octets = (message.msg_len as usize).saturating_sub(size_of::<Offload>());
-            frame.set_len(octets);
-            let truncated = message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-            if self.mend(&mut frame, truncated, offloads[at], tag_of(&message.msg_hdr)) {
-                burst.push(frame);
-            } else {
-                pool.give(frame);
+            let mut taken = self.take(&mut frame);
+            if let Taken::Queued(tag) = taken {
+                taken = self.fetch(&mut frame, tag);
             }
+            match taken {
+                Taken::Frame => {
+                    burst.push(frame);
+                    continue;
+                }
+                Taken::Merged(length, offload, tag) => self.take_apart(length, offload, tag),
+                Taken::Lost | Taken::Queued(_) => {}
+                Taken::Nothing => {
+                    pool.give(frame);
+                    break;
+                }
+            }
+            pool.give(frame);
+        }
+        if burst.len() == before {
+            self.is_quiet();
+        } else {
+            self.works();
         }
     }
 
@@ -287,8 +365,15 @@ impl AfPacketPort {
 }
 
 impl EdgePort for AfPacketPort {
-    fn driver(&self) -> &'static str {
-        "af-packet"
+    fn driver(&self) -> Cow<'static, str> {
+        match &self.instead {
+            None => "af-packet, ring".into(),
+            Some(why) => format!("af-packet, ring (not af-xdp: {why})").into(),
+        }
+    }
+
+    fn is_busy_polled(&self) -> bool {
+        self.polling == Polling::Busy
     }
 
     fn mac(&self) -> Mac {
@@ -311,13 +396,6 @@ impl EdgePort for AfPacketPort {
     }
 }
 
-/// The number of an interface.
-fn index_of(name: &CString) -> Option<i32> {
-    // SAFETY: the name is a C string that lives through the call.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    i32::try_from(index).ok().filter(|index| *index > 0)
-}
-
 /// Attaches to an interface, all its frames included; answers its MAC address, or which call failed.
 fn attach(socket: &OwnedFd, index: i32) -> Result<Mac, (&'static str, io::Error)> {
     let promiscuous = libc::packet_mreq { mr_ifindex: index, mr_type: MR_PROMISC, mr_alen: 0, mr_address: [0; 8] };
@@ -328,28 +406,8 @@ fn attach(socket: &OwnedFd, index: i32) -> Result<Mac, (&'static str, io::Error)
 
 /// How many frames the kernel threw away since it was asked last.
 fn overruns(socket: &OwnedFd) -> Option<u64> {
-    let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
-    let mut length = u32::try_from(size_of::<libc::tpacket_stats>()).unwrap_or(0);
-    // SAFETY: the pointers lead to the structure that this option fills and to its length.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_STATISTICS,
-            (&raw mut statistics).cast(),
-            &raw mut length,
-        )
-    };
-    (result == 0).then(|| statistics.tp_drops.into())
-}
-
-/// Sets an option of a socket: its level and its number.
-fn set<T>(socket: &OwnedFd, (level, option): (i32, i32), value: &T) -> io::Result<()> {
-    let length = u32::try_from(size_of::<T>()).unwrap_or(0);
-    // SAFETY: the pointer leads to a value of the length that is said, and the kernel only reads it.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, std::ptr::from_ref(value).cast(), length) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let counts: libc::tpacket_stats = system::get(socket, (libc::SOL_PACKET, libc::PACKET_STATISTICS)).ok()?;
+    Some(counts.tp_drops.into())
 }
 
 /// Binds to an interface and reads its MAC address.
@@ -373,87 +431,27 @@ fn bind(socket: &OwnedFd, index: i32) -> io::Result<Mac> {
     Ok(Mac(mac))
 }
 
-/// TPID and TCI of the tag that the kernel took off, if it took one.
-fn tag_of(header: &libc::msghdr) -> Option<(u16, u16)> {
-    // SAFETY: the header's control pointer and length are those that the kernel has written for a buffer that lives.
-    let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
-    while !message.is_null() {
-        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR answer null or a whole header inside the buffer.
-        let (level, kind) = unsafe { ((*message).cmsg_level, (*message).cmsg_type) };
-        if level == libc::SOL_PACKET && kind == libc::PACKET_AUXDATA {
-            // SAFETY: the kernel puts a whole tpacket_auxdata there; it may be unaligned.
-            let data = unsafe { libc::CMSG_DATA(message).cast::<libc::tpacket_auxdata>().read_unaligned() };
-            if data.tp_status & libc::TP_STATUS_VLAN_VALID != 0 {
-                let has_tpid = data.tp_status & libc::TP_STATUS_VLAN_TPID_VALID != 0;
-                return Some((if has_tpid { data.tp_vlan_tpid } else { 0x8100 }, data.tp_vlan_tci));
-            }
-        }
-        // SAFETY: as above.
-        message = unsafe { libc::CMSG_NXTHDR(header, message) };
-    }
-    None
-}
-
-/// Sums what was left to be summed; the pseudo header is in the field already. False if the field is not in the frame.
-fn complete_checksum(octets: &mut [u8], offload: Offload) -> bool {
-    let start = usize::from(offload.csum_start);
-    let field = start + usize::from(offload.csum_offset);
-    let inside = field + 2 <= octets.len();
-    if inside {
-        let checksum = Sum::new().add(&octets[start..]).udp_checksum();
-        octets[field..field + 2].copy_from_slice(&checksum.to_be_bytes());
-    }
-    inside
-}
-
-/// Puts the tag back that the kernel took off; false if the frame has no room for it.
-fn put_back_tag(frame: &mut Frame, tpid: u16, tci: u16) -> bool {
-    if frame.len() < ETHERNET_OCTETS || frame.push_front(TAG_OCTETS).is_none() {
-        return false;
-    }
-    let octets = frame.octets_mut();
-    octets.copy_within(TAG_OCTETS..TAG_OCTETS + 12, 0);
-    octets[12..14].copy_from_slice(&tpid.to_be_bytes());
-    octets[14..16].copy_from_slice(&tci.to_be_bytes());
-    true
-}
-
 const PACKET_IGNORE_OUTGOING: i32 = 23;
 const MR_PROMISC: u16 = 1;
-const NEEDS_CSUM: u8 = 1;
-const GSO_NONE: u8 = 0;
-const ETHERNET_OCTETS: usize = 14;
-const TAG_OCTETS: usize = 4;
 /// What the kernel may hold for a socket, each way.
 const SOCKET_OCTETS: i32 = 4 << 20;
 /// How often a lost interface is looked for.
 const RETRY: Duration = Duration::from_secs(1);
 
-const _: () = assert!(size_of::<Offload>() == 10);
+/// A merged frame: 64 kB of an IP packet and its link header.
+const MERGED_OCTETS_MAX: usize = (1 << 16) + 64;
+/// Looks into an empty ring between two questions whether something is wrong.
+const LOOKS: u32 = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_checksum_that_was_left_undone_is_completed() {
-        // UDP 7 to 9, "hi!", between 192.0.2.1 and 192.0.2.2: the pseudo header sums to 840f before it is complemented;
-        // the whole checksum is f25a.
-        let pseudo: u32 = 0xc000 + 0x0201 + 0xc000 + 0x0202 + 17 + 11;
-        let pseudo = u16::try_from((pseudo & 0xffff) + (pseudo >> 16)).unwrap();
-        let mut octets = vec![0xee; 34];
-        octets.extend([0, 7, 0, 9, 0, 11]);
-        octets.extend(pseudo.to_be_bytes());
-        octets.extend(b"hi!");
-        assert!(complete_checksum(&mut octets, Offload { csum_start: 34, csum_offset: 6, ..Offload::default() }));
-        assert_eq!(octets[40..42], [0xf2, 0x5a]);
-        // Places outside of the frame are left alone.
-        assert!(!complete_checksum(&mut octets, Offload { csum_start: 60_000, csum_offset: 6, ..Offload::default() }));
-    }
-
-    #[test]
     fn an_interface_that_is_not_there_is_named() {
-        let error = AfPacketPort::open("no-such-if").unwrap_err();
-        assert_eq!(error.to_string(), "there is no interface `no-such-if` in this network namespace");
+        for name in ["no-such-if", "a-name-that-no-interface-can-have"] {
+            let error = AfPacketPort::open(name, Polling::Interrupt).unwrap_err();
+            assert_eq!(error.to_string(), format!("there is no interface `{name}` in this network namespace"));
+        }
     }
 }

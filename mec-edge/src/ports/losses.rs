@@ -5,11 +5,11 @@ use std::fmt;
 /// Why a driver lost a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Loss {
-    /// On its way out: the ring is full, or the kernel or the disk did not take it.
+    /// On its way out: the ring is full, the interface is gone or down, or the kernel or the disk did not take it.
     NotSent,
     /// It has no end within a frame buffer (or, where a driver has a smaller limit, within that).
     TooLong,
-    /// The sender's kernel has merged several packets into it (GSO), which can't be forwarded as one frame.
+    /// Several packets that were merged into one frame (GSO, GRO) in a way that the driver can't take apart.
     Merged,
     /// The kernel had to throw it away, because the edge did not fetch it in time.
     Overrun,

@@ -1,5 +1,6 @@
 //! A port on capture files: frames are read from one, once, and written to another.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
 use pcap_file::{DataLink, PcapError};
 use transport_dataplane::{Burst, FRAME_OCTETS_MAX, Frame, FramePool, Port};
 
-use super::{EdgePort, Loss, Losses};
+use super::{EdgePort, Loss, Losses, mac_of};
 
 /// A port on capture files.
 pub struct PcapPort {
@@ -65,9 +66,13 @@ impl PcapPort {
         let file = File::create(output).map_err(PcapError::IoError).map_err(error(output))?;
         let header = PcapHeader { datalink: DataLink::ETHERNET, ..PcapHeader::default() };
         let writer = PcapWriter::with_header(BufWriter::new(file), header).map_err(error(output))?;
-        // Locally administered, and different for each port of an edge.
-        let mac = Mac([0x02, 0x4d, 0x53, 0xff, 0, number]);
-        Ok(Self { mac, input: reader, output: writer, name: output.to_owned(), losses: Losses::default() })
+        Ok(Self {
+            mac: mac_of(number),
+            input: reader,
+            output: writer,
+            name: output.to_owned(),
+            losses: Losses::default(),
+        })
     }
 
     fn write(&mut self, octets: &[u8]) -> Result<(), PcapError> {
@@ -119,8 +124,8 @@ impl Port for PcapPort {
 }
 
 impl EdgePort for PcapPort {
-    fn driver(&self) -> &'static str {
-        "pcap"
+    fn driver(&self) -> Cow<'static, str> {
+        "pcap".into()
     }
 
     fn mac(&self) -> Mac {

@@ -3,6 +3,8 @@
 //! Buffers go round: a frame crosses in a buffer that the receiver gives back, so nothing is allocated once the rings are
 //! filled.
 
+use std::borrow::Cow;
+
 use model::Mac;
 use rtrb::{Consumer, Producer, RingBuffer};
 use transport_dataplane::{Burst, Frame, FramePool, Port};
@@ -100,8 +102,8 @@ impl Port for RingPort {
 }
 
 impl EdgePort for RingPort {
-    fn driver(&self) -> &'static str {
-        "ring"
+    fn driver(&self) -> Cow<'static, str> {
+        "ring".into()
     }
 
     fn mac(&self) -> Mac {

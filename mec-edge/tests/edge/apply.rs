@@ -1,5 +1,6 @@
 //! Which programs are run, which are refused, and what is left after a restart.
 
+use std::borrow::Cow;
 use std::net::UdpSocket;
 
 use aaa_wire::Code;
@@ -247,8 +248,8 @@ impl Port for Faulty {
 }
 
 impl EdgePort for Faulty {
-    fn driver(&self) -> &'static str {
-        "faulty"
+    fn driver(&self) -> Cow<'static, str> {
+        "faulty".into()
     }
 
     fn mac(&self) -> Mac {

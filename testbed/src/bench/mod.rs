@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod lab;
+mod ports;
 pub mod qos;
 mod transports;
 
@@ -64,6 +65,17 @@ pub fn run(json: Option<&Path>) -> ExitCode {
 pub fn run_transports(json: Option<&Path>) -> ExitCode {
     let rows = transports::rows(say);
     finish(&rows, json)
+}
+
+/// Measures drivers of ports on veth pairs, as root, and says so in the same way.
+pub fn run_ports(json: Option<&Path>) -> ExitCode {
+    match ports::rows(say) {
+        Ok(rows) => finish(&rows, json),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn finish(rows: &[Row], json: Option<&Path>) -> ExitCode {

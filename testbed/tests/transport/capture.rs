@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mec_edge::ports::AfPacketPort;
+use mec_edge::ports::{AfPacketPort, Polling};
 use testbed::world::capture::Capture as File;
 use transport_dataplane::{Burst, FramePool, Port};
 
@@ -32,8 +32,9 @@ impl Capture {
 
     /// Every frame that arrives at these interfaces.
     pub(crate) fn start_at(world: &World, name: &str, at: impl Iterator<Item = (&'static str, &'static str)>) -> Self {
-        let mut ports: Vec<AfPacketPort> =
-            at.map(|(node, port)| inside(world.space(node), || AfPacketPort::open(port).unwrap())).collect();
+        let mut ports: Vec<AfPacketPort> = at
+            .map(|(node, port)| inside(world.space(node), || AfPacketPort::open(port, Polling::Interrupt).unwrap()))
+            .collect();
         let file = world.file(name);
         let mut capture = File::create(&file).unwrap();
         let stop = Arc::new(AtomicBool::new(false));

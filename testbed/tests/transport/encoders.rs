@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mec_edge::ports::AfPacketPort;
+use mec_edge::ports::{AfPacketPort, Polling};
 use pcap_file::pcap::PcapReader;
 use testbed::world::bytes;
 use testbed::world::capture::Capture as File;
@@ -57,7 +57,7 @@ fn deliver(world: &World, service: Service, transport: Transport, destination: I
 
     let replies = Capture::start_at(world, "replies.pcap", [("core-1", "to-edge-a")].into_iter());
     let receiver = inside(world.space("dev-a"), || socket(destination));
-    let mut port = inside(world.space("core-1"), || AfPacketPort::open("to-edge-a").unwrap());
+    let mut port = inside(world.space("core-1"), || AfPacketPort::open("to-edge-a", Polling::Interrupt).unwrap());
     let mut pool = FramePool::new(64);
     let mut frames: Vec<_> = read(&file)
         .iter()

@@ -279,7 +279,7 @@ fn node() -> v1::NodeStatus {
         }),
         segments: vec![],
         version: text("0.1.0"),
-        ports: vec![v1::PortStatus { port: text("core0"), driver: text("af-packet") }],
+        ports: vec![v1::PortStatus { port: text("core0"), driver: text("af-packet, ring") }],
     }
 }
 
@@ -296,7 +296,7 @@ fn node_json() -> Value {
             "targetDigest": "", "realisedDigest": "", "problem": "no port core1",
             "lastReport": "2026-01-02T03:04:05.000006Z",
         },
-        "segments": [], "version": "0.1.0", "ports": [{ "port": "core0", "driver": "af-packet" }],
+        "segments": [], "version": "0.1.0", "ports": [{ "port": "core0", "driver": "af-packet, ring" }],
     })
 }
 
@@ -355,7 +355,7 @@ labels           100000 to 109999
 
 ports
 PORT   RATE      MTU   DRIVER
-core0  1 Gbit/s  1600  af-packet
+core0  1 Gbit/s  1600  af-packet, ring
 
 segments
 none

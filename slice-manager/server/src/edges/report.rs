@@ -95,7 +95,10 @@ fn check(edge: &NodeName, index: usize, mut segment: v1::RealisedSegment) -> Res
 /// The ports and the version of a Hello, cut to what is fit to keep.
 pub(crate) fn hello(hello: v1::Hello) -> (String, Vec<v1::PortStatus>) {
     let ports = hello.ports.into_iter().take(PORTS_REPORTED_MAX);
-    let port = |port: v1::PortStatus| v1::PortStatus { port: cut(&port.port, 64), driver: cut(&port.driver, 64) };
+    let port = |port: v1::PortStatus| v1::PortStatus {
+        port: cut(&port.port, 64),
+        driver: cut(&port.driver, REASON_CHARS_MAX),
+    };
     (cut(&hello.version, 64), ports.map(port).collect())
 }
 
