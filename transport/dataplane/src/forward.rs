@@ -18,7 +18,7 @@ use crate::pipeline::Pipeline;
 use crate::port::{Outputs, PortIndex};
 use crate::session::{FLOOD_COPIES_MAX, Slot};
 use crate::tables::CircuitIndex;
-use crate::trees::Waits;
+use crate::trees::{LINK_OCTETS, Waits};
 
 /// Everything that a frame's way needs beside the pipeline itself.
 pub(crate) struct Way<'a> {
@@ -80,7 +80,8 @@ impl Pipeline {
         match way.out.push(to, frame) {
             Ok(()) => {
                 self.counters[to.get()].sent.count(octets);
-                self.trees[to.get()].shaper.charge(way.now, u32::try_from(octets).unwrap_or(u32::MAX));
+                let octets = u32::try_from(octets).unwrap_or(u32::MAX).saturating_add(LINK_OCTETS);
+                self.trees[to.get()].shaper.charge(way.now, octets);
             }
             Err(frame) => self.drop(way, segment, DropReason::OutputFull, frame),
         }

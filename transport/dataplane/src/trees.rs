@@ -189,7 +189,7 @@ impl Pipeline {
         loop {
             let room = out.room(port).min(BURST_FRAMES_MAX);
             self.trees[port.get()].shaper.poll(now, room, &mut departures);
-            let count = departures.len();
+            let (count, mut around) = (departures.len(), 0);
             for departure in departures.drain(..) {
                 let Self { trees, tables, counters, .. } = self;
                 let Some((mut frame, place)) = trees[port.get()].take(departure.handle) else { continue };
@@ -206,11 +206,16 @@ impl Pipeline {
                 }
                 counters[port.get()].sent.count(frame.len());
                 let (queue, octets) = (place.queue, frame.len().saturating_sub(place.front.into()));
+                around += u32::from(place.front) + LINK_OCTETS;
                 if let Err(frame) = out.push(port, frame) {
                     // There was room.
                     pool.give(frame);
                 }
                 self.charge_others(now, port, queue, octets);
+            }
+            // What is around devices' frames takes its time from the port, and from nobody's rate.
+            if around != 0 {
+                self.trees[port.get()].shaper.charge(now, around);
             }
             // The scheduler answers with less than it may when nothing more is due.
             if count < BURST_FRAMES_MAX {
@@ -254,6 +259,9 @@ fn count_drop(tables: &mut Tables, counters: &mut [crate::pipeline::PortCounters
     }
 }
 
+/// What a frame takes on a link beyond its octets: preamble, start, check sequence and gap (IEEE 802.3, sections 3.1.1 and
+/// 4.4.2).
+pub(crate) const LINK_OCTETS: u32 = 8 + 4 + 12;
 /// So many queues keep their counters beyond those that can carry a frame.
 const QUEUES_KEPT: u32 = 1_024;
 

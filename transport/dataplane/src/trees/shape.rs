@@ -88,12 +88,12 @@ impl TreeShape {
     }
 }
 
-/// What may be sent at once after a silence: two of the longest frames, or what a millisecond holds, so that a ceiling is
-/// reached by a worker that comes late by less than that.
+/// What may be sent at once after a silence: two of the longest frames, or what [`BURST_MILLISECONDS`] hold, so that a ceiling
+/// is reached by a worker that comes late by less than that.
 pub(crate) fn burst_octets(ceiling: Rate, frame_octets_max: usize) -> u32 {
-    let millisecond = ceiling.bits_per_second() / 8_000;
+    let time = ceiling.bits_per_second() / 8_000 * BURST_MILLISECONDS;
     let least = 2 * frame_octets_max as u64;
-    u32::try_from(millisecond.max(least)).unwrap_or(u32::MAX)
+    u32::try_from(time.max(least)).unwrap_or(u32::MAX)
 }
 
 pub(super) fn put<T>(places: &mut Vec<Option<T>>, at: usize, value: T) {
@@ -102,6 +102,9 @@ pub(super) fn put<T>(places: &mut Vec<Option<T>>, at: usize, value: T) {
     }
     places[at] = Some(value);
 }
+
+/// So late may a worker come on a machine that does other things, too.
+const BURST_MILLISECONDS: u64 = 5;
 
 /// The number of a slice in a tree.
 pub(crate) const fn slice_number(slot: SliceSlot) -> u16 {
