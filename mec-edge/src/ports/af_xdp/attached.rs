@@ -120,7 +120,7 @@ impl Attached {
             while !burst.is_full()
                 && let Some(mut frame) = pool.take()
             {
-                let mut fits = true;
+                let mut fits = false;
                 let found = queue.receive(umem, |octets| {
                     if *has_peer_in_kernel {
                         mend::complete_unsaid_checksum(octets);
