@@ -41,10 +41,8 @@ pub struct AfPacketPort {
     failing: Option<Failing>,
     /// Looks into an empty ring since it was asked whether something is wrong.
     looks: u32,
-    /// A merged frame that has not left whole.
-    merged: Option<Merged>,
-    /// Where merged frames are received.
-    buffer: Vec<u8>,
+    /// Where frames that are merged, or too long for the ring, are received.
+    merged: Merged,
     polling: Polling,
     /// Why it is not another driver, if somebody wanted that.
     instead: Option<String>,
@@ -111,8 +109,7 @@ impl AfPacketPort {
             losses: Losses::default(),
             failing: None,
             looks: 0,
-            merged: None,
-            buffer: vec![0; MERGED_OCTETS_MAX],
+            merged: Merged::new(),
             polling,
             instead: None,
         })
@@ -156,10 +153,9 @@ impl AfPacketPort {
         }
     }
 
-    /// Takes the next frame from the ring; false if there is none. It may be lost, or be a merged one that is taken apart
-    /// next.
+    /// Takes the next frame from the ring.
     fn take(&mut self, frame: &mut Frame) -> Taken {
-        let Self { ring, losses, buffer, .. } = self;
+        let Self { ring, losses, merged, .. } = self;
         let taken = ring.receive(|slot| {
             if slot.is_queued {
                 return Taken::Queued(slot.tag);
@@ -170,8 +166,9 @@ impl AfPacketPort {
                 return Taken::Lost;
             }
             if slot.offload.is_merged() {
-                let length = slot.octets.len().min(buffer.len());
-                buffer[..length].copy_from_slice(&slot.octets[..length]);
+                let room = merged.room();
+                let length = slot.octets.len().min(room.len());
+                room[..length].copy_from_slice(&slot.octets[..length]);
                 return Taken::Merged(length, slot.offload, slot.tag);
             }
             if !frame.copy_from(slot.octets) {
@@ -190,7 +187,7 @@ impl AfPacketPort {
     /// Fetches a frame that did not fit its slot.
     fn fetch(&mut self, frame: &mut Frame, tag: Option<Tag>) -> Taken {
         let mut offload = [0; OFFLOAD_OCTETS];
-        let mut parts = [IoSliceMut::new(&mut offload), IoSliceMut::new(&mut self.buffer)];
+        let mut parts = [IoSliceMut::new(&mut offload), IoSliceMut::new(self.merged.room())];
         let mut no_control = RecvAncillaryBuffer::default();
         let message = match rustix::net::recvmsg(&self.socket, &mut parts, &mut no_control, RecvFlags::DONTWAIT) {
             Ok(message) => message,
@@ -209,7 +206,7 @@ impl AfPacketPort {
         if offload.is_merged() {
             return Taken::Merged(length, offload, tag);
         }
-        if !frame.copy_from(&self.buffer[..length]) {
+        if !frame.copy_from(self.merged.octets(length)) {
             self.losses.count(Loss::TooLong, 1);
             return Taken::Lost;
         }
@@ -218,27 +215,6 @@ impl AfPacketPort {
         }
         self.losses.count(Loss::Mangled, 1);
         Taken::Lost
-    }
-
-    /// Begins to take apart what is in the buffer.
-    fn take_apart(&mut self, length: usize, offload: Offload, tag: Option<Tag>) {
-        match Merged::new(std::mem::take(&mut self.buffer), length, offload, tag) {
-            Ok(merged) => self.merged = Some(merged),
-            Err(buffer) => {
-                self.buffer = buffer;
-                self.losses.count(Loss::Merged, 1);
-            }
-        }
-    }
-
-    /// The next packet of a merged frame, if there is one.
-    fn take_part(&mut self, frame: &mut Frame) -> bool {
-        let Some(merged) = &mut self.merged else { return false };
-        if merged.next(frame) {
-            return true;
-        }
-        self.buffer = self.merged.take().map(Merged::into_buffer).unwrap_or_default();
-        false
     }
 
     /// Nothing is in the ring. Now and then it is asked whether that is because something is wrong.
@@ -265,7 +241,7 @@ enum Taken {
     Frame,
     /// One that could not be had, and is counted.
     Lost,
-    /// Several packets, so many octets in the buffer.
+    /// Several packets, so many octets where those are received.
     Merged(usize, Offload, Option<Tag>),
     /// One that waits in the socket's queue.
     Queued(Option<Tag>),
@@ -277,7 +253,7 @@ impl Port for AfPacketPort {
         while !burst.is_full()
             && let Some(mut frame) = pool.take()
         {
-            if self.take_part(&mut frame) {
+            if self.merged.next(&mut frame) {
                 burst.push(frame);
                 continue;
             }
@@ -290,7 +266,10 @@ impl Port for AfPacketPort {
                     burst.push(frame);
                     continue;
                 }
-                Taken::Merged(length, offload, tag) => self.take_apart(length, offload, tag),
+                Taken::Merged(length, offload, tag) => {
+                    let is_known = self.merged.take_apart(length, offload, tag);
+                    self.losses.count(Loss::Merged, u64::from(!is_known));
+                }
                 Taken::Lost | Taken::Queued(_) => {}
                 Taken::Nothing => {
                     pool.give(frame);
@@ -438,8 +417,6 @@ const SOCKET_OCTETS: i32 = 4 << 20;
 /// How often a lost interface is looked for.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A merged frame: 64 kB of an IP packet and its link header.
-const MERGED_OCTETS_MAX: usize = (1 << 16) + 64;
 /// Looks into an empty ring between two questions whether something is wrong.
 const LOOKS: u32 = 64;
 

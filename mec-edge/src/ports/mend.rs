@@ -51,7 +51,7 @@ impl Offload {
     }
 }
 
-/// The headers of a merged frame.
+/// Headers that were found.
 type Found = ArrayVec<Layer, { layers::LAYERS_MAX }>;
 
 /// A tag that is beside the frame: TPID and TCI.
@@ -132,12 +132,18 @@ pub(super) fn complete_unsaid_checksum(octets: &mut [u8]) {
     }
 }
 
-/// The packets of a merged frame, one after the other (what the kernel calls segmentation): each has the headers of the
-/// whole and a part of its payload.
+/// A merged frame, and its packets one after the other (what the kernel calls segmentation): each has the headers of the whole
+/// and a part of its payload.
 #[derive(Debug)]
 pub(super) struct Merged {
-    /// The whole frame, at the start of a buffer.
+    /// The whole frame, at the start of it.
     buffer: Vec<u8>,
+    /// How it is taken apart; `None` if there is nothing.
+    apart: Option<Apart>,
+}
+
+#[derive(Debug)]
+struct Apart {
     length: usize,
     layers: Found,
     tag: Option<Tag>,
@@ -148,72 +154,87 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// Takes apart a merged frame of so many octets; the buffer comes back by [`Merged::into_buffer`]. It comes back at once if the frame is
-    /// of a kind that this does not know, or is not what it is said to be.
-    pub(super) fn new(buffer: Vec<u8>, length: usize, offload: Offload, tag: Option<Tag>) -> Result<Self, Vec<u8>> {
-        match buffer.get(..length).and_then(|octets| Self::understand(octets, offload)) {
-            Some((layers, headers)) => {
-                Ok(Self { buffer, length, layers, tag, headers, part: usize::from(offload.gso_size), at: 0 })
-            }
-            None => Err(buffer),
-        }
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self { buffer: vec![0; MERGED_OCTETS_MAX], apart: None }
     }
 
-    fn understand(octets: &[u8], offload: Offload) -> Option<(Found, usize)> {
-        let start = usize::from(offload.csum_start);
-        let mut found = Found::new();
-        for layer in Layers::of(octets) {
-            found.try_push(layer).ok()?;
-            let (is_tcp, at) = match layer {
-                Layer::Tcp { at, .. } => (true, at),
-                Layer::Udp { at, .. } => (false, at),
-                _ => continue,
-            };
-            if at != start {
-                continue;
-            }
-            let header = match (is_tcp, offload.gso_type & !GSO_ECN) {
-                (true, GSO_TCPV4 | GSO_TCPV6) => usize::from(octets.get(at + 12)? >> 4) * 4,
-                (false, GSO_UDP_L4) => 8,
-                _ => return None,
-            };
-            let headers = at + header;
-            let longest = headers + usize::from(offload.gso_size) + TAG_OCTETS;
-            let whole = header >= if is_tcp { 20 } else { 8 } && headers < octets.len();
-            return (whole && offload.gso_size > 0 && longest <= FRAME_OCTETS_MAX).then_some((found, headers));
-        }
-        None
+    /// Where the next one is received; what is there is lost.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.apart = None;
+        &mut self.buffer
+    }
+
+    /// What was received there.
+    pub(super) fn octets(&self, length: usize) -> &[u8] {
+        self.buffer.get(..length).unwrap_or(&self.buffer)
+    }
+
+    /// Takes apart a frame of so many octets in the room; false if it is of a kind that this does not know, or is not what it
+    /// is said to be.
+    pub(super) fn take_apart(&mut self, length: usize, offload: Offload, tag: Option<Tag>) -> bool {
+        let understood = self.buffer.get(..length).and_then(|octets| understand(octets, offload));
+        self.apart = understood.map(|(layers, headers)| {
+            let part = usize::from(offload.gso_size);
+            Apart { length, layers, tag, headers, part, at: 0 }
+        });
+        self.apart.is_some()
     }
 
     /// The next packet; false if there is no more.
     pub(super) fn next(&mut self, frame: &mut Frame) -> bool {
-        let payload = self.length - self.headers;
-        if self.at >= payload {
+        let Some(apart) = &mut self.apart else { return false };
+        let payload = apart.length - apart.headers;
+        if apart.at >= payload {
+            self.apart = None;
             return false;
         }
-        let length = self.part.min(payload - self.at);
-        let from = self.headers + self.at;
+        let length = apart.part.min(payload - apart.at);
+        let from = apart.headers + apart.at;
         let room = frame.room();
-        room[..self.headers].copy_from_slice(&self.buffer[..self.headers]);
-        room[self.headers..self.headers + length].copy_from_slice(&self.buffer[from..from + length]);
-        frame.set_len(self.headers + length);
-        let number = u16::try_from(self.at / self.part).unwrap_or(u16::MAX);
-        let is_last = self.at + length == payload;
-        let octets = frame.octets_mut();
+        room[..apart.headers].copy_from_slice(&self.buffer[..apart.headers]);
+        room[apart.headers..apart.headers + length].copy_from_slice(&self.buffer[from..from + length]);
+        frame.set_len(apart.headers + length);
+        let number = u16::try_from(apart.at / apart.part).unwrap_or(u16::MAX);
+        let is_last = apart.at + length == payload;
         // From the inside out: an outer checksum covers the inner headers.
-        for layer in self.layers.iter().rev() {
-            layers::fit(octets, *layer, number, self.at, is_last);
+        for layer in apart.layers.iter().rev() {
+            layers::fit(frame.octets_mut(), *layer, number, apart.at, is_last);
         }
-        self.at += length;
-        self.tag.is_none_or(|(tpid, tci)| put_back_tag(frame, tpid, tci))
-    }
-
-    /// The buffer, to be used again.
-    pub(super) fn into_buffer(self) -> Vec<u8> {
-        self.buffer
+        apart.at += length;
+        apart.tag.is_none_or(|(tpid, tci)| put_back_tag(frame, tpid, tci))
     }
 }
 
+/// The headers of a merged frame, and where its payload begins.
+fn understand(octets: &[u8], offload: Offload) -> Option<(Found, usize)> {
+    let start = usize::from(offload.csum_start);
+    let mut found = Found::new();
+    for layer in Layers::of(octets) {
+        found.try_push(layer).ok()?;
+        let (is_tcp, at) = match layer {
+            Layer::Tcp { at, .. } => (true, at),
+            Layer::Udp { at, .. } => (false, at),
+            _ => continue,
+        };
+        if at != start {
+            continue;
+        }
+        let header = match (is_tcp, offload.gso_type & !GSO_ECN) {
+            (true, GSO_TCPV4 | GSO_TCPV6) => usize::from(octets.get(at + 12)? >> 4) * 4,
+            (false, GSO_UDP_L4) => 8,
+            _ => return None,
+        };
+        let headers = at + header;
+        let longest = headers + usize::from(offload.gso_size) + TAG_OCTETS;
+        let whole = header >= if is_tcp { 20 } else { 8 } && headers < octets.len();
+        return (whole && offload.gso_size > 0 && longest <= FRAME_OCTETS_MAX).then_some((found, headers));
+    }
+    None
+}
+
+/// A merged frame: 64 kB of an IP packet and its link header.
+const MERGED_OCTETS_MAX: usize = (1 << 16) + 64;
 pub(super) const OFFLOAD_OCTETS: usize = 10;
 pub(super) const NEEDS_CSUM: u8 = 1;
 const GSO_NONE: u8 = 0;

@@ -26,8 +26,8 @@ pub struct TapPort {
     device: Option<OwnedFd>,
     mac: Mac,
     losses: Losses,
-    merged: Option<Merged>,
-    buffer: Vec<u8>,
+    /// Where frames are received, merged or not.
+    merged: Merged,
     /// When a device that is gone is made anew.
     retry: Instant,
     polling: Polling,
@@ -69,8 +69,7 @@ impl TapPort {
             device: Some(open(interface)?),
             mac: mac_of(number),
             losses: Losses::default(),
-            merged: None,
-            buffer: vec![0; MERGED_OCTETS_MAX],
+            merged: Merged::new(),
             retry: Instant::now(),
             polling,
         })
@@ -80,20 +79,15 @@ impl TapPort {
     fn read(&mut self, frame: &mut Frame) -> Result<bool, Errno> {
         let Some(device) = &self.device else { return Ok(false) };
         let mut offload = [0; OFFLOAD_OCTETS];
-        let mut parts = [IoSliceMut::new(&mut offload), IoSliceMut::new(&mut self.buffer)];
+        let mut parts = [IoSliceMut::new(&mut offload), IoSliceMut::new(self.merged.room())];
         let length = readv(device, &mut parts)?.saturating_sub(OFFLOAD_OCTETS);
         let offload = Offload::read(offload);
         if offload.is_merged() {
-            match Merged::new(std::mem::take(&mut self.buffer), length, offload, None) {
-                Ok(merged) => self.merged = Some(merged),
-                Err(buffer) => {
-                    self.buffer = buffer;
-                    self.losses.count(Loss::Merged, 1);
-                }
-            }
+            let is_known = self.merged.take_apart(length, offload, None);
+            self.losses.count(Loss::Merged, u64::from(!is_known));
             return Ok(false);
         }
-        let loss = if !frame.copy_from(&self.buffer[..length]) {
+        let loss = if !frame.copy_from(self.merged.octets(length)) {
             Loss::TooLong
         } else if !mend::mend(frame, offload, None) {
             Loss::Mangled
@@ -102,15 +96,6 @@ impl TapPort {
         };
         self.losses.count(loss, 1);
         Ok(false)
-    }
-
-    fn take_part(&mut self, frame: &mut Frame) -> bool {
-        let Some(merged) = &mut self.merged else { return false };
-        if merged.next(frame) {
-            return true;
-        }
-        self.buffer = self.merged.take().map(Merged::into_buffer).unwrap_or_default();
-        false
     }
 
     /// The device does not work: it was deleted.
@@ -141,7 +126,7 @@ impl Port for TapPort {
         // Frames that are lost count, too: a receiver must come to an end.
         for _ in burst.len()..burst.capacity() {
             let Some(mut frame) = pool.take() else { return };
-            if self.take_part(&mut frame) {
+            if self.merged.next(&mut frame) {
                 burst.push(frame);
                 continue;
             }
@@ -203,7 +188,5 @@ fn open(interface: &str) -> Result<OwnedFd, TapError> {
     Ok(device)
 }
 
-/// A merged frame: 64 kB of an IP packet and its link header.
-const MERGED_OCTETS_MAX: usize = (1 << 16) + 64;
 /// How often a lost device is tried.
 const RETRY: Duration = Duration::from_secs(1);

@@ -20,7 +20,7 @@ pub(super) enum Allowed {
     Generic,
 }
 
-/// An interface in use. Dropped, it is as it was before.
+/// An interface in use; the program is off it again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Attached {
     /// The program is taken off first, then the sockets are closed, then their memory goes.
@@ -120,7 +120,7 @@ impl Attached {
             while !burst.is_full()
                 && let Some(mut frame) = pool.take()
             {
-                let mut fits = true;
+                let mut fits = false;
                 let found = queue.receive(umem, |octets| {
                     if *has_peer_in_kernel {
                         mend::complete_unsaid_checksum(octets);
