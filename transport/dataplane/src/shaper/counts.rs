@@ -17,19 +17,22 @@ pub enum QueueDrop {
     QueueOctets,
     /// What is in the queue takes as long as it may.
     QueueTime,
+    /// The queue holds as many frames as are still free in the whole tree.
+    QueueFrames,
     /// The queue stood for too long (RFC 8289), and the frame can't be marked.
     Codel,
 }
 
 impl QueueDrop {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::UnknownQueue,
         Self::Handle,
         Self::TooLong,
         Self::NoQueueState,
         Self::QueueOctets,
         Self::QueueTime,
+        Self::QueueFrames,
         Self::Codel,
     ];
 
@@ -42,6 +45,7 @@ impl QueueDrop {
             Self::NoQueueState => "no-queue-state",
             Self::QueueOctets => "queue-octets",
             Self::QueueTime => "queue-time",
+            Self::QueueFrames => "queue-frames",
             Self::Codel => "queue-codel",
         }
     }
@@ -56,7 +60,7 @@ pub struct QueueCounts {
     pub octets: u64,
     /// Of the frames sent, those that were marked for congestion.
     pub marked: u64,
-    pub(super) dropped: [u64; 6],
+    pub(super) dropped: [u64; 7],
 }
 
 /// How long frames stayed, in buckets: the first below 1 µs, each next one half an octave wide, the last one from half a
@@ -65,7 +69,7 @@ pub struct QueueCounts {
 pub struct Sojourns([u64; SOJOURN_BUCKETS]);
 
 impl QueueCounts {
-    pub(super) const NONE: Self = Self { frames: 0, octets: 0, marked: 0, dropped: [0; 6] };
+    pub(super) const NONE: Self = Self { frames: 0, octets: 0, marked: 0, dropped: [0; 7] };
 
     /// Frames dropped for a reason that belongs to a queue.
     pub const fn dropped(&self, reason: QueueDrop) -> u64 {

@@ -77,8 +77,8 @@ pub(super) struct Queues {
     fresh: u32,
     /// Those that ran empty, the last one on top; some may carry frames again.
     idle: Vec<u32>,
-    /// Frames that wait.
-    queued: u32,
+    /// So many frames more can wait.
+    free: u32,
 }
 
 impl Queues {
@@ -90,7 +90,7 @@ impl Queues {
             cold: vec![Cold::NEW; states as usize].into(),
             fresh: 0,
             idle: Vec::with_capacity(states as usize),
-            queued: 0,
+            free: frames,
         }
     }
 
@@ -122,8 +122,9 @@ impl Queues {
     }
 
     /// Frames that wait.
+    #[allow(clippy::cast_possible_truncation, reason = "made of a u32")]
     pub(super) const fn queued(&self) -> u32 {
-        self.queued
+        self.waiting.len() as u32 - self.free
     }
 
     /// State for a queue that has none; another queue's, whose counts go to `given_up`, if none is left.
@@ -202,6 +203,11 @@ impl Queues {
         let after = queue.octets + octets;
         // An empty queue takes any frame, so that no limit stops a class for good.
         if !first {
+            // A threshold that moves with what is free (Choudhury and Hahne, 1998, alpha = 1): n queues that are flooded leave one
+            // part of n + 1 to who comes next.
+            if queue.frames >= self.free {
+                return Err(QueueDrop::QueueFrames);
+            }
             if after > class.octets_max {
                 return Err(QueueDrop::QueueOctets);
             }
@@ -214,7 +220,7 @@ impl Queues {
         *waiting = Waiting { next: NONE, octets: short, markable: arrival.markable, at: now };
         queue.octets = after;
         queue.frames += 1;
-        self.queued += 1;
+        self.free -= 1;
         let tail = std::mem::replace(&mut queue.tail, handle);
         if first {
             queue.head = handle;
@@ -235,7 +241,7 @@ impl Queues {
         let next = waiting.next;
         queue.octets -= octets;
         queue.frames -= 1;
-        self.queued -= 1;
+        self.free += 1;
         queue.start = queue.finish;
         if let Some(next_waiting) = self.waiting.get(next as usize) {
             queue.head = next;

@@ -24,6 +24,16 @@ impl Shaper {
         }
     }
 
+    /// A frame of so many octets leaves by the port and past the tree: what the node itself has to say. It takes its time from the
+    /// frames of the tree. More than [`PAST_NANOS_MAX`] of such frames in a row is more than the link carries, and not counted.
+    pub fn charge(&mut self, now: Nanos, octets: u32) {
+        let now = self.time.at(now);
+        let octets = octets.saturating_add(self.port.overhead).clamp(1, FRAME_OCTETS_MOST);
+        if self.port.due.nanos() <= now + PAST_NANOS_MAX {
+            self.port.due.charge(now, octets, self.port.pace, self.port.tolerance);
+        }
+    }
+
     /// Takes out what is to be sent now, at most `budget` frames and as many as there is room for in `departures`, in
     /// the order in which it is to be sent; among it what is dropped instead.
     pub fn poll(&mut self, now: Nanos, budget: usize, departures: &mut Departures) {
@@ -349,6 +359,8 @@ fn manage(cold: &mut Cold, codel: &Codel, now: u64, (stands, markable): (bool, b
     Fate::Drop(QueueDrop::Codel)
 }
 
+/// A second.
+const PAST_NANOS_MAX: u64 = 1_000_000_000;
 /// So many segments or frames are read ahead of their turn.
 const AHEAD: usize = 16;
 /// More than a burst of frames, fewer than would hold up the worker.

@@ -113,7 +113,7 @@ fn jumbo_and_runt_frames() {
     bed.run(START + SECOND);
     assert_eq!(bed.left.len(), 3);
     // A frame of nothing on a port that adds nothing still counts as one octet, so that a rate ends somewhere.
-    let mut bed = Bed::new(8_000, 1, 64);
+    let mut bed = Bed::new(8_000, 1, 128);
     bed.slice(0, 0, 8_000, 1);
     bed.segment(0, 0, 0, 8_000, 1);
     (0..64).for_each(|_| assert!(bed.put(0, 1, 0)));
@@ -136,6 +136,35 @@ fn a_burst_of_a_million_frames_to_one_queue_is_bounded_and_harms_nobody() {
     bed.greedy(&[(1, 3)], &[100], START + SECOND / 100);
     let sent = bed.by_segment(START, START + SECOND / 100);
     assert!(sent[&0].abs_diff(sent[&1]) <= 400, "{sent:?}");
+}
+
+/// A queue holds at most as many frames as are free in the whole tree: of F places, n queues that are flooded hold F·n/(n + 1)
+/// in equal parts, whoever came first (Choudhury and Hahne, 1998, alpha = 1).
+#[test]
+fn flooded_queues_leave_room_for_newcomers() {
+    const FRAMES: u32 = 1_200;
+    for flooding in [1_u32, 2, 3, 5, 11] {
+        let mut bed = Bed::new(GBIT, 16, FRAMES);
+        bed.slice(0, 0, GBIT, 1);
+        (0..16).for_each(|segment| bed.segment(segment, 0, 0, 1, 1));
+        for _ in 0..FRAMES {
+            (0..flooding).for_each(|segment| assert!(bed.put(segment, 3, 64) || bed.refused.pop().is_some()));
+        }
+        let each = FRAMES / (flooding + 1);
+        for segment in 0..flooding {
+            let queue = QueueId { segment, class: 3 };
+            assert_eq!(bed.tree.backlog(queue).frames, each, "{segment} of {flooding}");
+            let dropped = u64::from(FRAMES - each);
+            assert_eq!(bed.tree.counts(queue).dropped(QueueDrop::QueueFrames), dropped, "{segment} of {flooding}");
+        }
+        // Who comes next has half of what is free.
+        let newcomer = (0..FRAMES).filter(|_| bed.put(15, 3, 64)).count();
+        assert_eq!(newcomer, each as usize / 2, "beside {flooding}");
+        assert_eq!(
+            bed.tree.refused(QueueDrop::QueueFrames),
+            bed.refused.len() as u64 + u64::from(flooding * (FRAMES - each))
+        );
+    }
 }
 
 #[test]

@@ -202,3 +202,31 @@ fn a_burst_is_what_was_said_and_one_frame() {
     // 10 frames of credit and the one that makes the debt; a unit of tolerance is 1 µs, 1 octet.
     assert_eq!(bed.left.len(), 11);
 }
+
+/// What the node says itself takes its time from the port: of 100 Mbit/s, 40 leave past the tree.
+#[test]
+fn what_leaves_past_the_tree_is_taken_from_the_port() {
+    let overhead = PortShape { rate: rate(100 * MBIT), overhead_octets: 20 };
+    let limits = ShaperLimits { segments: 2, slices: 1, frames: 1_000, queues: 64 };
+    let mut bed = Bed::with(&overhead, &limits);
+    bed.slice(0, 0, 100 * MBIT, 1);
+    bed.segment(0, 0, 0, 100 * MBIT, 1);
+    for step in 0..10_000_u64 {
+        // 480 octets and the port's 20, each 100 µs.
+        bed.tree.charge(Nanos(bed.now), 480);
+        bed.greedy(&[(0, 3)], &[980], START + (step + 1) * 100_000);
+    }
+    let frames = bed.left.len() as u64;
+    near(frames * 1_000, octets(60_000_000), 2_000);
+    // When the port is free again is an event; more than a second of such frames is not believed.
+    let mut bed = Bed::new(8_000, 1, 8);
+    bed.slice(0, 0, 8_000, 1);
+    bed.segment(0, 0, 0, 8_000, 1);
+    bed.tree.charge(Nanos(START), 500);
+    assert!(bed.put(0, 3, 100));
+    near(bed.tree.next_event(Nanos(START)).unwrap().0, START + SECOND / 2, 256);
+    (0..1_000_000).for_each(|_| bed.tree.charge(Nanos(START), u32::MAX));
+    assert!(bed.tree.next_event(Nanos(START)).unwrap().0 <= START + 18 * SECOND);
+    bed.run(START + 20 * SECOND);
+    assert_eq!(bed.left.len(), 1);
+}

@@ -60,7 +60,7 @@ fn coming() -> impl Strategy<Value = Vec<Coming>> {
 
 impl Tree {
     fn bed(&self) -> Bed {
-        let mut bed = Bed::new(PORT, 64, 1_000);
+        let mut bed = Bed::new(PORT, 64, 2_000);
         let mut segment = 0;
         for (slice, (asked, segments)) in (0_u16..).zip(&self.slices) {
             bed.slice(slice, asked.guaranteed, asked.ceiling, asked.weight);
