@@ -15,6 +15,7 @@
 //!
 //! Rates of sessions are not shaped here but metered before ([`crate::Markers`]): a session has no queue of its own.
 
+mod arrive;
 mod bits;
 mod calendar;
 mod change;
@@ -166,6 +167,8 @@ struct Segment {
     share: Share<Own>,
     /// Where the state of each class's queue was last.
     queues: [u32; CLASSES],
+    /// Its class table.
+    table: u16,
     /// Virtual time of its classes.
     virtual_time: Tag,
 }
@@ -175,7 +178,8 @@ struct Own {
     /// A bit for each class that has frames.
     classes: u16,
     slice: u16,
-    table: u16,
+    /// A bit for each class that has no low latency.
+    bulk: u16,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -201,8 +205,8 @@ struct Table {
 #[derive(Debug, Clone, Copy)]
 struct Class {
     inverse: Inverse,
-    weight: u32,
     octets_max: u32,
+    weight: u8,
     time_max: u64,
     /// With a target that no frame reaches, if there is none.
     codel: Codel,

@@ -77,6 +77,20 @@ impl Due {
         self.fraction = fraction & FRACTION_MASK;
     }
 
+    /// How many octets move it beyond now, whether they are charged one by one or together.
+    #[inline]
+    pub(super) fn allows(self, now: u64, pace: Pace, tolerance: Tolerance) -> u32 {
+        let start = self.nanos.max(now - tolerance.nanos());
+        let Some(left) = (now + 1).checked_sub(start) else { return 0 };
+        let octets = if left >> FRACTION_BITS == 0 {
+            ((left << FRACTION_BITS) - u64::from(self.fraction)).div_ceil(pace.0)
+        } else {
+            let exact = ((u128::from(left) << FRACTION_BITS) - u128::from(self.fraction)).div_ceil(u128::from(pace.0));
+            u64::try_from(exact).unwrap_or(u64::MAX)
+        };
+        u32::try_from(octets).unwrap_or(u32::MAX)
+    }
+
     /// The same debt in octets at another rate.
     pub(super) fn repaced(self, now: u64, old: Pace, new: Pace) -> Self {
         if self.nanos == u64::MAX || self.nanos <= now || old == new {
@@ -203,6 +217,34 @@ mod tests {
         assert_eq!(time.seen(start + 1_281), Nanos(512));
         assert_eq!(time.at(Nanos(3_600_000_000_256)), start + 1_280 + 3_600_000_000_000);
         assert!(time.at(Nanos(u64::MAX)) <= LATEST);
+    }
+
+    /// What is allowed is what single frames come to that are charged until the clock is past now.
+    #[test]
+    fn what_is_allowed_is_what_single_octets_come_to() {
+        for (rate, ahead, burst) in [
+            (1_u64, 0, 5_u32),
+            (3, 0, 1),
+            (8_000, 3_000_000_u64, 20),
+            (999_983, 0, 1_500),
+            (1_000_000_007, 5_000, 1_000),
+            (99_999_999_977, 19_000, 64),
+        ] {
+            let pace = Pace::of(Rate::from_bits_per_second(rate));
+            let tolerance = Tolerance::of(burst, pace, Nanos(20_000));
+            let now = EPOCH + ahead;
+            let mut due = Due::at(EPOCH);
+            for round in 0..50_u64 {
+                let now = now + round * 7_919;
+                let (allowed, mut sent, mut single) = (due.allows(now, pace, tolerance), 0, due);
+                while single.nanos() <= now {
+                    single.charge(now, 1, pace, tolerance);
+                    sent += 1;
+                }
+                assert_eq!(allowed, sent, "{rate} bit/s, round {round}");
+                due.charge(now, 3, pace, tolerance);
+            }
+        }
     }
 
     #[test]

@@ -4,12 +4,12 @@
 //! queue needs the place: the queue that ran empty last gives it up first, because its state is still in the cache. What it
 //! counted is then added to the totals of its slice and class.
 
-use super::calendar::{Inverse, Tag};
+use super::calendar::Tag;
 use super::codel;
 use super::counts::{QueueCounts, QueueDrop};
 use super::pace::Pace;
 use super::spec::CLASSES;
-use super::{Arrival, Class};
+use super::{Arrival, Class, Codel, Fate};
 
 /// A frame that waits. The frame itself is its owner's; its handle is its place here.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +44,12 @@ pub(super) struct Queue {
     slice: u16,
     /// One more than the place of its segment among those that are watched, or 0.
     pub(super) watched: u8,
+    /// Of its class.
+    pub(super) weight: u8,
     /// Is it on the list of those that may be given up?
     listed: bool,
+    /// Has it counted anything in its [`Cold`] state?
+    stained: bool,
     /// Is CoDel counting time or dropping?
     pub(super) stands: bool,
 }
@@ -110,11 +114,6 @@ impl Queues {
         &mut self.states[number as usize]
     }
 
-    #[inline]
-    pub(super) fn cold_mut(&mut self, number: u32) -> &mut Cold {
-        &mut self.cold[number as usize]
-    }
-
     /// What a queue has counted since it got its state.
     pub(super) fn counts(&self, number: u32) -> QueueCounts {
         let queue = &self.states[number as usize];
@@ -127,41 +126,55 @@ impl Queues {
         self.waiting.len() as u32 - self.free
     }
 
-    /// State for a queue that has none; another queue's, whose counts go to `given_up`, if none is left.
-    pub(super) fn take(
-        &mut self,
-        owner: u32,
-        slice: u16,
-        given_up: impl FnOnce(u16, usize, &QueueCounts),
-    ) -> Option<u32> {
-        if let Some(state) = self.states.get_mut(self.fresh as usize) {
-            *state = Queue::of(owner, slice);
+    /// A place for state: one that was never taken, or that of an idle queue, whose slice and class are told.
+    #[inline]
+    pub(super) fn vacant(&mut self) -> Option<(u32, Option<(u16, usize)>)> {
+        if (self.fresh as usize) < self.states.len() {
             self.fresh += 1;
-            return Some(self.fresh - 1);
+            return Some((self.fresh - 1, None));
         }
         for _ in 0..GIVEN_UP_LOOKS_MAX {
             let number = self.idle.pop()?;
             let queue = &mut self.states[number as usize];
             queue.listed = false;
             if queue.frames == 0 {
-                let (old, of) = (queue.owner, queue.slice);
-                if old != NONE {
-                    given_up(of, owned(old).1, &self.counts(number));
-                }
-                self.states[number as usize] = Queue::of(owner, slice);
-                self.cold[number as usize] = Cold::NEW;
-                return Some(number);
+                let last = (queue.owner != NONE).then_some((queue.slice, owned(queue.owner).1));
+                return Some((number, last));
             }
         }
         None
     }
 
-    /// Gives up the state of an idle queue.
-    pub(super) fn release(&mut self, number: u32, given_up: impl FnOnce(&QueueCounts)) {
-        given_up(&self.counts(number));
-        self.cold[number as usize] = Cold::NEW;
-        self.states[number as usize].owner = NONE;
-        self.list(number);
+    /// An idle queue gives up its state; what it has counted is added to the totals.
+    #[inline]
+    pub(super) fn give_up(&mut self, number: u32, totals: &mut QueueCounts) {
+        let queue = &mut self.states[number as usize];
+        queue.owner = NONE;
+        totals.frames += queue.sent_frames;
+        totals.octets += queue.sent_octets;
+        // The cold part of most has never been touched.
+        if std::mem::take(&mut queue.stained) {
+            totals.add(&self.cold[number as usize].counts);
+            self.cold[number as usize] = Cold::NEW;
+        }
+    }
+
+    /// A queue begins in a vacant place.
+    #[inline]
+    pub(super) fn begin(&mut self, number: u32, owner: u32, slice: u16, now: Tag) -> &mut Queue {
+        let queue = &mut self.states[number as usize];
+        *queue = Queue { finish: now, ..Queue::of(owner, slice) };
+        queue
+    }
+
+    /// Makes the place of an idle queue vacant.
+    pub(super) fn release(&mut self, number: u32, totals: &mut QueueCounts) {
+        self.give_up(number, totals);
+        let queue = &mut self.states[number as usize];
+        if !queue.listed {
+            queue.listed = true;
+            self.idle.push(number);
+        }
     }
 
     /// Reads what a frame will need that arrives, and answers anything: it is for the cache.
@@ -183,8 +196,9 @@ impl Queues {
         self.waiting.get(handle as usize).map_or(0, |waiting| waiting.next)
     }
 
-    /// Appends a frame. Answers whether it is the first one, or why it is refused.
-    #[inline]
+    /// Appends a frame. Answers the queue if it is the first one, or why it is refused.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     pub(super) fn push(
         &mut self,
         number: u32,
@@ -192,27 +206,29 @@ impl Queues {
         octets: u32,
         now: u64,
         (class, pace): (&Class, Pace),
-    ) -> Result<bool, QueueDrop> {
+    ) -> Result<Option<&mut Queue>, QueueDrop> {
         let queue = &mut self.states[number as usize];
         let handle = arrival.handle;
         // A handle that is queued has octets.
         let Some(waiting) = self.waiting.get_mut(handle as usize).filter(|waiting| waiting.octets == 0) else {
-            return Err(QueueDrop::Handle);
+            return Err(refuse(queue, &mut self.cold[number as usize], QueueDrop::Handle));
         };
-        let first = queue.frames == 0;
         let after = queue.octets + octets;
         // An empty queue takes any frame, so that no limit stops a class for good.
-        if !first {
-            // A threshold that moves with what is free (Choudhury and Hahne, 1998, alpha = 1): n queues that are flooded leave one
-            // part of n + 1 to who comes next.
-            if queue.frames >= self.free {
-                return Err(QueueDrop::QueueFrames);
-            }
-            if after > class.octets_max {
-                return Err(QueueDrop::QueueOctets);
-            }
-            if pace.nanos(after) > class.time_max {
-                return Err(QueueDrop::QueueTime);
+        if queue.frames != 0 {
+            let refused = if after > class.octets_max {
+                Some(QueueDrop::QueueOctets)
+            } else if pace.nanos(after) > class.time_max {
+                Some(QueueDrop::QueueTime)
+            } else if queue.frames >= self.free {
+                // A threshold that moves with what is free (Choudhury and Hahne, 1998, alpha = 1): n queues that are flooded leave
+                // one part of n + 1 to who comes next.
+                Some(QueueDrop::QueueFrames)
+            } else {
+                None
+            };
+            if let Some(reason) = refused {
+                return Err(refuse(queue, &mut self.cold[number as usize], reason));
             }
         }
         #[allow(clippy::cast_possible_truncation, reason = "at most FRAME_OCTETS_MOST")]
@@ -222,17 +238,24 @@ impl Queues {
         queue.frames += 1;
         self.free -= 1;
         let tail = std::mem::replace(&mut queue.tail, handle);
-        if first {
+        if queue.frames == 1 {
             queue.head = handle;
-        } else {
-            self.waiting[tail as usize].next = handle;
+            return Ok(Some(queue));
         }
-        Ok(first)
+        self.waiting[tail as usize].next = handle;
+        Ok(None)
     }
 
-    /// Takes the head of a queue that has one; the next one becomes due by its length and weight.
+    /// The octets of the head of a queue that has one.
     #[inline]
-    pub(super) fn pop(&mut self, number: u32, weight: Inverse) -> (Head, &mut Queue) {
+    pub(super) fn head_octets(&self, number: u32) -> u32 {
+        self.waiting.get(self.get(number).head as usize).map_or(0, |waiting| u32::from(waiting.octets))
+    }
+
+    /// Takes the head of a queue that has one, and counts it as sent; the next one becomes due by its length and weight.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
+    pub(super) fn pop(&mut self, number: u32, class: &Class) -> (Head, &mut Queue) {
         let queue = &mut self.states[number as usize];
         let handle = queue.head;
         let waiting = &mut self.waiting[handle as usize];
@@ -241,11 +264,14 @@ impl Queues {
         let next = waiting.next;
         queue.octets -= octets;
         queue.frames -= 1;
+        queue.sent_frames += 1;
+        queue.sent_octets += u64::from(octets);
         self.free += 1;
         queue.start = queue.finish;
         if let Some(next_waiting) = self.waiting.get(next as usize) {
             queue.head = next;
-            queue.finish = queue.start.after(u32::from(next_waiting.octets), weight);
+            queue.finish = queue.start.after(u32::from(next_waiting.octets), class.inverse);
+            queue.weight = class.weight;
         } else if !queue.listed {
             // Each state is on the list at most once, and there is room for all.
             queue.listed = true;
@@ -254,10 +280,26 @@ impl Queues {
         (head, queue)
     }
 
-    /// The octets of the head of a queue that has one.
-    #[inline]
-    pub(super) fn head_octets(&self, number: u32) -> u32 {
-        self.waiting.get(self.states[number as usize].head as usize).map_or(0, |waiting| u32::from(waiting.octets))
+    /// What becomes of a frame that was taken from the head of a queue that stands or did so lately.
+    #[cold]
+    pub(super) fn manage(&mut self, number: u32, codel: &Codel, now: u64, head: &Head, stands: bool) -> Fate {
+        let (queue, cold) = (&mut self.states[number as usize], &mut self.cold[number as usize]);
+        (queue.stands, queue.stained) = (stands, true);
+        if !stands {
+            cold.codel.rest();
+            return Fate::Send;
+        }
+        if !cold.codel.acts(codel, now) {
+            return Fate::Send;
+        }
+        if head.markable {
+            cold.counts.marked += 1;
+            return Fate::SendMarked;
+        }
+        queue.sent_frames -= 1;
+        queue.sent_octets -= u64::from(head.octets);
+        cold.counts.count_drop(QueueDrop::Codel);
+        Fate::Drop(QueueDrop::Codel)
     }
 
     /// Every queue that has state: whose it is, and its number.
@@ -269,14 +311,6 @@ impl Queues {
     pub(super) fn octets(&self) -> (usize, usize) {
         let state = size_of::<Queue>() + size_of::<Cold>() + 4;
         (self.waiting.len() * size_of::<Waiting>(), self.states.len() * state)
-    }
-
-    fn list(&mut self, number: u32) {
-        let queue = &mut self.states[number as usize];
-        if !queue.listed {
-            queue.listed = true;
-            self.idle.push(number);
-        }
     }
 }
 
@@ -294,20 +328,32 @@ impl Queue {
             owner,
             slice,
             watched: 0,
+            weight: 1,
             listed: false,
+            stained: false,
             stands: false,
         }
     }
 
+    /// Its first frame has come.
     #[inline]
-    pub(super) const fn count_sent(&mut self, octets: u32) {
-        self.sent_frames += 1;
-        self.sent_octets += octets as u64;
+    pub(super) const fn starts(&mut self, now: Tag, octets: u32, class: &Class) {
+        self.start = self.finish.resumed(now);
+        self.finish = self.start.after(octets, class.inverse);
+        self.weight = class.weight;
     }
 }
 
 impl Cold {
     const NEW: Self = Self { codel: codel::State::NEW, counts: QueueCounts::NONE };
+}
+
+/// Counts a frame that is not taken.
+#[cold]
+fn refuse(queue: &mut Queue, cold: &mut Cold, reason: QueueDrop) -> QueueDrop {
+    queue.stained = true;
+    cold.counts.count_drop(reason);
+    reason
 }
 
 /// Segment and class as one number.
