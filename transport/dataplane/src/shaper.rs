@@ -137,7 +137,7 @@ struct Port {
 struct Slice {
     share: Share<[u16; 3]>,
     offers: Offers,
-    /// By class.
+    /// By class; none where no slice is.
     totals: Box<[Totals]>,
     segments: u32,
     guaranteed: u64,
@@ -199,7 +199,7 @@ struct Table {
     /// Was it made?
     live: bool,
     low_burst_octets: u32,
-    classes: [Class; CLASSES],
+    classes: [Class; CLASS_PLACES],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -271,6 +271,9 @@ const FRAME_OCTETS_MOST: u32 = 16_000;
 /// The most segments of a tree.
 pub const SEGMENTS_MAX: u32 = if queue::SEGMENTS_MOST < MILLIONS { queue::SEGMENTS_MOST } else { MILLIONS };
 const MILLIONS: u32 = 16 << 20;
+
+/// Places for classes, by their lowest bits: so many that none has to be looked up with care.
+const CLASS_PLACES: usize = CLASSES.next_power_of_two();
 
 const _: () = assert!(FRAME_OCTETS_MOST as usize > FRAME_OCTETS_MAX + crate::frame::HEADROOM_OCTETS);
 const _: () = assert!(size_of::<Share<Own>>() == 64 && size_of::<Segment>() == 128);

@@ -89,7 +89,7 @@ pub fn steady(slices: u16, segments: u32, backlog: usize, promised: bool) -> Bed
         burst_octets: 1_000_000,
         queue_octets: 64 * WIRE_OCTETS,
         frames,
-        queues: segments.saturating_mul(13).min(frames * 2),
+        queues: segments.saturating_mul(13).min((frames * 2).max(1 << 16)),
     };
     let mut bed = Bed::new(&setting);
     for segment in 0..segments {

@@ -5,8 +5,8 @@ use std::hint::black_box;
 use super::counts::QueueDrop;
 use super::queue::{self, Queues};
 use super::serve::AHEAD;
-use super::share::{LEAVING, LIVE};
-use super::{Arrival, FRAME_OCTETS_MOST, Segment, Shaper, Slice, Watch};
+use super::share::{GUARANTEED, LEAVING, LIVE, LOW};
+use super::{Arrival, CLASS_PLACES, FRAME_OCTETS_MOST, Segment, Shaper, Slice, Watch};
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -66,7 +66,7 @@ impl Shaper {
         } else {
             take(segment, queue::owner(who, class), &mut self.queues, &mut self.slices, &self.watched)?
         };
-        let shape = &self.tables[usize::from(segment.table)].classes[class];
+        let shape = &self.tables[usize::from(segment.table)].classes[class % CLASS_PLACES];
         let first = self.queues.push(number, arrival, octets, now, (shape, segment.share.ceiling_pace))?;
         if let Some(queue) = first {
             queue.starts(segment.virtual_time, octets, shape);
@@ -80,13 +80,29 @@ impl Shaper {
     /// Has a segment, and then its slice, take their places.
     #[inline(never)]
     fn settle(&mut self, who: u32, now: u64) {
-        let slice = self.settle_segment(who, now);
-        self.settle_slice(slice, now);
+        let Self { segments, slices, reserves, links, wheel, port, limits, .. } = self;
+        let segment = &mut segments[who as usize];
+        let number = segment.share.own.slice;
+        let slice = &mut slices[usize::from(number)];
+        // Mostly it is bulk that may be sent, in a slice that stands in its place already.
+        if segment.share.own.classes & !segment.share.own.bulk == 0 && segment.share.may(GUARANTEED, now) {
+            if !segment.share.is(GUARANTEED) {
+                segment.share.state |= GUARANTEED;
+                slice.offers.guaranteed.push(who);
+            }
+            if slice.share.is(LOW | GUARANTEED) {
+                return;
+            }
+            return slice.settle(u32::from(number), now, port, limits.segments, wheel);
+        }
+        segment.settle(who, now, reserves, &mut slice.offers, links, wheel);
+        slice.settle(u32::from(number), now, port, limits.segments, wheel);
     }
 }
 
 /// State for a queue that has none; what its last owner counted is added to what its slice and class did.
-#[inline(never)]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "one caller, for every second frame where queues are many")]
 fn take(
     segment: &mut Segment,
     owner: u32,
@@ -101,12 +117,17 @@ fn take(
     }
     segment.queues[class] = number;
     let queue = queues.begin(number, owner, segment.share.own.slice, segment.virtual_time);
-    if let Some(place) = watched.iter().position(|watch| watch.segment == who) {
-        #[allow(clippy::cast_possible_truncation, reason = "at most WATCHED_SEGMENTS_MAX")]
-        let watched = place as u8 + 1;
-        queue.watched = watched;
+    if !watched.is_empty() {
+        queue.watched = place_of(watched, who);
     }
     Ok(number)
+}
+
+/// One more than the place of a segment among those that are watched, or 0.
+#[cold]
+fn place_of(watched: &[Watch], who: u32) -> u8 {
+    #[allow(clippy::cast_possible_truncation, reason = "at most WATCHED_SEGMENTS_MAX")]
+    watched.iter().position(|watch| watch.segment == who).map_or(0, |place| place as u8 + 1)
 }
 
 /// A second.

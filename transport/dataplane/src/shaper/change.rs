@@ -11,7 +11,7 @@ use super::spec::{
     CLASS_TABLES_MAX, CLASSES, ClassShape, ClassTable, LOW_LATENCY_CLASS, Parent, PortShape, SegmentShape, Shape,
     ShapeError,
 };
-use super::{Class, Codel, Own, Reserve, Segment, Shaper, Slice, Table, Totals};
+use super::{CLASS_PLACES, Class, Codel, Own, Reserve, Segment, Shaper, Slice, Table, Totals};
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -32,15 +32,19 @@ impl Shaper {
         }
         classes.check()?;
         let at = usize::from(table);
+        let nothing = Class::of(&ClassShape::default());
         if self.tables.len() <= at {
-            let nothing = Class::of(&ClassShape::default());
-            self.tables.resize_with(at + 1, || Table { live: false, low_burst_octets: 0, classes: [nothing; CLASSES] });
+            self.tables.resize_with(at + 1, || Table {
+                live: false,
+                low_burst_octets: 0,
+                classes: [nothing; CLASS_PLACES],
+            });
         }
-        self.tables[at] = Table {
-            live: true,
-            low_burst_octets: classes.low_latency_burst_octets,
-            classes: classes.classes.each_ref().map(Class::of),
-        };
+        let mut places = [nothing; CLASS_PLACES];
+        for (place, class) in places.iter_mut().zip(&classes.classes) {
+            *place = Class::of(class);
+        }
+        self.tables[at] = Table { live: true, low_burst_octets: classes.low_latency_burst_octets, classes: places };
         Ok(())
     }
 
@@ -245,7 +249,7 @@ fn fits(below: Parent, asked: u64, left: u64) -> Result<(), ShapeError> {
 }
 
 fn totals() -> Box<[Totals]> {
-    vec![Totals::default(); CLASSES].into()
+    vec![Totals::default(); CLASS_PLACES].into()
 }
 
 const NO_CODEL: Codel = Codel { target: Nanos(u64::MAX), interval: Nanos(u64::MAX) };

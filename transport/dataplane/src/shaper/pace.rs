@@ -44,6 +44,7 @@ impl Pace {
 #[repr(C, packed(4))]
 pub(super) struct Due {
     nanos: u64,
+    /// In 2^-32 ns; the last bit is never set.
     fraction: u32,
 }
 
@@ -69,12 +70,12 @@ impl Due {
     pub(super) fn charge(&mut self, now: u64, octets: u32, pace: Pace, tolerance: Tolerance) {
         let cost = u128::from(pace.0) * u128::from(octets);
         #[allow(clippy::cast_possible_truncation, reason = "the halves of the number; a frame costs less than 2^47 ns")]
-        let (whole, part) = ((cost >> FRACTION_BITS) as u64, cost as u32 & FRACTION_MASK);
-        let fraction = self.fraction + part;
+        let (whole, part) = ((cost >> FRACTION_BITS) as u64, (cost as u32) << 1);
         // `now` starts far above every tolerance.
         let start = self.nanos.max(now - tolerance.nanos());
-        self.nanos = start + whole + u64::from(fraction >> FRACTION_BITS);
-        self.fraction = fraction & FRACTION_MASK;
+        let (fraction, carry) = self.fraction.overflowing_add(part);
+        self.nanos = start + whole + u64::from(carry);
+        self.fraction = fraction;
     }
 
     /// How many octets move it beyond now, whether they are charged one by one or together.
@@ -83,9 +84,10 @@ impl Due {
         let start = self.nanos.max(now - tolerance.nanos());
         let Some(left) = (now + 1).checked_sub(start) else { return 0 };
         let octets = if left >> FRACTION_BITS == 0 {
-            ((left << FRACTION_BITS) - u64::from(self.fraction)).div_ceil(pace.0)
+            ((left << FRACTION_BITS) - u64::from(self.fraction >> 1)).div_ceil(pace.0)
         } else {
-            let exact = ((u128::from(left) << FRACTION_BITS) - u128::from(self.fraction)).div_ceil(u128::from(pace.0));
+            let exact =
+                ((u128::from(left) << FRACTION_BITS) - u128::from(self.fraction >> 1)).div_ceil(u128::from(pace.0));
             u64::try_from(exact).unwrap_or(u64::MAX)
         };
         u32::try_from(octets).unwrap_or(u32::MAX)
@@ -158,7 +160,6 @@ impl Time {
 }
 
 const FRACTION_BITS: u32 = 31;
-const FRACTION_MASK: u32 = (1 << FRACTION_BITS) - 1;
 const OCTET_NANOS_AT_1_BIT: u128 = 8_000_000_000;
 const TOLERANCE_BITS: u32 = 10;
 /// Where a tree's time starts: above the largest tolerance.

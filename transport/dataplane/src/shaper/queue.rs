@@ -69,6 +69,8 @@ pub(super) struct Head {
     pub(super) octets: u32,
     pub(super) markable: bool,
     pub(super) at: u64,
+    /// Is none behind it?
+    pub(super) last: bool,
 }
 
 /// All queues of a tree.
@@ -246,38 +248,40 @@ impl Queues {
         Ok(None)
     }
 
-    /// The octets of the head of a queue that has one.
-    #[inline]
-    pub(super) fn head_octets(&self, number: u32) -> u32 {
-        self.waiting.get(self.get(number).head as usize).map_or(0, |waiting| u32::from(waiting.octets))
-    }
-
-    /// Takes the head of a queue that has one, and counts it as sent; the next one becomes due by its length and weight.
+    /// Takes the head of a queue that has one, and counts it as sent; the next one becomes due by its length and weight. `None` if
+    /// the turn has begun and is too short for it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
-    pub(super) fn pop(&mut self, number: u32, class: &Class) -> (Head, &mut Queue) {
+    pub(super) fn pop(&mut self, number: u32, turn: u32, class: &Class) -> Option<(Head, &mut Queue)> {
         let queue = &mut self.states[number as usize];
         let handle = queue.head;
         let waiting = &mut self.waiting[handle as usize];
-        let octets = u32::from(std::mem::take(&mut waiting.octets));
-        let head = Head { handle, octets, markable: waiting.markable, at: waiting.at };
-        let next = waiting.next;
+        let octets = u32::from(waiting.octets);
+        if turn != 0 && turn + octets > TURN_OCTETS {
+            return None;
+        }
+        waiting.octets = 0;
+        let (markable, at, next) = (waiting.markable, waiting.at, waiting.next);
         queue.octets -= octets;
         queue.frames -= 1;
         queue.sent_frames += 1;
-        queue.sent_octets += u64::from(octets);
-        self.free += 1;
         queue.start = queue.finish;
-        if let Some(next_waiting) = self.waiting.get(next as usize) {
+        self.free += 1;
+        let last = if let Some(next_waiting) = self.waiting.get(next as usize) {
             queue.head = next;
             queue.finish = queue.start.after(u32::from(next_waiting.octets), class.inverse);
             queue.weight = class.weight;
-        } else if !queue.listed {
-            // Each state is on the list at most once, and there is room for all.
-            queue.listed = true;
-            self.idle.push(number);
-        }
-        (head, queue)
+            false
+        } else {
+            if !queue.listed {
+                // Each state is on the list at most once, and there is room for all.
+                queue.listed = true;
+                self.idle.push(number);
+            }
+            true
+        };
+        queue.sent_octets += u64::from(octets);
+        Some((Head { handle, octets, markable, at, last }, queue))
     }
 
     /// What becomes of a frame that was taken from the head of a queue that stands or did so lately.
@@ -370,6 +374,8 @@ pub(super) const fn owned(owner: u32) -> (u32, usize) {
 }
 
 pub(super) const NONE: u32 = u32::MAX;
+/// What a turn may be made of, if it is more than one frame: less than a frame that is not short.
+const TURN_OCTETS: u32 = 512;
 const CLASS_BITS: u32 = 4;
 /// Segments have numbers below this.
 pub(super) const SEGMENTS_MOST: u32 = 1 << (31 - CLASS_BITS);

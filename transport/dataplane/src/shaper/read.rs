@@ -2,7 +2,7 @@
 
 use super::counts::{QueueCounts, QueueDrop, Sojourns};
 use super::share::LIVE;
-use super::{CLASSES, QueueId, Segment, Shaper, Totals, Watch, queue};
+use super::{CLASS_PLACES, CLASSES, QueueId, Segment, Shaper, Totals, Watch, queue};
 use crate::meter::Nanos;
 
 /// What waits in a queue.
@@ -126,7 +126,7 @@ impl Shaper {
     }
 
     fn totals(&self, slice: u16, class: u8) -> Option<&Totals> {
-        self.slices.get(usize::from(slice))?.totals.get(usize::from(class))
+        self.slices.get(usize::from(slice))?.totals.get(usize::from(class)).filter(|_| usize::from(class) < CLASSES)
     }
 
     /// The queues that carry frames or lately did.
@@ -188,7 +188,7 @@ impl Shaper {
         let rings: usize = offers.iter().map(|(rings, _)| rings).sum();
         let segments = self.segments.len();
         let per_segment = size_of::<Segment>() + 4 + size_of::<super::Reserve>();
-        let slices = self.slices.len() * (size_of::<super::Slice>() + CLASSES * size_of::<Totals>());
+        let slices = self.slices.len() * (size_of::<super::Slice>() + CLASS_PLACES * size_of::<Totals>());
         let calendars: usize = offers.iter().map(|(_, calendars)| calendars).sum();
         Memory {
             per_segment: per_segment + (rings + waits).div_ceil(segments.max(1)),

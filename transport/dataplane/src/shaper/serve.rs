@@ -7,7 +7,7 @@ use super::pace::Pace;
 use super::queue::Queues;
 use super::share::{EXCESS, GUARANTEED, LEAVING, LOW, OFFERED, Offers};
 use super::wheel::Wheel;
-use super::{Departure, Departures, Fate, Reserve, Segment, Shaper, Slice, Table, Watch};
+use super::{CLASS_PLACES, Departure, Departures, Fate, Port, Reserve, Segment, Shaper, Slice, Table, Totals, Watch};
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -24,7 +24,7 @@ impl Shaper {
                 break;
             }
             if ahead == 0 {
-                ahead = self.touch_ahead();
+                ahead = self.touch_ahead(end - departures.len());
             }
             let Some((slice, tier)) = self.port.offers.pop(&mut self.port.links) else { break };
             sent += self.serve_slice((slice, tier), now, (end, allowed - sent), &mut ahead, departures);
@@ -73,12 +73,13 @@ impl Shaper {
     }
 
     /// Reads what the next segments will need, all at once: the segment, the state of its first queue that has frames, the frame
-    /// at its head. Answers how many frames it was for.
+    /// at its head. Answers how many turns it was for, at most so many.
     #[inline]
-    fn touch_ahead(&self) -> usize {
+    fn touch_ahead(&self, most: usize) -> usize {
         let (mut slices, mut ahead, mut count) = ([0; AHEAD], [0; AHEAD], 0);
-        let slices_count = self.port.offers.peek(&self.port.links, &mut slices);
-        let each = AHEAD / slices_count.max(1);
+        let most = most.min(AHEAD);
+        let slices_count = self.port.offers.peek(&self.port.links, &mut slices[..most]);
+        let each = most / slices_count.max(1);
         for slice in &slices[..slices_count] {
             let offers = &self.slices[*slice as usize].offers;
             count += offers.peek(&self.links, &mut ahead[count..count + each]);
@@ -121,11 +122,26 @@ impl Shaper {
         let (mut sent, mut gone) = (0, None);
         if slice.share.may(tier, now) {
             let allowed = slice.share.allows(tier, now, port.pace).min(allowed);
-            let (slice, port) = (&mut *slice, port.pace);
-            let mut run =
-                Run { slice, links, reserves, tables, queues, wheel, watched, departures, now, end, port, sent, gone };
-            run.serve(segments, tier, turns, allowed);
-            (sent, gone) = (run.sent, run.gone);
+            let (offers, port) = (&mut slice.offers, port.pace);
+            // A slice that stands somewhere has them all.
+            let Some(totals) = slice.totals.first_chunk_mut() else { return 0 };
+            let mut run = Run {
+                offers,
+                totals,
+                links,
+                reserves,
+                tables,
+                queues,
+                wheel,
+                watched,
+                departures,
+                now,
+                end,
+                port,
+                gone,
+            };
+            sent = run.serve(segments, tier, turns, allowed);
+            gone = run.gone;
         }
         slice.share.charge(tier, now, sent, port.pace);
         if let Some(gone) = gone {
@@ -152,12 +168,8 @@ impl Shaper {
     /// Has a slice take its places below the port.
     #[inline]
     pub(super) fn settle_slice(&mut self, who: u32, now: u64) {
-        let slice = &mut self.slices[who as usize];
-        let kinds = slice.offers.kinds();
-        let wake = slice.share.offer(who, now, kinds, &mut self.port.offers, &mut self.port.links);
-        if wake != u64::MAX {
-            self.wheel.arm(self.limits.segments + who, wake);
-        }
+        let Self { slices, port, limits, wheel, .. } = self;
+        slices[who as usize].settle(who, now, port, limits.segments, wheel);
     }
 
     /// The last frame of a segment that was removed is gone.
@@ -171,7 +183,8 @@ impl Shaper {
 
 /// What serving a slice works on, beside its segments.
 struct Run<'a> {
-    slice: &'a mut Slice,
+    offers: &'a mut Offers,
+    totals: &'a mut [Totals; CLASS_PLACES],
     links: &'a mut [u32],
     reserves: &'a mut [Reserve],
     tables: &'a [Table],
@@ -184,128 +197,121 @@ struct Run<'a> {
     end: usize,
     /// The pace of the port.
     port: Pace,
-    /// Octets.
-    sent: u32,
     /// Who had its last frame sent and was removed, which ends it.
     gone: Option<u32>,
 }
 
 impl Run<'_> {
     /// Serves segments in their order, at most so many turns and until so many octets are sent, or low latency comes first again.
-    fn serve(&mut self, segments: &mut [Segment], tier: u8, turns: usize, allowed: u32) {
-        let mut turns = turns;
-        while turns != 0 && self.goes_on(allowed) && self.gone.is_none() {
-            let offers = &self.slice.offers;
-            let low = !offers.low.is_empty();
-            if low != (tier == LOW) || offers.is_empty() {
-                return;
+    /// Answers the octets that were sent.
+    fn serve(&mut self, segments: &mut [Segment], tier: u8, mut turns: usize, allowed: u32) -> u32 {
+        let mut sent = 0;
+        while turns != 0 && sent < allowed && self.departures.len() < self.end && self.gone.is_none() {
+            let low = !self.offers.low.is_empty();
+            if low != (tier == LOW) || self.offers.is_empty() {
+                break;
             }
-            turns = if low {
-                self.take_turns::<LOW>(segments, turns, allowed)
-            } else if !offers.guaranteed.is_empty() {
-                self.take_turns::<GUARANTEED>(segments, turns, allowed)
+            let left = (turns, allowed - sent);
+            let spent = if low {
+                self.take_turns::<LOW>(segments, left)
+            } else if !self.offers.guaranteed.is_empty() {
+                self.take_turns::<GUARANTEED>(segments, left)
             } else {
-                self.take_turns::<EXCESS>(segments, turns, allowed)
+                self.take_turns::<EXCESS>(segments, left)
             };
+            (turns, sent) = (turns - spent.0, sent + spent.1);
         }
+        sent
     }
 
-    #[inline]
-    fn goes_on(&self, allowed: u32) -> bool {
-        self.sent < allowed && self.departures.len() < self.end
-    }
-
-    /// Serves those that stand in one place, until one takes another place. Answers how many turns are left.
+    /// Serves those that stand in one place, until one takes another place. Answers how many turns that took, and octets.
     #[inline(never)]
-    fn take_turns<const TIER: u8>(&mut self, segments: &mut [Segment], turns: usize, allowed: u32) -> usize {
-        for left in (0..turns).rev() {
-            let offers = &mut self.slice.offers;
+    fn take_turns<const TIER: u8>(&mut self, segments: &mut [Segment], (turns, allowed): (usize, u32)) -> (usize, u32) {
+        let mut sent = 0;
+        for turn in 1..=turns {
             let next = match TIER {
-                LOW => offers.low.pop(),
-                GUARANTEED => offers.guaranteed.pop(),
-                _ => offers.excess.pop(self.links),
+                LOW => self.offers.low.pop(),
+                GUARANTEED => self.offers.guaranteed.pop(),
+                _ => self.offers.excess.pop(self.links),
             };
-            let Some(who) = next else { return left };
-            let Some(segment) = segments.get_mut(who as usize) else { return left };
+            let Some(who) = next else { return (turn, sent) };
+            let Some(segment) = segments.get_mut(who as usize) else { return (turn, sent) };
             segment.share.state &= !TIER;
             if TIER == EXCESS {
-                offers.excess.reached(segment.share.tag);
+                self.offers.excess.reached(segment.share.tag);
             }
-            self.take_turn::<TIER>(segment, who, allowed);
+            sent += self.take_turn::<TIER>(segment, who, allowed - sent);
             // Most stay where they are, behind the others.
             if TIER == GUARANTEED && segment.bulk() != 0 && segment.share.may(GUARANTEED, self.now) {
                 segment.share.state |= GUARANTEED;
-                self.slice.offers.guaranteed.push(who);
+                self.offers.guaranteed.push(who);
             } else if segment.share.own.classes != 0 {
-                segment.settle(who, self.now, self.reserves, &mut self.slice.offers, self.links, self.wheel);
-                let offers = &self.slice.offers;
-                if TIER != LOW && !offers.low.is_empty() || TIER == EXCESS && !offers.guaranteed.is_empty() {
-                    return left;
+                segment.settle(who, self.now, self.reserves, self.offers, self.links, self.wheel);
+                if TIER != LOW && !self.offers.low.is_empty() || TIER == EXCESS && !self.offers.guaranteed.is_empty() {
+                    return (turn, sent);
                 }
             } else if segment.share.is(LEAVING) {
                 self.gone = Some(who);
-                return left;
+                return (turn, sent);
             }
-            if !self.goes_on(allowed) {
-                return left;
+            if sent >= allowed || self.departures.len() >= self.end {
+                return (turn, sent);
             }
         }
-        0
+        (turns, sent)
     }
 
-    /// The turn of a segment is a frame, or short ones of together no more than [`TURN_OCTETS`].
+    /// The turn of a segment is a frame, or short ones of together no more than that. Answers their octets.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
-    fn take_turn<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, allowed: u32) {
+    fn take_turn<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, allowed: u32) -> u32 {
         let mut turn = 0;
         while segment.ready::<TIER>(self.now, who, self.reserves) {
-            let (class, weights) = if TIER == LOW { (0, 0) } else { segment.pick(self.queues) };
-            let number = segment.queues[class];
-            if turn != 0 && turn + self.queues.head_octets(number) > TURN_OCTETS {
-                return;
-            }
-            turn += self.serve_class::<TIER>(segment, who, class, weights);
-            if !self.goes_on(allowed) {
-                return;
+            let Some(octets) = self.serve_segment::<TIER>(segment, who, turn) else { break };
+            turn += octets;
+            if turn >= allowed || self.departures.len() >= self.end {
+                break;
             }
         }
+        turn
     }
 
-    /// Serves a frame of a class that has one. Answers its octets, or 0 if it is dropped.
+    /// Serves a frame of a segment that has one and may send it. Answers its octets, 0 if it is dropped, or `None` if the turn is
+    /// too short for it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
-    fn serve_class<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, class: usize, weights: u32) -> u32 {
+    fn serve_segment<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, turn: u32) -> Option<u32> {
         let now = self.now;
-        let shape = &self.tables[usize::from(segment.table)].classes[class];
+        let (class, weights) = if TIER == LOW { (0, 0) } else { segment.pick(self.queues) };
         let number = segment.queues[class];
-        let (head, queue) = self.queues.pop(number, shape);
+        let shape = &self.tables[usize::from(segment.table)].classes[class % CLASS_PLACES];
+        let (head, queue) = self.queues.pop(number, turn, shape)?;
         if TIER != LOW {
             segment.turned(weights, head.octets, queue.start);
         }
-        if queue.frames == 0 {
+        if head.last {
             segment.share.own.classes &= !(1 << class);
         }
         let sojourn = now - head.at;
-        let stands = TIER != LOW && codel::stands(&shape.codel, sojourn, queue.octets);
-        self.slice.totals[class].sojourns.count(sojourn);
+        self.totals[class % CLASS_PLACES].sojourns.count(sojourn);
         if queue.watched != 0 {
             self.watched[usize::from(queue.watched) - 1].sojourns[class].count(sojourn);
         }
+        let stands = TIER != LOW && codel::stands(&shape.codel, sojourn, queue.octets);
         let mut fate = Fate::Send;
         if TIER != LOW && (stands || queue.stands) {
             fate = self.queues.manage(number, &shape.codel, now, &head, stands);
         }
         self.departures.push(Departure { handle: head.handle, fate });
         if matches!(fate, Fate::Drop(_)) {
-            return 0;
+            return Some(0);
         }
         if TIER == LOW {
             let reserve = &mut self.reserves[who as usize];
             reserve.low.charge(now, head.octets, reserve.low_pace, reserve.low_tolerance);
         }
         segment.share.charge(TIER, now, head.octets, self.port);
-        self.sent += head.octets;
-        head.octets
+        Some(head.octets)
     }
 }
 
@@ -319,7 +325,7 @@ impl Segment {
 
     /// Has one that has frames take its places among its siblings, or wait.
     #[inline]
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         who: u32,
         now: u64,
@@ -343,10 +349,19 @@ impl Segment {
     }
 }
 
+impl Slice {
+    /// Has it take its places below the port, or wait.
+    #[inline]
+    pub(super) fn settle(&mut self, who: u32, now: u64, port: &mut Port, segments: u32, wheel: &mut Wheel) {
+        let wake = self.share.offer(who, now, self.offers.kinds(), &mut port.offers, &mut port.links);
+        if wake != u64::MAX {
+            wheel.arm(segments + who, wake);
+        }
+    }
+}
+
 /// So many segments or frames are read ahead of their turn.
 pub(super) const AHEAD: usize = 16;
-/// What a turn may be made of, if it is more than one frame: less than a frame that is not short.
-const TURN_OCTETS: u32 = 512;
 /// More than a burst of frames, fewer than would hold up the worker.
 const WAKES_PER_POLL_MAX: usize = 256;
 /// Places that a segment has left meanwhile are passed over, but not without end.
