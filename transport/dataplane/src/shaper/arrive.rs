@@ -84,18 +84,11 @@ impl Shaper {
         let segment = &mut segments[who as usize];
         let number = segment.share.own.slice;
         let slice = &mut slices[usize::from(number)];
-        // Mostly it is bulk that may be sent, in a slice that stands in its place already.
-        if segment.share.own.classes & !segment.share.own.bulk == 0 && segment.share.may(GUARANTEED, now) {
-            if !segment.share.is(GUARANTEED) {
-                segment.share.state |= GUARANTEED;
-                slice.offers.guaranteed.push(who);
-            }
-            if slice.share.is(LOW | GUARANTEED) {
-                return;
-            }
-            return slice.settle(u32::from(number), now, port, limits.segments, wheel);
-        }
         segment.settle(who, now, reserves, &mut slice.offers, links, wheel);
+        // Mostly the slice stands in its place already.
+        if slice.share.is(LOW) || slice.share.is(GUARANTEED) && slice.offers.low.is_empty() {
+            return;
+        }
         slice.settle(u32::from(number), now, port, limits.segments, wheel);
     }
 }

@@ -39,12 +39,8 @@ impl Shaper {
             return;
         }
         for _ in 0..WAKES_PER_POLL_MAX / AHEAD {
-            let (mut woken, mut count) = ([0; AHEAD], 0);
-            for place in &mut woken {
-                let Some(who) = self.wheel.pop(now) else { break };
-                *place = who;
-                count += 1;
-            }
+            let mut woken = [0; AHEAD];
+            let count = self.wheel.pop(now, &mut woken);
             let woken = &woken[..count];
             black_box(woken.iter().fold(0, |seen, who| seen ^ self.touch_segment(*who)));
             let mut last = None;
@@ -61,7 +57,7 @@ impl Shaper {
             if let Some(last) = last {
                 self.settle_slice(last, now);
             }
-            if count < AHEAD {
+            if !self.wheel.is_due(now) {
                 break;
             }
         }
@@ -118,7 +114,6 @@ impl Shaper {
             port.offers.excess.reached(slice.share.tag);
         }
         let turns = if port.offers.is_empty() { *ahead } else { 1 };
-        *ahead -= turns;
         let (mut sent, mut gone) = (0, None);
         if slice.share.may(tier, now) {
             let allowed = slice.share.allows(tier, now, port.pace).min(allowed);
@@ -140,8 +135,9 @@ impl Shaper {
                 port,
                 gone,
             };
-            sent = run.serve(segments, tier, turns, allowed);
-            gone = run.gone;
+            let spent = run.serve(segments, tier, turns, allowed);
+            (sent, gone) = (spent.1, run.gone);
+            *ahead -= spent.0;
         }
         slice.share.charge(tier, now, sent, port.pace);
         if let Some(gone) = gone {
@@ -203,15 +199,15 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Serves segments in their order, at most so many turns and until so many octets are sent, or low latency comes first again.
-    /// Answers the octets that were sent.
-    fn serve(&mut self, segments: &mut [Segment], tier: u8, mut turns: usize, allowed: u32) -> u32 {
-        let mut sent = 0;
-        while turns != 0 && sent < allowed && self.departures.len() < self.end && self.gone.is_none() {
+    /// Answers how many turns that took, and octets.
+    fn serve(&mut self, segments: &mut [Segment], tier: u8, turns: usize, allowed: u32) -> (usize, u32) {
+        let (mut taken, mut sent) = (0, 0);
+        while taken < turns && sent < allowed && self.departures.len() < self.end && self.gone.is_none() {
             let low = !self.offers.low.is_empty();
             if low != (tier == LOW) || self.offers.is_empty() {
                 break;
             }
-            let left = (turns, allowed - sent);
+            let left = (turns - taken, allowed - sent);
             let spent = if low {
                 self.take_turns::<LOW>(segments, left)
             } else if !self.offers.guaranteed.is_empty() {
@@ -219,16 +215,17 @@ impl Run<'_> {
             } else {
                 self.take_turns::<EXCESS>(segments, left)
             };
-            (turns, sent) = (turns - spent.0, sent + spent.1);
+            (taken, sent) = (taken + spent.0, sent + spent.1);
         }
-        sent
+        (taken, sent)
     }
 
     /// Serves those that stand in one place, until one takes another place. Answers how many turns that took, and octets.
     #[inline(never)]
     fn take_turns<const TIER: u8>(&mut self, segments: &mut [Segment], (turns, allowed): (usize, u32)) -> (usize, u32) {
-        let mut sent = 0;
-        for turn in 1..=turns {
+        let (mut sent, mut turn) = (0, 0);
+        while turn < turns {
+            turn += 1;
             let next = match TIER {
                 LOW => self.offers.low.pop(),
                 GUARANTEED => self.offers.guaranteed.pop(),
@@ -323,8 +320,9 @@ impl Segment {
             && if TIER == LOW { self.kinds().0 && reserves[who as usize].low.nanos() <= now } else { self.bulk() != 0 }
     }
 
-    /// Has one that has frames take its places among its siblings, or wait.
-    #[inline]
+    /// Has one that has frames take its places among its siblings, or wait: what most do first.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "for each turn, and each segment that wakes")]
     pub(super) fn settle(
         &mut self,
         who: u32,
@@ -334,15 +332,26 @@ impl Segment {
         links: &mut [u32],
         wheel: &mut Wheel,
     ) {
-        let (mut low, bulk) = self.kinds();
-        let mut wake = u64::MAX;
-        if low {
-            let due = reserves[who as usize].low.nanos();
-            if due > now {
-                (low, wake) = (false, due);
-            }
+        if self.share.ceiling.nanos() > now {
+            return wheel.arm(who, self.share.ceiling.nanos());
         }
-        wake = wake.min(self.share.offer(who, now, (low, bulk), offers, links));
+        let low = self.kinds().0;
+        if low || !self.share.may(GUARANTEED, now) {
+            let due = if low { reserves[who as usize].low.nanos() } else { u64::MAX };
+            return self.settle_due(who, now, due, offers, links, wheel);
+        }
+        if !self.share.is(GUARANTEED) {
+            self.share.state |= GUARANTEED;
+            offers.guaranteed.push(who);
+        }
+    }
+
+    /// The same of one that has low latency, due at a moment, or may borrow.
+    #[inline(never)]
+    fn settle_due(&mut self, who: u32, now: u64, low: u64, offers: &mut Offers, links: &mut [u32], wheel: &mut Wheel) {
+        let wake = if low > now { low } else { u64::MAX };
+        let kinds = (low <= now, self.bulk() != 0);
+        let wake = wake.min(self.share.offer(who, now, kinds, offers, links));
         if wake != u64::MAX {
             wheel.arm(who, wake);
         }
