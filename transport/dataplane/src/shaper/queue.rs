@@ -14,12 +14,11 @@ use super::{Arrival, Class, Codel, Fate};
 /// A frame that waits. The frame itself is its owner's; its handle is its place here.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
-    /// The one behind.
+    /// The one behind, if there is one, and its octets: so that it need not be read when this one leaves.
     next: u32,
-    /// With overhead; 0 if the handle is not queued.
+    next_octets: u16,
+    /// With overhead, and [`MARKABLE`]; 0 if the handle is not queued.
     octets: u16,
-    /// Can it be marked for congestion?
-    markable: bool,
     /// When it came.
     at: u64,
 }
@@ -89,7 +88,7 @@ pub(super) struct Queues {
 
 impl Queues {
     pub(super) fn new(frames: u32, states: u32) -> Self {
-        let empty = Waiting { next: NONE, octets: 0, markable: false, at: 0 };
+        let empty = Waiting { next: NONE, next_octets: 0, octets: 0, at: 0 };
         Self {
             waiting: vec![empty; frames as usize].into(),
             states: vec![Queue::of(NONE, 0); states as usize].into(),
@@ -235,7 +234,8 @@ impl Queues {
         }
         #[allow(clippy::cast_possible_truncation, reason = "at most FRAME_OCTETS_MOST")]
         let short = octets as u16;
-        *waiting = Waiting { next: NONE, octets: short, markable: arrival.markable, at: now };
+        let marked = short | if arrival.markable { MARKABLE } else { 0 };
+        *waiting = Waiting { next: NONE, next_octets: 0, octets: marked, at: now };
         queue.octets = after;
         queue.frames += 1;
         self.free -= 1;
@@ -244,7 +244,8 @@ impl Queues {
             queue.head = handle;
             return Ok(Some(queue));
         }
-        self.waiting[tail as usize].next = handle;
+        let before = &mut self.waiting[tail as usize];
+        (before.next, before.next_octets) = (handle, short);
         Ok(None)
     }
 
@@ -256,30 +257,27 @@ impl Queues {
         let queue = &mut self.states[number as usize];
         let handle = queue.head;
         let waiting = &mut self.waiting[handle as usize];
-        let octets = u32::from(waiting.octets);
+        let octets = u32::from(waiting.octets & !MARKABLE);
         if turn != 0 && turn + octets > TURN_OCTETS {
             return None;
         }
-        waiting.octets = 0;
-        let (markable, at, next) = (waiting.markable, waiting.at, waiting.next);
+        let Waiting { next, next_octets, at, .. } = *waiting;
+        let markable = std::mem::take(&mut waiting.octets) & MARKABLE != 0;
         queue.octets -= octets;
         queue.frames -= 1;
         queue.sent_frames += 1;
         queue.start = queue.finish;
         self.free += 1;
-        let last = if let Some(next_waiting) = self.waiting.get(next as usize) {
+        let last = queue.frames == 0;
+        if !last {
             queue.head = next;
-            queue.finish = queue.start.after(u32::from(next_waiting.octets), class.inverse);
+            queue.finish = queue.start.after(u32::from(next_octets), class.inverse);
             queue.weight = class.weight;
-            false
-        } else {
-            if !queue.listed {
-                // Each state is on the list at most once, and there is room for all.
-                queue.listed = true;
-                self.idle.push(number);
-            }
-            true
-        };
+        } else if !queue.listed {
+            // Each state is on the list at most once, and there is room for all.
+            queue.listed = true;
+            self.idle.push(number);
+        }
         queue.sent_octets += u64::from(octets);
         Some((Head { handle, octets, markable, at, last }, queue))
     }
@@ -373,6 +371,8 @@ pub(super) const fn owned(owner: u32) -> (u32, usize) {
     (owner >> CLASS_BITS, (owner & ((1 << CLASS_BITS) - 1)) as usize)
 }
 
+/// Congestion can be marked in it.
+const MARKABLE: u16 = 1 << 15;
 pub(super) const NONE: u32 = u32::MAX;
 /// What a turn may be made of, if it is more than one frame: less than a frame that is not short.
 const TURN_OCTETS: u32 = 512;
@@ -383,4 +383,5 @@ pub(super) const SEGMENTS_MOST: u32 = 1 << (31 - CLASS_BITS);
 const GIVEN_UP_LOOKS_MAX: usize = 64;
 
 const _: () = assert!(CLASSES <= 1 << CLASS_BITS);
-const _: () = assert!(size_of::<Queue>() == 64);
+const _: () = assert!(size_of::<Queue>() == 64 && size_of::<Waiting>() == 16);
+const _: () = assert!(super::FRAME_OCTETS_MOST < MARKABLE as u32);
