@@ -166,7 +166,7 @@ impl Shaper {
     /// ```
     ///
     /// with F the longest frame: each ceiling C may be taken by one frame that was sent before, and a wake-up rounds up to
-    /// a tick of 256 ns. Not in it: how late the worker polls.
+    /// a tick of 256 ns. Not in it: how late the worker polls, and what leaves [past the tree](Self::charge).
     pub fn low_latency_bound(&self, segment: u32, frame_octets_max: u16) -> Option<Nanos> {
         let reserve = self.reserves.get(segment as usize).filter(|reserve| reserve.low_rate != 0)?;
         let share = &self.segments.get(segment as usize)?.share;
