@@ -258,7 +258,7 @@ impl Run<'_> {
         (turns, sent)
     }
 
-    /// The turn of a segment is a frame, or short ones of together no more than that. Answers their octets.
+    /// The turn of a segment is a frame, or several short ones, as far as they fit into a turn. Answers their octets.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     fn take_turn<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, allowed: u32) -> u32 {
