@@ -15,6 +15,7 @@
 //!
 //! Rates of sessions are not shaped here but metered before ([`crate::Markers`]): a session has no queue of its own.
 
+mod arrive;
 mod bits;
 mod calendar;
 mod change;
@@ -137,7 +138,7 @@ struct Port {
 struct Slice {
     share: Share<[u16; 3]>,
     offers: Offers,
-    /// By class.
+    /// By class; none where no slice is.
     totals: Box<[Totals]>,
     segments: u32,
     guaranteed: u64,
@@ -167,6 +168,8 @@ struct Segment {
     share: Share<Own>,
     /// Where the state of each class's queue was last.
     queues: [u32; CLASSES],
+    /// Its class table.
+    table: u16,
     /// Virtual time of its classes.
     virtual_time: Tag,
 }
@@ -176,7 +179,8 @@ struct Own {
     /// A bit for each class that has frames.
     classes: u16,
     slice: u16,
-    table: u16,
+    /// A bit for each class that has no low latency.
+    bulk: u16,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -196,14 +200,14 @@ struct Table {
     /// Was it made?
     live: bool,
     low_burst_octets: u32,
-    classes: [Class; CLASSES],
+    classes: [Class; CLASS_PLACES],
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Class {
     inverse: Inverse,
-    weight: u32,
     octets_max: u32,
+    weight: u8,
     time_max: u64,
     /// With a target that no frame reaches, if there is none.
     codel: Codel,
@@ -268,6 +272,9 @@ const FRAME_OCTETS_MOST: u32 = 16_000;
 /// The most segments of a tree.
 pub const SEGMENTS_MAX: u32 = if queue::SEGMENTS_MOST < MILLIONS { queue::SEGMENTS_MOST } else { MILLIONS };
 const MILLIONS: u32 = 16 << 20;
+
+/// Places for classes, by their lowest bits: so many that none has to be looked up with care.
+const CLASS_PLACES: usize = CLASSES.next_power_of_two();
 
 const _: () = assert!(FRAME_OCTETS_MOST as usize > FRAME_OCTETS_MAX + crate::frame::HEADROOM_OCTETS);
 const _: () = assert!(size_of::<Share<Own>>() == 64 && size_of::<Segment>() == 128);

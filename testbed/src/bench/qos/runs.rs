@@ -89,7 +89,7 @@ pub fn steady(slices: u16, segments: u32, backlog: usize, promised: bool) -> Bed
         burst_octets: 1_000_000,
         queue_octets: 64 * WIRE_OCTETS,
         frames,
-        queues: segments.saturating_mul(13).min(frames * 2),
+        queues: segments.saturating_mul(13).min((frames * 2).max(1 << 16)),
     };
     let mut bed = Bed::new(&setting);
     for segment in 0..segments {
@@ -220,7 +220,7 @@ fn held_back(segments: u32, share: f64) -> (Bed, f64) {
         burst_octets: 4 * WIRE_OCTETS,
         queue_octets: 4 * WIRE_OCTETS,
         frames: segments * 16 + 8_192,
-        queues: segments * 16,
+        queues: segments * 4,
     };
     let mut bed = Bed::new(&setting);
     let span = 2.0 * f64::from(WIRE_OCTETS) * 8.0 / rate * 1e9;

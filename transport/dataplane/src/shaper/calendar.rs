@@ -4,9 +4,10 @@
 //! Virtual time counts octets for each unit of weight. A sibling is served at its start tag and its next start tag lies
 //! behind by what it sent, divided by its weight. A bucket is [`BUCKET_OCTETS`] of virtual time wide and first in, first
 //! out inside, so that between two siblings that both wait, the service for each unit of weight differs by no more than a
-//! frame of either and two buckets.
+//! turn of either (a frame, or several short ones) and two buckets.
 
 use super::bits::Bits;
+use super::spec::{CLASSES, WEIGHT_MAX};
 
 /// Who waits for a share of what is left over.
 #[derive(Debug)]
@@ -29,14 +30,8 @@ impl Tag {
 
     /// So many octets on, at a weight.
     #[inline]
-    pub(super) fn after(self, octets: u32, weight: Inverse) -> Self {
-        Self(self.0.wrapping_add(u64::from(octets).wrapping_mul(weight.0)))
-    }
-
-    /// So much virtual time on: octets divided by the weights of all who share it.
-    #[inline]
-    pub(super) fn passed(self, octets: u32, weights: u32) -> Self {
-        Self(self.0.wrapping_add((u64::from(octets) << 32) / u64::from(weights.max(1))))
+    pub(super) const fn after(self, octets: u32, weight: Inverse) -> Self {
+        Self(self.0.wrapping_add((octets as u64).wrapping_mul(weight.0)))
     }
 
     /// Where one starts that finished here: not before now. A tag that is more than a frame ahead is from so long ago that
@@ -96,8 +91,7 @@ impl Calendar {
     /// Takes the first one.
     #[inline]
     pub(super) fn pop(&mut self, links: &mut [u32]) -> Option<u32> {
-        let bucket = self.bits.next_round(self.now.bucket())?;
-        let tail = self.tails[bucket];
+        let (bucket, tail) = self.first()?;
         let first = links[tail as usize];
         if first == tail {
             self.tails[bucket] = NONE;
@@ -111,11 +105,7 @@ impl Calendar {
     /// The first ones of the first bucket, as many as fit.
     #[inline]
     pub(super) fn peek(&self, links: &[u32], first: &mut [u32]) -> usize {
-        let Some(bucket) = self.bits.next_round(self.now.bucket()) else { return 0 };
-        if first.is_empty() {
-            return 0;
-        }
-        let tail = self.tails[bucket];
+        let Some((_, tail)) = self.first().filter(|_| !first.is_empty()) else { return 0 };
         let mut who = tail;
         for (count, place) in first.iter_mut().enumerate() {
             who = links[who as usize];
@@ -125,6 +115,17 @@ impl Calendar {
             }
         }
         first.len()
+    }
+
+    /// The first bucket that has somebody, and its last one. Mostly it is the present one.
+    #[inline]
+    fn first(&self) -> Option<(usize, u32)> {
+        let now = self.now.bucket();
+        if self.tails[now] != NONE {
+            return Some((now, self.tails[now]));
+        }
+        let bucket = self.bits.next_round(now)?;
+        Some((bucket, self.tails[bucket]))
     }
 
     /// Virtual time has come to the start tag of one that is served.
@@ -152,6 +153,19 @@ impl Tag {
         (self.0 >> BUCKET_BITS) as usize & (BUCKETS - 1)
     }
 }
+
+/// One by each weight, and by each sum of the weights of a segment's classes.
+pub(super) static INVERSES: [Inverse; CLASSES * WEIGHT_MAX as usize + 1] = {
+    let mut inverses = [Inverse::of(1); CLASSES * WEIGHT_MAX as usize + 1];
+    let mut weight = 1;
+    while weight < inverses.len() {
+        #[allow(clippy::cast_possible_truncation, reason = "at most 1,300")]
+        let inverse = Inverse::of(weight as u32);
+        inverses[weight] = inverse;
+        weight += 1;
+    }
+    inverses
+};
 
 const NONE: u32 = u32::MAX;
 const BUCKETS: usize = 1_024;

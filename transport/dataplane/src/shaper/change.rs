@@ -6,12 +6,12 @@ use model::{Rate, RateLimits};
 use super::calendar::{Inverse, Tag};
 use super::pace::{CEILING_CREDIT_LEAST, Due, Pace, Tolerance};
 use super::queue::{self, NONE};
-use super::share::{LEAVING, LIVE, LOW_FIRST, Offers, Share};
+use super::share::{LEAVING, LIVE, Offers, Share};
 use super::spec::{
     CLASS_TABLES_MAX, CLASSES, ClassShape, ClassTable, LOW_LATENCY_CLASS, Parent, PortShape, SegmentShape, Shape,
     ShapeError,
 };
-use super::{Class, Codel, Own, Reserve, Segment, Shaper, Slice, Table, Totals};
+use super::{CLASS_PLACES, Class, Codel, Own, Reserve, Segment, Shaper, Slice, Table, Totals};
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -32,15 +32,19 @@ impl Shaper {
         }
         classes.check()?;
         let at = usize::from(table);
+        let nothing = Class::of(&ClassShape::default());
         if self.tables.len() <= at {
-            let nothing = Class::of(&ClassShape::default());
-            self.tables.resize_with(at + 1, || Table { live: false, low_burst_octets: 0, classes: [nothing; CLASSES] });
+            self.tables.resize_with(at + 1, || Table {
+                live: false,
+                low_burst_octets: 0,
+                classes: [nothing; CLASS_PLACES],
+            });
         }
-        self.tables[at] = Table {
-            live: true,
-            low_burst_octets: classes.low_latency_burst_octets,
-            classes: classes.classes.each_ref().map(Class::of),
-        };
+        let mut places = [nothing; CLASS_PLACES];
+        for (place, class) in places.iter_mut().zip(&classes.classes) {
+            *place = Class::of(class);
+        }
+        self.tables[at] = Table { live: true, low_burst_octets: classes.low_latency_burst_octets, classes: places };
         Ok(())
     }
 
@@ -91,10 +95,9 @@ impl Shaper {
         let slice = &mut self.slices[usize::from(shape.slice)];
         let place = &mut self.segments[segment as usize];
         let reserve = &mut self.reserves[segment as usize];
-        let own = Own { classes: 0, slice: shape.slice, table: shape.classes };
+        let own = Own { slice: shape.slice, ..Own::NONE };
         if place.share.is(LIVE) {
             place.share.reshape(&shape.shape, now);
-            place.share.own.table = shape.classes;
             self.port.forget(reserve);
         } else {
             *place = Segment { share: Share::new(&shape.shape, now, own), ..Segment::nobody(now) };
@@ -107,7 +110,8 @@ impl Shaper {
         reserve.reshape(shape.low_latency, burst, now);
         reserve.guaranteed = asked;
         self.port.reserve(reserve);
-        place.share.state = place.share.state & !LOW_FIRST | if reserve.low_rate == 0 { 0 } else { LOW_FIRST };
+        place.table = shape.classes;
+        place.share.own.bulk = if reserve.low_rate == 0 { u16::MAX } else { !(1 << LOW_LATENCY_CLASS) };
         // It may be due earlier than it was.
         self.wheel.disarm(segment);
         self.settle_segment(segment, now);
@@ -158,7 +162,7 @@ impl Shaper {
         for (class, number) in place.queues.iter_mut().enumerate() {
             let number = std::mem::replace(number, NONE);
             if self.queues.is(number, queue::owner(segment, class)) {
-                self.queues.release(number, |counts| slice.totals[class].counts.add(counts));
+                self.queues.release(number, &mut slice.totals[class].counts);
             }
         }
         let reserve = &mut self.reserves[segment as usize];
@@ -193,11 +197,15 @@ impl Slice {
     }
 }
 
+impl Own {
+    const NONE: Self = Self { classes: 0, slice: 0, bulk: u16::MAX };
+}
+
 impl Segment {
     pub(super) fn nobody(now: u64) -> Self {
-        let mut share = Share::new(&NOBODY, now, Own { classes: 0, slice: 0, table: 0 });
+        let mut share = Share::new(&NOBODY, now, Own::NONE);
         share.state = 0;
-        Self { share, queues: [NONE; CLASSES], virtual_time: Tag::ZERO }
+        Self { share, queues: [NONE; CLASSES], table: 0, virtual_time: Tag::ZERO }
     }
 }
 
@@ -224,7 +232,7 @@ impl Class {
     fn of(shape: &ClassShape) -> Self {
         Self {
             inverse: Inverse::of(u32::from(shape.weight)),
-            weight: u32::from(shape.weight),
+            weight: shape.weight,
             octets_max: shape.octets_max,
             time_max: shape.time_max.0,
             codel: shape.codel.unwrap_or(NO_CODEL),
@@ -241,7 +249,7 @@ fn fits(below: Parent, asked: u64, left: u64) -> Result<(), ShapeError> {
 }
 
 fn totals() -> Box<[Totals]> {
-    vec![Totals::default(); CLASSES].into()
+    vec![Totals::default(); CLASS_PLACES].into()
 }
 
 const NO_CODEL: Codel = Codel { target: Nanos(u64::MAX), interval: Nanos(u64::MAX) };

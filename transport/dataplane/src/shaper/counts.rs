@@ -137,14 +137,12 @@ const fn place(reason: QueueDrop) -> Option<usize> {
     (reason as usize).checked_sub(QueueDrop::Handle as usize)
 }
 
+/// The exponent and the first bit behind the point, as a float has them at the top.
 #[inline]
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "beyond the last bucket")]
 fn bucket(nanos: u64) -> usize {
-    // The two highest bits that are set, below the one that no bucket tells apart.
-    let units = (nanos >> FIRST_BITS).clamp(1, LAST_UNITS);
-    let octave = units.ilog2() as usize;
-    #[allow(clippy::cast_possible_truncation, reason = "two bits")]
-    let half = (units << 1 >> octave) as usize;
-    2 * octave + half + usize::from(octave == 0) - 3
+    let units = (nanos >> FIRST_BITS) as i64 as f32;
+    ((units.to_bits() >> 22) as usize).saturating_sub(FIRST_FLOAT).min(SOJOURN_BUCKETS - 1)
 }
 
 /// The least time of a bucket.
@@ -158,8 +156,8 @@ const fn least(bucket: usize) -> Nanos {
 
 /// The first bucket ends at 2^10 ns, two units of half of it.
 const FIRST_BITS: u32 = 9;
-/// What the last bucket begins with.
-const LAST_UNITS: u64 = least(SOJOURN_BUCKETS - 1).0 >> FIRST_BITS;
+/// What falls into the first bucket: up to what 1.5 would have at the top.
+const FIRST_FLOAT: usize = (1.0_f32.to_bits() >> 22) as usize + 1;
 /// How finely sojourn times are told apart.
 pub const SOJOURN_BUCKETS: usize = 40;
 

@@ -44,6 +44,7 @@ impl Pace {
 #[repr(C, packed(4))]
 pub(super) struct Due {
     nanos: u64,
+    /// In 2^-32 ns; the last bit is never set.
     fraction: u32,
 }
 
@@ -69,12 +70,27 @@ impl Due {
     pub(super) fn charge(&mut self, now: u64, octets: u32, pace: Pace, tolerance: Tolerance) {
         let cost = u128::from(pace.0) * u128::from(octets);
         #[allow(clippy::cast_possible_truncation, reason = "the halves of the number; a frame costs less than 2^47 ns")]
-        let (whole, part) = ((cost >> FRACTION_BITS) as u64, cost as u32 & FRACTION_MASK);
-        let fraction = self.fraction + part;
+        let (whole, part) = ((cost >> FRACTION_BITS) as u64, (cost as u32) << 1);
         // `now` starts far above every tolerance.
         let start = self.nanos.max(now - tolerance.nanos());
-        self.nanos = start + whole + u64::from(fraction >> FRACTION_BITS);
-        self.fraction = fraction & FRACTION_MASK;
+        let (fraction, carry) = self.fraction.overflowing_add(part);
+        self.nanos = start + whole + u64::from(carry);
+        self.fraction = fraction;
+    }
+
+    /// How many octets move it beyond now, whether they are charged one by one or together.
+    #[inline]
+    pub(super) fn allows(self, now: u64, pace: Pace, tolerance: Tolerance) -> u32 {
+        let start = self.nanos.max(now - tolerance.nanos());
+        let Some(left) = (now + 1).checked_sub(start) else { return 0 };
+        let octets = if left >> FRACTION_BITS == 0 {
+            ((left << FRACTION_BITS) - u64::from(self.fraction >> 1)).div_ceil(pace.0)
+        } else {
+            let exact =
+                ((u128::from(left) << FRACTION_BITS) - u128::from(self.fraction >> 1)).div_ceil(u128::from(pace.0));
+            u64::try_from(exact).unwrap_or(u64::MAX)
+        };
+        u32::try_from(octets).unwrap_or(u32::MAX)
     }
 
     /// The same debt in octets at another rate.
@@ -144,7 +160,6 @@ impl Time {
 }
 
 const FRACTION_BITS: u32 = 31;
-const FRACTION_MASK: u32 = (1 << FRACTION_BITS) - 1;
 const OCTET_NANOS_AT_1_BIT: u128 = 8_000_000_000;
 const TOLERANCE_BITS: u32 = 10;
 /// Where a tree's time starts: above the largest tolerance.
@@ -203,6 +218,34 @@ mod tests {
         assert_eq!(time.seen(start + 1_281), Nanos(512));
         assert_eq!(time.at(Nanos(3_600_000_000_256)), start + 1_280 + 3_600_000_000_000);
         assert!(time.at(Nanos(u64::MAX)) <= LATEST);
+    }
+
+    /// What is allowed is what single frames come to that are charged until the clock is past now.
+    #[test]
+    fn what_is_allowed_is_what_single_octets_come_to() {
+        for (rate, ahead, burst) in [
+            (1_u64, 0, 5_u32),
+            (3, 0, 1),
+            (8_000, 3_000_000_u64, 20),
+            (999_983, 0, 1_500),
+            (1_000_000_007, 5_000, 1_000),
+            (99_999_999_977, 19_000, 64),
+        ] {
+            let pace = Pace::of(Rate::from_bits_per_second(rate));
+            let tolerance = Tolerance::of(burst, pace, Nanos(20_000));
+            let now = EPOCH + ahead;
+            let mut due = Due::at(EPOCH);
+            for round in 0..50_u64 {
+                let now = now + round * 7_919;
+                let (allowed, mut sent, mut single) = (due.allows(now, pace, tolerance), 0, due);
+                while single.nanos() <= now {
+                    single.charge(now, 1, pace, tolerance);
+                    sent += 1;
+                }
+                assert_eq!(allowed, sent, "{rate} bit/s, round {round}");
+                due.charge(now, 3, pace, tolerance);
+            }
+        }
     }
 
     #[test]

@@ -4,22 +4,21 @@
 //! queue needs the place: the queue that ran empty last gives it up first, because its state is still in the cache. What it
 //! counted is then added to the totals of its slice and class.
 
-use super::calendar::{Inverse, Tag};
+use super::calendar::Tag;
 use super::codel;
 use super::counts::{QueueCounts, QueueDrop};
 use super::pace::Pace;
 use super::spec::CLASSES;
-use super::{Arrival, Class};
+use super::{Arrival, Class, Codel, Fate};
 
 /// A frame that waits. The frame itself is its owner's; its handle is its place here.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
-    /// The one behind.
+    /// The one behind, if there is one, and its octets: so that it need not be read when this one leaves.
     next: u32,
-    /// With overhead; 0 if the handle is not queued.
+    next_octets: u16,
+    /// With overhead, and [`MARKABLE`]; 0 if the handle is not queued.
     octets: u16,
-    /// Can it be marked for congestion?
-    markable: bool,
     /// When it came.
     at: u64,
 }
@@ -44,8 +43,12 @@ pub(super) struct Queue {
     slice: u16,
     /// One more than the place of its segment among those that are watched, or 0.
     pub(super) watched: u8,
+    /// Of its class.
+    pub(super) weight: u8,
     /// Is it on the list of those that may be given up?
     listed: bool,
+    /// Has it counted anything in its [`Cold`] state?
+    stained: bool,
     /// Is CoDel counting time or dropping?
     pub(super) stands: bool,
 }
@@ -65,6 +68,8 @@ pub(super) struct Head {
     pub(super) octets: u32,
     pub(super) markable: bool,
     pub(super) at: u64,
+    /// Is none behind it?
+    pub(super) last: bool,
 }
 
 /// All queues of a tree.
@@ -83,7 +88,7 @@ pub(super) struct Queues {
 
 impl Queues {
     pub(super) fn new(frames: u32, states: u32) -> Self {
-        let empty = Waiting { next: NONE, octets: 0, markable: false, at: 0 };
+        let empty = Waiting { next: NONE, next_octets: 0, octets: 0, at: 0 };
         Self {
             waiting: vec![empty; frames as usize].into(),
             states: vec![Queue::of(NONE, 0); states as usize].into(),
@@ -110,11 +115,6 @@ impl Queues {
         &mut self.states[number as usize]
     }
 
-    #[inline]
-    pub(super) fn cold_mut(&mut self, number: u32) -> &mut Cold {
-        &mut self.cold[number as usize]
-    }
-
     /// What a queue has counted since it got its state.
     pub(super) fn counts(&self, number: u32) -> QueueCounts {
         let queue = &self.states[number as usize];
@@ -127,41 +127,55 @@ impl Queues {
         self.waiting.len() as u32 - self.free
     }
 
-    /// State for a queue that has none; another queue's, whose counts go to `given_up`, if none is left.
-    pub(super) fn take(
-        &mut self,
-        owner: u32,
-        slice: u16,
-        given_up: impl FnOnce(u16, usize, &QueueCounts),
-    ) -> Option<u32> {
-        if let Some(state) = self.states.get_mut(self.fresh as usize) {
-            *state = Queue::of(owner, slice);
+    /// A place for state: one that was never taken, or that of an idle queue, whose slice and class are told.
+    #[inline]
+    pub(super) fn vacant(&mut self) -> Option<(u32, Option<(u16, usize)>)> {
+        if (self.fresh as usize) < self.states.len() {
             self.fresh += 1;
-            return Some(self.fresh - 1);
+            return Some((self.fresh - 1, None));
         }
         for _ in 0..GIVEN_UP_LOOKS_MAX {
             let number = self.idle.pop()?;
             let queue = &mut self.states[number as usize];
             queue.listed = false;
             if queue.frames == 0 {
-                let (old, of) = (queue.owner, queue.slice);
-                if old != NONE {
-                    given_up(of, owned(old).1, &self.counts(number));
-                }
-                self.states[number as usize] = Queue::of(owner, slice);
-                self.cold[number as usize] = Cold::NEW;
-                return Some(number);
+                let last = (queue.owner != NONE).then_some((queue.slice, owned(queue.owner).1));
+                return Some((number, last));
             }
         }
         None
     }
 
-    /// Gives up the state of an idle queue.
-    pub(super) fn release(&mut self, number: u32, given_up: impl FnOnce(&QueueCounts)) {
-        given_up(&self.counts(number));
-        self.cold[number as usize] = Cold::NEW;
-        self.states[number as usize].owner = NONE;
-        self.list(number);
+    /// An idle queue gives up its state; what it has counted is added to the totals.
+    #[inline]
+    pub(super) fn give_up(&mut self, number: u32, totals: &mut QueueCounts) {
+        let queue = &mut self.states[number as usize];
+        queue.owner = NONE;
+        totals.frames += queue.sent_frames;
+        totals.octets += queue.sent_octets;
+        // The cold part of most has never been touched.
+        if std::mem::take(&mut queue.stained) {
+            totals.add(&self.cold[number as usize].counts);
+            self.cold[number as usize] = Cold::NEW;
+        }
+    }
+
+    /// A queue begins in a vacant place.
+    #[inline]
+    pub(super) fn begin(&mut self, number: u32, owner: u32, slice: u16, now: Tag) -> &mut Queue {
+        let queue = &mut self.states[number as usize];
+        *queue = Queue { finish: now, ..Queue::of(owner, slice) };
+        queue
+    }
+
+    /// Makes the place of an idle queue vacant.
+    pub(super) fn release(&mut self, number: u32, totals: &mut QueueCounts) {
+        self.give_up(number, totals);
+        let queue = &mut self.states[number as usize];
+        if !queue.listed {
+            queue.listed = true;
+            self.idle.push(number);
+        }
     }
 
     /// Reads what a frame will need that arrives, and answers anything: it is for the cache.
@@ -183,8 +197,9 @@ impl Queues {
         self.waiting.get(handle as usize).map_or(0, |waiting| waiting.next)
     }
 
-    /// Appends a frame. Answers whether it is the first one, or why it is refused.
-    #[inline]
+    /// Appends a frame. Answers the queue if it is the first one, or why it is refused.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     pub(super) fn push(
         &mut self,
         number: u32,
@@ -192,72 +207,101 @@ impl Queues {
         octets: u32,
         now: u64,
         (class, pace): (&Class, Pace),
-    ) -> Result<bool, QueueDrop> {
+    ) -> Result<Option<&mut Queue>, QueueDrop> {
         let queue = &mut self.states[number as usize];
         let handle = arrival.handle;
         // A handle that is queued has octets.
         let Some(waiting) = self.waiting.get_mut(handle as usize).filter(|waiting| waiting.octets == 0) else {
-            return Err(QueueDrop::Handle);
+            return Err(refuse(queue, &mut self.cold[number as usize], QueueDrop::Handle));
         };
-        let first = queue.frames == 0;
         let after = queue.octets + octets;
         // An empty queue takes any frame, so that no limit stops a class for good.
-        if !first {
-            // A threshold that moves with what is free (Choudhury and Hahne, 1998, alpha = 1): n queues that are flooded leave one
-            // part of n + 1 to who comes next.
-            if queue.frames >= self.free {
-                return Err(QueueDrop::QueueFrames);
-            }
-            if after > class.octets_max {
-                return Err(QueueDrop::QueueOctets);
-            }
-            if pace.nanos(after) > class.time_max {
-                return Err(QueueDrop::QueueTime);
+        if queue.frames != 0 {
+            let refused = if after > class.octets_max {
+                Some(QueueDrop::QueueOctets)
+            } else if pace.nanos(after) > class.time_max {
+                Some(QueueDrop::QueueTime)
+            } else if queue.frames >= self.free {
+                // A threshold that moves with what is free (Choudhury and Hahne, 1998, alpha = 1): n queues that are flooded leave
+                // one part of n + 1 to who comes next.
+                Some(QueueDrop::QueueFrames)
+            } else {
+                None
+            };
+            if let Some(reason) = refused {
+                return Err(refuse(queue, &mut self.cold[number as usize], reason));
             }
         }
         #[allow(clippy::cast_possible_truncation, reason = "at most FRAME_OCTETS_MOST")]
         let short = octets as u16;
-        *waiting = Waiting { next: NONE, octets: short, markable: arrival.markable, at: now };
+        let marked = short | if arrival.markable { MARKABLE } else { 0 };
+        *waiting = Waiting { next: NONE, next_octets: 0, octets: marked, at: now };
         queue.octets = after;
         queue.frames += 1;
         self.free -= 1;
         let tail = std::mem::replace(&mut queue.tail, handle);
-        if first {
+        if queue.frames == 1 {
             queue.head = handle;
-        } else {
-            self.waiting[tail as usize].next = handle;
+            return Ok(Some(queue));
         }
-        Ok(first)
+        let before = &mut self.waiting[tail as usize];
+        (before.next, before.next_octets) = (handle, short);
+        Ok(None)
     }
 
-    /// Takes the head of a queue that has one; the next one becomes due by its length and weight.
-    #[inline]
-    pub(super) fn pop(&mut self, number: u32, weight: Inverse) -> (Head, &mut Queue) {
+    /// Takes the head of a queue that has one, and counts it as sent; the next one becomes due by its length and weight. `None` if
+    /// the turn has begun and is too short for it.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one caller, for each frame")]
+    pub(super) fn pop(&mut self, number: u32, turn: u32, class: &Class) -> Option<(Head, &mut Queue)> {
         let queue = &mut self.states[number as usize];
         let handle = queue.head;
         let waiting = &mut self.waiting[handle as usize];
-        let octets = u32::from(std::mem::take(&mut waiting.octets));
-        let head = Head { handle, octets, markable: waiting.markable, at: waiting.at };
-        let next = waiting.next;
+        let octets = u32::from(waiting.octets & !MARKABLE);
+        if turn != 0 && turn + octets > TURN_OCTETS {
+            return None;
+        }
+        let Waiting { next, next_octets, at, .. } = *waiting;
+        let markable = std::mem::take(&mut waiting.octets) & MARKABLE != 0;
         queue.octets -= octets;
         queue.frames -= 1;
-        self.free += 1;
+        queue.sent_frames += 1;
         queue.start = queue.finish;
-        if let Some(next_waiting) = self.waiting.get(next as usize) {
+        self.free += 1;
+        let last = queue.frames == 0;
+        if !last {
             queue.head = next;
-            queue.finish = queue.start.after(u32::from(next_waiting.octets), weight);
+            queue.finish = queue.start.after(u32::from(next_octets), class.inverse);
+            queue.weight = class.weight;
         } else if !queue.listed {
             // Each state is on the list at most once, and there is room for all.
             queue.listed = true;
             self.idle.push(number);
         }
-        (head, queue)
+        queue.sent_octets += u64::from(octets);
+        Some((Head { handle, octets, markable, at, last }, queue))
     }
 
-    /// The octets of the head of a queue that has one.
-    #[inline]
-    pub(super) fn head_octets(&self, number: u32) -> u32 {
-        self.waiting.get(self.states[number as usize].head as usize).map_or(0, |waiting| u32::from(waiting.octets))
+    /// What becomes of a frame that was taken from the head of a queue that stands or did so lately.
+    #[cold]
+    pub(super) fn manage(&mut self, number: u32, codel: &Codel, now: u64, head: &Head, stands: bool) -> Fate {
+        let (queue, cold) = (&mut self.states[number as usize], &mut self.cold[number as usize]);
+        (queue.stands, queue.stained) = (stands, true);
+        if !stands {
+            cold.codel.rest();
+            return Fate::Send;
+        }
+        if !cold.codel.acts(codel, now) {
+            return Fate::Send;
+        }
+        if head.markable {
+            cold.counts.marked += 1;
+            return Fate::SendMarked;
+        }
+        queue.sent_frames -= 1;
+        queue.sent_octets -= u64::from(head.octets);
+        cold.counts.count_drop(QueueDrop::Codel);
+        Fate::Drop(QueueDrop::Codel)
     }
 
     /// Every queue that has state: whose it is, and its number.
@@ -269,14 +313,6 @@ impl Queues {
     pub(super) fn octets(&self) -> (usize, usize) {
         let state = size_of::<Queue>() + size_of::<Cold>() + 4;
         (self.waiting.len() * size_of::<Waiting>(), self.states.len() * state)
-    }
-
-    fn list(&mut self, number: u32) {
-        let queue = &mut self.states[number as usize];
-        if !queue.listed {
-            queue.listed = true;
-            self.idle.push(number);
-        }
     }
 }
 
@@ -294,20 +330,32 @@ impl Queue {
             owner,
             slice,
             watched: 0,
+            weight: 1,
             listed: false,
+            stained: false,
             stands: false,
         }
     }
 
+    /// Its first frame has come.
     #[inline]
-    pub(super) const fn count_sent(&mut self, octets: u32) {
-        self.sent_frames += 1;
-        self.sent_octets += octets as u64;
+    pub(super) const fn starts(&mut self, now: Tag, octets: u32, class: &Class) {
+        self.start = self.finish.resumed(now);
+        self.finish = self.start.after(octets, class.inverse);
+        self.weight = class.weight;
     }
 }
 
 impl Cold {
     const NEW: Self = Self { codel: codel::State::NEW, counts: QueueCounts::NONE };
+}
+
+/// Counts a frame that is not taken.
+#[cold]
+fn refuse(queue: &mut Queue, cold: &mut Cold, reason: QueueDrop) -> QueueDrop {
+    queue.stained = true;
+    cold.counts.count_drop(reason);
+    reason
 }
 
 /// Segment and class as one number.
@@ -323,7 +371,11 @@ pub(super) const fn owned(owner: u32) -> (u32, usize) {
     (owner >> CLASS_BITS, (owner & ((1 << CLASS_BITS) - 1)) as usize)
 }
 
+/// Congestion can be marked in it.
+const MARKABLE: u16 = 1 << 15;
 pub(super) const NONE: u32 = u32::MAX;
+/// What a turn may be made of, if it is more than one frame: less than a frame that is not short.
+const TURN_OCTETS: u32 = 512;
 const CLASS_BITS: u32 = 4;
 /// Segments have numbers below this.
 pub(super) const SEGMENTS_MOST: u32 = 1 << (31 - CLASS_BITS);
@@ -331,4 +383,5 @@ pub(super) const SEGMENTS_MOST: u32 = 1 << (31 - CLASS_BITS);
 const GIVEN_UP_LOOKS_MAX: usize = 64;
 
 const _: () = assert!(CLASSES <= 1 << CLASS_BITS);
-const _: () = assert!(size_of::<Queue>() == 64);
+const _: () = assert!(size_of::<Queue>() == 64 && size_of::<Waiting>() == 16);
+const _: () = assert!(super::FRAME_OCTETS_MOST < MARKABLE as u32);

@@ -2,7 +2,7 @@
 
 use super::counts::{QueueCounts, QueueDrop, Sojourns};
 use super::share::LIVE;
-use super::{CLASSES, QueueId, Segment, Shaper, Totals, Watch, queue};
+use super::{CLASS_PLACES, CLASSES, QueueId, Segment, Shaper, Totals, Watch, queue};
 use crate::meter::Nanos;
 use model::Rate;
 
@@ -127,7 +127,7 @@ impl Shaper {
     }
 
     fn totals(&self, slice: u16, class: u8) -> Option<&Totals> {
-        self.slices.get(usize::from(slice))?.totals.get(usize::from(class))
+        self.slices.get(usize::from(slice))?.totals.get(usize::from(class)).filter(|_| usize::from(class) < CLASSES)
     }
 
     /// The queues that carry frames or lately did.
@@ -177,7 +177,7 @@ impl Shaper {
     /// ```
     ///
     /// with F the longest frame: each ceiling C may be taken by one frame that was sent before, and a wake-up rounds up to
-    /// a tick of 256 ns. Not in it: how late the worker polls.
+    /// a tick of 256 ns. Not in it: how late the worker polls, and what leaves [past the tree](Self::charge).
     pub fn low_latency_bound(&self, segment: u32, frame_octets_max: u16) -> Option<Nanos> {
         let reserve = self.reserves.get(segment as usize).filter(|reserve| reserve.low_rate != 0)?;
         let share = &self.segments.get(segment as usize)?.share;
@@ -199,7 +199,7 @@ impl Shaper {
         let rings: usize = offers.iter().map(|(rings, _)| rings).sum();
         let segments = self.segments.len();
         let per_segment = size_of::<Segment>() + 4 + size_of::<super::Reserve>();
-        let slices = self.slices.len() * (size_of::<super::Slice>() + CLASSES * size_of::<Totals>());
+        let slices = self.slices.len() * (size_of::<super::Slice>() + CLASS_PLACES * size_of::<Totals>());
         let calendars: usize = offers.iter().map(|(_, calendars)| calendars).sum();
         Memory {
             per_segment: per_segment + (rings + waits).div_ceil(segments.max(1)),

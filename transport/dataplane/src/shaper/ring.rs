@@ -3,9 +3,11 @@
 /// A ring of numbers.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
+    /// As many as a power of two, or none.
     slots: Box<[u32]>,
+    /// Taken out, and put in, since the beginning.
     first: u32,
-    len: u32,
+    end: u32,
 }
 
 impl Ring {
@@ -14,52 +16,51 @@ impl Ring {
         if count <= self.slots.len() {
             return;
         }
-        let mut slots = vec![0; count.next_power_of_two()];
-        for slot in &mut slots[..self.len as usize] {
-            *slot = self.slots[self.first as usize & (self.slots.len() - 1)];
-            self.first = self.first.wrapping_add(1);
+        let (mut slots, mut len) = (vec![0; count.next_power_of_two()], 0);
+        while let Some(number) = self.pop() {
+            slots[len as usize] = number;
+            len += 1;
         }
-        (self.slots, self.first) = (slots.into(), 0);
+        (self.slots, self.first, self.end) = (slots.into(), 0, len);
     }
 
     /// Appends one for which there is room.
     #[inline]
     pub(super) fn push(&mut self, number: u32) {
-        debug_assert!((self.len as usize) < self.slots.len());
+        debug_assert!((self.end.wrapping_sub(self.first) as usize) < self.slots.len());
         let mask = self.slots.len().wrapping_sub(1);
-        if let Some(slot) = self.slots.get_mut(self.first.wrapping_add(self.len) as usize & mask) {
+        if let Some(slot) = self.slots.get_mut(self.end as usize & mask) {
             *slot = number;
-            self.len += 1;
+            self.end = self.end.wrapping_add(1);
         }
     }
 
     /// Takes the first one.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<u32> {
-        if self.len == 0 {
+        if self.is_empty() {
             return None;
         }
         let number = *self.slots.get(self.first as usize & self.slots.len().wrapping_sub(1))?;
         self.first = self.first.wrapping_add(1);
-        self.len -= 1;
         Some(number)
     }
 
-    /// The first ones, as many as fit, without taking them.
+    /// The first ones, without taking them: those that lie in one piece, as many as fit.
     #[inline]
     pub(super) fn peek(&self, first: &mut [u32]) -> usize {
-        let count = first.len().min(self.len as usize);
-        let mask = self.slots.len().wrapping_sub(1);
-        for (at, place) in (self.first as usize..).zip(&mut first[..count]) {
-            *place = self.slots[at & mask];
-        }
+        let count = first.len().min(self.end.wrapping_sub(self.first) as usize);
+        let from = self.first as usize & self.slots.len().wrapping_sub(1);
+        let slots = self.slots.get(from..).unwrap_or_default();
+        let count = count.min(slots.len());
+        first[..count].copy_from_slice(&slots[..count]);
         count
     }
 
     /// Is there none?
     #[inline]
     pub(super) const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.first == self.end
     }
 
     /// What it takes in memory, in octets.
@@ -85,6 +86,7 @@ mod tests {
         ring.push(6);
         let mut first = [0; 8];
         assert_eq!((ring.peek(&mut first), first[3]), (4, 6));
+        assert_eq!((ring.peek(&mut first[..2]), first[1]), (2, 4));
         let left: Vec<_> = std::iter::from_fn(|| ring.pop()).collect();
         assert_eq!(left, [3, 4, 5, 6]);
         assert!(ring.is_empty());

@@ -8,10 +8,10 @@
 //!                               └── guarantee not yet due, may borrow ── calendar, served by weight; waits in the wheel, too
 //! ```
 
-use super::calendar::{Calendar, Inverse, Tag};
+use super::calendar::{Calendar, INVERSES, Tag};
 use super::pace::{CEILING_CREDIT_LEAST, Due, GUARANTEE_CREDIT_LEAST, Pace, Tolerance};
 use super::ring::Ring;
-use super::spec::{Shape, WEIGHT_MAX};
+use super::spec::Shape;
 
 /// One cache line: all that decides whether and when a slice or a segment is served. `T` is what only one of them has.
 #[derive(Debug, Clone, Copy)]
@@ -35,15 +35,6 @@ pub(super) struct Offers {
     pub(super) low: Ring,
     pub(super) guaranteed: Ring,
     pub(super) excess: Calendar,
-}
-
-/// The order in which children are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Tier {
-    Low = 1,
-    Guaranteed = 2,
-    Excess = 4,
 }
 
 impl<T> Share<T> {
@@ -96,12 +87,12 @@ impl<T> Share<T> {
 
     /// May it be served now, in that order?
     #[inline]
-    pub(super) const fn may(&self, tier: Tier, now: u64) -> bool {
+    pub(super) const fn may(&self, tier: u8, now: u64) -> bool {
         self.ceiling.nanos() <= now
             && match tier {
-                Tier::Low => true,
-                Tier::Guaranteed => self.guarantee.nanos() <= now,
-                Tier::Excess => self.is(BORROWS),
+                LOW => true,
+                GUARANTEED => self.guarantee.nanos() <= now,
+                _ => self.is(BORROWS),
             }
     }
 
@@ -123,22 +114,22 @@ impl<T> Share<T> {
             return self.ceiling.nanos();
         }
         if low {
-            if !self.is(Tier::Low as u8) {
-                self.state |= Tier::Low as u8;
+            if !self.is(LOW) {
+                self.state |= LOW;
                 offers.low.push(who);
             }
             // It comes first, and may leave nothing for bulk, which is looked at after that.
             return u64::MAX;
         }
         if self.guarantee.nanos() <= now {
-            if !self.is(Tier::Guaranteed as u8) {
-                self.state |= Tier::Guaranteed as u8;
+            if !self.is(GUARANTEED) {
+                self.state |= GUARANTEED;
                 offers.guaranteed.push(who);
             }
             return u64::MAX;
         }
-        if self.state & (BORROWS | Tier::Excess as u8) == BORROWS {
-            self.state |= Tier::Excess as u8;
+        if self.state & (BORROWS | EXCESS) == BORROWS {
+            self.state |= EXCESS;
             self.tag = offers.excess.insert(who, self.tag, links);
         }
         self.guarantee.nanos()
@@ -150,14 +141,27 @@ impl<T> Share<T> {
         self.ceiling.charge(now, octets, self.ceiling_pace, self.ceiling_tolerance);
     }
 
+    /// How many octets it may send in that order, before one of its clocks is past now.
+    #[inline]
+    pub(super) fn allows(&self, tier: u8, now: u64, port: Pace) -> u32 {
+        let mut allowed = u32::MAX;
+        if self.ceiling_pace > port {
+            allowed = self.ceiling.allows(now, self.ceiling_pace, self.ceiling_tolerance);
+        }
+        if tier == GUARANTEED && self.is(SPLIT) {
+            allowed = allowed.min(self.guarantee.allows(now, self.guarantee_pace, self.guarantee_tolerance));
+        }
+        allowed
+    }
+
     /// Pays for a frame. What is borrowed is not paid from the guarantee, and what is guaranteed does not count as borrowed. A
     /// ceiling that is not below the port's rate limits nothing, and costs nothing.
     #[inline]
-    pub(super) fn charge(&mut self, tier: Tier, now: u64, octets: u32, port: Pace) {
+    pub(super) fn charge(&mut self, tier: u8, now: u64, octets: u32, port: Pace) {
         if self.ceiling_pace > port {
             self.charge_ceiling(now, octets);
         }
-        if tier == Tier::Excess {
+        if tier == EXCESS {
             self.tag = self.tag.after(octets, INVERSES[self.weight as usize]);
         } else if self.is(SPLIT) {
             self.guarantee.charge(now, octets, self.guarantee_pace, self.guarantee_tolerance);
@@ -168,9 +172,9 @@ impl<T> Share<T> {
 impl Offers {
     /// Takes the child that is served next.
     #[inline]
-    pub(super) fn pop(&mut self, links: &mut [u32]) -> Option<(u32, Tier)> {
+    pub(super) fn pop(&mut self, links: &mut [u32]) -> Option<(u32, u8)> {
         if let Some(who) = self.low.pop() {
-            return Some((who, Tier::Low));
+            return Some((who, LOW));
         }
         self.pop_bulk(links)
     }
@@ -178,11 +182,11 @@ impl Offers {
     /// The same without low latency.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "for each frame")]
-    pub(super) fn pop_bulk(&mut self, links: &mut [u32]) -> Option<(u32, Tier)> {
+    pub(super) fn pop_bulk(&mut self, links: &mut [u32]) -> Option<(u32, u8)> {
         if let Some(who) = self.guaranteed.pop() {
-            return Some((who, Tier::Guaranteed));
+            return Some((who, GUARANTEED));
         }
-        self.excess.pop(links).map(|who| (who, Tier::Excess))
+        self.excess.pop(links).map(|who| (who, EXCESS))
     }
 
     /// The next children, as many as fit, without taking them.
@@ -220,19 +224,12 @@ impl Offers {
     }
 }
 
-/// One by each weight.
-pub(super) const INVERSES: [Inverse; WEIGHT_MAX as usize + 1] = {
-    let mut inverses = [Inverse::of(1); WEIGHT_MAX as usize + 1];
-    let mut weight = 1;
-    while weight < inverses.len() {
-        #[allow(clippy::cast_possible_truncation, reason = "at most 100")]
-        let inverse = Inverse::of(weight as u32);
-        inverses[weight] = inverse;
-        weight += 1;
-    }
-    inverses
-};
-
+/// It stands in the ring of low latency, which is served first.
+pub(super) const LOW: u8 = 1;
+/// It stands in the ring of those whose guarantee is due, which is served next.
+pub(super) const GUARANTEED: u8 = 2;
+/// It stands in the calendar of those that may borrow.
+pub(super) const EXCESS: u8 = 4;
 /// It has a guarantee and a higher ceiling.
 const SPLIT: u8 = 8;
 /// Its ceiling is above its guarantee.
@@ -241,7 +238,5 @@ const BORROWS: u8 = 16;
 pub(super) const LIVE: u8 = 32;
 /// It was removed, and what it has queued is still being sent.
 pub(super) const LEAVING: u8 = 64;
-/// Its low-latency class is one.
-pub(super) const LOW_FIRST: u8 = 128;
 /// In a ring or in the calendar.
-pub(super) const OFFERED: u8 = Tier::Low as u8 | Tier::Guaranteed as u8 | Tier::Excess as u8;
+pub(super) const OFFERED: u8 = LOW | GUARANTEED | EXCESS;

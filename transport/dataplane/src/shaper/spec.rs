@@ -11,7 +11,7 @@ pub struct ShaperLimits {
     pub segments: u32,
     /// Slices have numbers below this.
     pub slices: u16,
-    /// Frames have handles below this; so many can be queued in all.
+    /// Frames have handles below this; so many can be queued in all, and in each queue as many as are still free.
     pub frames: u32,
     /// Queues whose state and counters are kept. More than `frames` are always enough to queue; as many as there are classes
     /// in all segments keep every queue's counters for ever. Of those between, the one that ran empty last makes room for the next.

@@ -9,17 +9,22 @@
 
 use super::bits::Bits;
 use super::pace::TICK_BITS;
+use super::serve::AHEAD;
 
 /// Who waits for what, each for one moment.
 #[derive(Debug)]
 pub(super) struct Wheel {
     /// The first of each slot's list, all levels one after the other.
     heads: Box<[u32]>,
-    levels: [Level; 3],
+    fine: Level,
+    /// Who waits here moves on to a finer level when the slot begins.
+    coarse: [Level; 2],
     /// By number of who waits.
     waits: Box<[Wait]>,
     /// No one is due before this tick.
     next: u64,
+    /// No slot of a coarse level begins before this tick.
+    moves: u64,
 }
 
 #[derive(Debug)]
@@ -59,13 +64,14 @@ impl Wheel {
         };
         Self {
             heads: vec![NONE; slots + 2 * UPPER_SLOTS].into(),
-            levels: [
-                level(0, slots, 0),
+            fine: level(0, slots, 0),
+            coarse: [
                 level(turn_bits, UPPER_SLOTS, slots),
                 level(turn_bits + UPPER_BITS, UPPER_SLOTS, slots + UPPER_SLOTS),
             ],
             waits: vec![Wait::IDLE; count].into(),
             next: u64::MAX,
+            moves: u64::MAX,
         }
     }
 
@@ -96,10 +102,52 @@ impl Wheel {
         now >> TICK_BITS >= self.next
     }
 
-    /// Takes one whose moment has come.
+    /// Takes some whose moment has come, and answers how many. Somebody may be left: [`is_due`](Self::is_due) says so.
     #[inline]
-    pub(super) fn pop(&mut self, now: u64) -> Option<u32> {
-        if self.is_due(now) { self.pop_due(now >> TICK_BITS) } else { None }
+    pub(super) fn pop(&mut self, now: u64, due: &mut [u32; AHEAD]) -> usize {
+        let tick = now >> TICK_BITS;
+        if self.moves <= tick {
+            // Who moves finds the fine level at the present.
+            self.fine.cursor = self.fine.first_from(self.fine.cursor).map_or(tick, |at| at.min(tick));
+            self.advance(tick);
+        }
+        // First the slots, then who is in them, then what each waits for: so that the misses of all are one.
+        let (fine, mut count) = (&mut self.fine, 0);
+        // Whose slots lie before that are looked at; who is due later.
+        let (mut seen, mut next) = (fine.cursor, self.moves);
+        for slot in due.iter_mut() {
+            let round = |at: &u64| at - fine.cursor <= fine.mask;
+            let first = fine.first_from(seen).filter(round);
+            let Some(at) = first.filter(|at| *at <= tick) else {
+                (seen, next) = (tick, next.min(first.unwrap_or(u64::MAX)));
+                break;
+            };
+            *slot = fine.slot(at);
+            (seen, count) = (at + 1, count + 1);
+        }
+        if count == due.len() {
+            next = next.min(seen);
+        }
+        let mut left = u64::MAX;
+        let mut heads = [0; AHEAD];
+        for (head, slot) in heads.iter_mut().zip(&due[..count]) {
+            *head = self.heads[*slot as usize];
+        }
+        for (slot, who) in due[..count].iter_mut().zip(heads) {
+            let place = std::mem::replace(slot, who) as usize;
+            let Wait { tick, next, .. } = std::mem::replace(&mut self.waits[who as usize], Wait::IDLE);
+            self.heads[place] = next;
+            match self.waits.get_mut(next as usize) {
+                Some(next) => {
+                    next.before = head(place);
+                    left = left.min(tick.max(fine.cursor));
+                }
+                None => fine.bits.remove(place),
+            }
+        }
+        fine.cursor = seen.min(left).min(tick);
+        self.next = next.min(left);
+        count
     }
 
     /// No one is due before this moment; `None` if nobody waits.
@@ -109,66 +157,65 @@ impl Wheel {
 
     /// What it takes in memory for each that may wait, and for itself, in octets.
     pub(super) fn octets(&self) -> (usize, usize) {
-        let bits: usize = self.levels.iter().map(|level| level.bits.octets()).sum();
+        let bits: usize = self.coarse.iter().chain([&self.fine]).map(|level| level.bits.octets()).sum();
         (self.waits.len() * size_of::<Wait>(), self.heads.len() * 4 + bits)
     }
 
-    fn pop_due(&mut self, tick: u64) -> Option<u32> {
-        while let Some((level, slot)) = self.first_due(tick) {
-            let level = &mut self.levels[level];
-            let place = level.base + slot;
+    /// Some of those whose coarse slot has begun move to a finer level: not all at once, if they are many.
+    #[cold]
+    fn advance(&mut self, tick: u64) {
+        for _ in 0..MOVES_MAX {
+            let mut moves = u64::MAX;
+            let begun = self.coarse.iter_mut().find_map(|level| {
+                let now = tick >> level.shift;
+                let first = level.first_from(level.cursor);
+                level.cursor = first.map_or(now, |at| at.min(now));
+                let at = first?;
+                moves = moves.min(at << level.shift);
+                (at <= now).then(|| level.base + level.slot(at) as usize)
+            });
+            self.moves = moves;
+            let Some(place) = begun else { return };
             let who = self.heads[place];
-            let Wait { tick: at, next, .. } = std::mem::replace(&mut self.waits[who as usize], Wait::IDLE);
-            self.heads[place] = next;
-            match self.waits.get_mut(next as usize) {
-                Some(next) => next.before = head(place),
-                None => level.bits.remove(slot),
-            }
-            if at <= tick {
-                return Some(who);
-            }
-            // Of a coarse slot that has begun: it moves to a finer one, or, from beyond the horizon, further on.
-            self.link(who, at);
+            let tick = self.waits[who as usize].tick;
+            self.unlink(who);
+            self.link(who, tick);
         }
-        None
-    }
-
-    /// The level and slot of somebody who is due or has to move to a finer level; else moves the cursors to now and answers
-    /// `None`. A level is looked at when all finer ones are at the present.
-    #[inline]
-    fn first_due(&mut self, tick: u64) -> Option<(usize, usize)> {
-        let mut next = u64::MAX;
-        for (number, level) in self.levels.iter_mut().enumerate() {
-            let (now, from) = (tick >> level.shift, level.cursor);
-            #[allow(clippy::cast_possible_truncation, reason = "masked")]
-            let found = level.bits.next_round((from & level.mask) as usize);
-            level.cursor = now;
-            let Some(slot) = found else { continue };
-            let at = from + ((slot as u64).wrapping_sub(from) & level.mask);
-            if at <= now {
-                level.cursor = at;
-                return Some((number, slot));
-            }
-            next = next.min(at << level.shift);
-        }
-        self.next = next;
-        None
     }
 
     #[inline]
     fn link(&mut self, who: u32, tick: u64) {
-        let level = level(&mut self.levels, tick);
+        let fine = &mut self.fine;
+        if tick.saturating_sub(fine.cursor) > fine.mask {
+            return self.link_coarse(who, tick);
+        }
+        let at = tick.max(fine.cursor);
+        let place = fine.slot(at) as usize;
+        let first = std::mem::replace(&mut self.heads[place], who);
+        match self.waits.get_mut(first as usize) {
+            Some(first) => first.before = who,
+            None => fine.bits.insert(place),
+        }
+        self.waits[who as usize] = Wait { tick, next: first, before: head(place) };
+        self.next = self.next.min(at);
+    }
+
+    /// In the finest of the coarse levels within whose turn the tick lies, or at the end of the last.
+    #[cold]
+    fn link_coarse(&mut self, who: u32, tick: u64) {
+        let [middle, last] = &mut self.coarse;
+        let level = if (tick >> middle.shift).saturating_sub(middle.cursor) <= middle.mask { middle } else { last };
         let at = (tick >> level.shift).clamp(level.cursor, level.cursor + level.mask);
-        #[allow(clippy::cast_possible_truncation, reason = "masked")]
-        let slot = (at & level.mask) as usize;
-        let (place, at) = (level.base + slot, at << level.shift);
+        let slot = level.slot(at) as usize;
+        let place = level.base + slot;
         let first = std::mem::replace(&mut self.heads[place], who);
         match self.waits.get_mut(first as usize) {
             Some(first) => first.before = who,
             None => level.bits.insert(slot),
         }
-        self.next = self.next.min(at);
         self.waits[who as usize] = Wait { tick, next: first, before: head(place) };
+        self.moves = self.moves.min(at << level.shift);
+        self.next = self.next.min(self.moves);
     }
 
     /// Takes one out from wherever it waits.
@@ -183,7 +230,8 @@ impl Wheel {
         }
         let place = (before & !HEAD) as usize;
         self.heads[place] = next;
-        if let (NONE, Some(level)) = (next, self.levels.iter_mut().rfind(|level| level.base <= place)) {
+        if next == NONE {
+            let level = self.coarse.iter_mut().rfind(|level| level.base <= place).unwrap_or(&mut self.fine);
             level.bits.remove(place - level.base);
         }
     }
@@ -193,16 +241,19 @@ impl Wait {
     const IDLE: Self = Self { tick: IDLE, next: NONE, before: NONE };
 }
 
-/// The finest level within whose turn a tick lies.
-#[inline]
-fn level(levels: &mut [Level; 3], tick: u64) -> &mut Level {
-    let [fine, middle, coarse] = levels;
-    if tick.saturating_sub(fine.cursor) <= fine.mask {
-        fine
-    } else if (tick >> middle.shift).saturating_sub(middle.cursor) <= middle.mask {
-        middle
-    } else {
-        coarse
+impl Level {
+    /// The first of its slots from a moment on that has somebody, counted since the beginning of time.
+    #[inline]
+    fn first_from(&self, at: u64) -> Option<u64> {
+        let slot = self.bits.next_round(self.slot(at) as usize)? as u64;
+        Some(at + (slot.wrapping_sub(at) & self.mask))
+    }
+
+    /// The place of such a slot.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "masked, at most 2^20")]
+    const fn slot(&self, at: u64) -> u32 {
+        (at & self.mask) as u32
     }
 }
 
@@ -218,6 +269,8 @@ const HEAD: u32 = 1 << 31;
 const IDLE: u64 = u64::MAX;
 const TURN_SLOTS_LEAST: usize = 1 << 12;
 const TURN_SLOTS_MOST: usize = 1 << 20;
+/// So many move at a time, so that no call takes long.
+const MOVES_MAX: usize = 64;
 const UPPER_BITS: u32 = 12;
 const UPPER_SLOTS: usize = 1 << UPPER_BITS;
 
@@ -230,9 +283,13 @@ mod tests {
     use super::*;
 
     fn due(wheel: &mut Wheel, now: u64) -> Vec<u32> {
-        let mut due: Vec<_> = std::iter::from_fn(|| wheel.pop(now)).collect();
-        due.sort_unstable();
-        due
+        let (mut all, mut due) = (Vec::new(), [0; AHEAD]);
+        while wheel.is_due(now) {
+            let count = wheel.pop(now, &mut due);
+            all.extend_from_slice(&due[..count]);
+        }
+        all.sort_unstable();
+        all
     }
 
     #[test]

@@ -108,8 +108,9 @@ fn classes_share_by_weight_within_one_frame_each() {
 }
 
 #[test]
-fn siblings_share_by_weight_within_a_frame_of_each_other() {
-    for sizes in [&[1_518_u16][..], &[64], &IMIX] {
+fn siblings_share_by_weight_within_a_turn_of_each_other() {
+    // A turn is a frame, or short ones of together at most 512 octets.
+    for (sizes, turn) in [(&[1_518_u16][..], 1_518), (&[64], 512), (&IMIX, 1_518)] {
         let weights = [1_u8, 2, 4, 8, 100];
         let mut bed = Bed::new(100 * MBIT, 8, 1_000);
         bed.slice(0, 0, 100 * MBIT, 1);
@@ -125,8 +126,8 @@ fn siblings_share_by_weight_within_a_frame_of_each_other() {
             for (one, mine) in weights.iter().zip(sent) {
                 for (other, theirs) in weights.iter().zip(sent) {
                     let (one, other) = (u64::from(*one), u64::from(*other));
-                    // One frame of each, and two buckets of virtual time.
-                    let bound = 1_518 * other + 1_518 * one + 2 * 16 * one * other;
+                    // One turn of each, and two buckets of virtual time.
+                    let bound = turn * other + turn * one + 2 * 16 * one * other;
                     assert!((mine * other).abs_diff(theirs * one) <= bound, "{one} {mine}, {other} {theirs}");
                 }
             }
