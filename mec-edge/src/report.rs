@@ -1,5 +1,6 @@
 //! What the edge tells the manager, as messages: read from what runs.
 
+mod queues;
 mod transport;
 
 use api::v1;
@@ -24,6 +25,7 @@ pub(crate) async fn reading(control: &Control, kind: v1::ReadKind) -> Result<v1:
         v1::ReadKind::Sessions => gathered.sessions = sessions(control).await.map_err(text)?,
         v1::ReadKind::AaaCounters => gathered.aaa_counters = aaa_counters(control),
         v1::ReadKind::Paths => gathered.paths = paths(control).await.map_err(text)?,
+        v1::ReadKind::Queues => gathered = queues::queues(control).await.map_err(text)?,
         v1::ReadKind::Running => gathered = running(control).await.map_err(text)?,
         v1::ReadKind::Unspecified => return Err(UNKNOWN_READING.to_owned()),
     }
@@ -148,6 +150,7 @@ fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
         passed_packets: meter.passed.frames,
         passed_octets: meter.passed.octets,
         dropped_packets: meter.dropped,
+        excess: if meter.is_policed { v1::Excess::Dropped } else { v1::Excess::Waits }.into(),
     };
     let mut rows = Vec::new();
     for slice in &reading.slices {

@@ -9,5 +9,6 @@ mod forwarding;
 mod kill;
 mod manager;
 mod neighbours;
+mod queues;
 mod radius;
 mod world;

@@ -300,11 +300,23 @@ pub(crate) enum DataplaneCommand {
         #[arg(long)]
         edge: Option<NodeName>,
     },
-    /// Rate limits and what they let pass.
+    /// Rate limits, what they let pass, and what becomes of the rest.
     Meters {
         /// On this edge only.
         #[arg(long)]
         edge: Option<NodeName>,
+    },
+    /// What waits at each port, queue by queue, what was sent, marked and dropped, and how long it waited.
+    Queues {
+        /// On this edge only.
+        #[arg(long)]
+        edge: Option<NodeName>,
+        /// Of this slice only.
+        #[arg(long)]
+        slice: Option<SliceName>,
+        /// Of micro-segments of this name only.
+        #[arg(long)]
+        segment: Option<SegmentName>,
     },
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn need(path: &str) -> Option<Need> {
         | ("TemplateService", "ListTemplates" | "GetTemplate")
         | ("NodeService", "ListNodes" | "GetNode")
         | ("OperationService", "ListOperations" | "GetOperation" | "WatchOperation")
-        | ("DataplaneService", "GetDrops" | "GetMeters")
+        | ("DataplaneService", "GetDrops" | "GetMeters" | "ListQueues")
         | ("AaaService", "ListSessions" | "ListCounters")
         | (
             "TransportService",

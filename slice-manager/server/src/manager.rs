@@ -265,7 +265,7 @@ impl Drop for RunningManager {
 }
 
 /// The longest message, either way.
-const MESSAGE_OCTETS_MAX: usize = 16 << 20;
+pub(crate) const MESSAGE_OCTETS_MAX: usize = 16 << 20;
 /// How many calls may be open on one connection.
 const STREAMS_OF_CONNECTION_MAX: u32 = 128;
 /// All headers of a request together.

@@ -3,6 +3,7 @@
 mod intent;
 mod node;
 mod operation;
+mod queues;
 mod readings;
 mod segment;
 mod settle;
@@ -84,6 +85,9 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         }
         Command::Dataplane(DataplaneCommand::Drops { edge }) => readings::drops(context, edge.as_ref()).await,
         Command::Dataplane(DataplaneCommand::Meters { edge }) => readings::meters(context, edge.as_ref()).await,
+        Command::Dataplane(DataplaneCommand::Queues { edge, slice, segment }) => {
+            queues::list(context, edge.as_ref(), slice.as_ref(), segment.as_ref()).await
+        }
         Command::Transport(command) => transport(context, command).await,
         Command::Template(TemplateCommand::List) => template::list(context).await,
         Command::Template(TemplateCommand::Show { name, explain }) => template::show(context, &name, explain).await,

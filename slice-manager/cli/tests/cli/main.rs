@@ -5,6 +5,7 @@ mod files;
 mod intent;
 mod manager;
 mod process;
+mod queues;
 mod reach;
 mod reading;
 mod services;

@@ -91,6 +91,7 @@ service! { NodeService:
 service! { DataplaneService:
     get_drops "GetDrops" (DataplaneRequest) -> DropsResponse = drops;
     get_meters "GetMeters" (DataplaneRequest) -> MetersResponse = meters;
+    list_queues "ListQueues" (ListQueuesRequest) -> ListQueuesResponse = queues;
 }
 
 service! { AaaService:
