@@ -7,7 +7,7 @@ use api::v1;
 use model::PortName;
 use model::operation::Timestamp;
 use model::resource::SegmentId;
-use transport_dataplane::{Drops, MeterReading, Reading, SegmentReading, TunnelReading};
+use transport_dataplane::{Drops, MeterReading, SegmentReading, TunnelReading};
 
 use crate::control::Control;
 use crate::node::UNKNOWN_READING;
@@ -21,7 +21,7 @@ pub(crate) async fn reading(control: &Control, kind: v1::ReadKind) -> Result<v1:
     let mut gathered = v1::Reading::default();
     match kind {
         v1::ReadKind::Drops => gathered.drops = drops(control, &*control.read_worker().await.map_err(text)?),
-        v1::ReadKind::Meters => gathered.meters = meters(control, &control.read_worker().await.map_err(text)?.pipeline),
+        v1::ReadKind::Meters => gathered.meters = meters(control, &*control.read_worker().await.map_err(text)?),
         v1::ReadKind::Sessions => gathered.sessions = sessions(control).await.map_err(text)?,
         v1::ReadKind::AaaCounters => gathered.aaa_counters = aaa_counters(control),
         v1::ReadKind::Paths => gathered.paths = paths(control).await.map_err(text)?,
@@ -88,7 +88,7 @@ fn realised_segment(
 /// Packets dropped. Those of a segment are listed under it; the rest of a port, and what its driver lost, under the port
 /// alone.
 fn drops(control: &Control, reading: &WorkerReading) -> Vec<v1::DropCounter> {
-    let WorkerReading { pipeline: reading, losses } = reading;
+    let WorkerReading { pipeline: reading, losses, .. } = reading;
     let edge = control.name().to_string();
     let mut rows = Vec::new();
     for (at, (port, _)) in control.ports().iter().enumerate() {
@@ -138,7 +138,8 @@ enum Part<'a> {
 }
 
 /// Rate limits and what they let pass.
-fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
+fn meters(control: &Control, reading: &WorkerReading) -> Vec<v1::MeterCounter> {
+    let WorkerReading { at, pipeline: reading, .. } = reading;
     let edge = control.name().to_string();
     let row = |slice: &str, part: Part<'_>, direction: &str, ceiling: u64, meter: &MeterReading| v1::MeterCounter {
         edge: edge.clone(),
@@ -151,6 +152,7 @@ fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
         passed_octets: meter.passed.octets,
         dropped_packets: meter.dropped,
         excess: if meter.is_policed { v1::Excess::Dropped } else { v1::Excess::Waits }.into(),
+        read_at_nanoseconds: at.0,
     };
     let mut rows = Vec::new();
     for slice in &reading.slices {

@@ -37,6 +37,8 @@ pub(crate) struct Worker {
 /// What the dataplane runs and has counted, and what its ports have lost.
 #[derive(Debug)]
 pub(crate) struct WorkerReading {
+    /// When it was read.
+    pub(crate) at: Nanos,
     pub(crate) pipeline: Reading,
     /// By port index.
     pub(crate) losses: Vec<Losses>,
@@ -362,7 +364,8 @@ impl Running {
             Command::Pulse(reply) => drop(reply.send(self.pipeline.pulse())),
             Command::Read(reply) => {
                 let losses = self.ports.iter_mut().map(|port| port.losses()).collect();
-                drop(reply.send(Box::new(WorkerReading { pipeline: self.pipeline.read(), losses })));
+                let at = nanos(self.epoch);
+                drop(reply.send(Box::new(WorkerReading { at, pipeline: self.pipeline.read(), losses })));
             }
             Command::Queues(port, reply) => {
                 let now = nanos(self.epoch);

@@ -318,6 +318,41 @@ pub(crate) enum DataplaneCommand {
         #[arg(long)]
         segment: Option<SegmentName>,
     },
+    /// What queues do now, the busiest first: rate, what waits, what is marked and dropped, and how long frames stay.
+    ///
+    /// Ends with Ctrl-C, or after --count. Where the output is no terminal, one table, or message, follows the other.
+    #[command(after_help = "Example:\n  slicectl dataplane top --slice iot --every 2s")]
+    Top(TopArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TopArgs {
+    /// On this edge only.
+    #[arg(long)]
+    pub(crate) edge: Option<NodeName>,
+    /// Of this slice only.
+    #[arg(long)]
+    pub(crate) slice: Option<SliceName>,
+    /// From one reading to the next, 100ms at least.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub(crate) every: Duration,
+    /// End after so many.
+    #[arg(long)]
+    pub(crate) count: Option<u64>,
+    /// A row for each class of a micro-segment, or of a whole slice.
+    #[arg(long, value_enum, default_value = "segment")]
+    pub(crate) by: By,
+    /// At most so many queues in a table.
+    #[arg(long, value_name = "COUNT", default_value_t = 14)]
+    pub(crate) rows: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// Micro-segments.
+    Segment,
+    /// Slices.
+    Slice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -411,6 +446,12 @@ fn https(text: &str) -> Result<Uri, String> {
     let uri = text.parse::<Uri>().ok();
     let uri = uri.filter(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty()));
     uri.ok_or_else(|| format!("`{text}` is not the address of a manager; expected https://HOST:PORT"))
+}
+
+/// A time that does not keep edges busy with answering.
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_millis(100) { Err(format!("`{text}`: expected at least 100ms")) } else { Ok(interval) }
 }
 
 /// `30s`, `5m`, `500ms`.

@@ -4,11 +4,13 @@ mod intent;
 mod node;
 mod operation;
 mod queues;
+mod rates;
 mod readings;
 mod segment;
 mod settle;
 mod slice;
 mod template;
+mod top;
 mod transport;
 
 use std::io::Write;
@@ -28,13 +30,15 @@ use crate::{decode, pki};
 pub(crate) struct Context<'a> {
     pub(crate) manager: Manager,
     pub(crate) form: crate::args::Form,
+    /// Is somebody looking at the output while it comes?
+    pub(crate) is_terminal: bool,
     pub(crate) out: &'a mut (dyn Write + 'a),
     pub(crate) err: &'a mut (dyn Write + 'a),
 }
 
 /// Does what was asked.
-pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
-    let context = Context { manager: Manager::new(&args.global), form: args.global.output, out, err };
+pub(crate) async fn run(args: Args, is_terminal: bool, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
+    let context = Context { manager: Manager::new(&args.global), form: args.global.output, is_terminal, out, err };
     match args.command {
         Command::Init(init) => {
             let folder = init.dir.unwrap_or_else(pki::default_folder);
@@ -88,6 +92,7 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         Command::Dataplane(DataplaneCommand::Queues { edge, slice, segment }) => {
             queues::list(context, edge.as_ref(), slice.as_ref(), segment.as_ref()).await
         }
+        Command::Dataplane(DataplaneCommand::Top(args)) => top::run(context, &args).await,
         Command::Transport(command) => transport(context, command).await,
         Command::Template(TemplateCommand::List) => template::list(context).await,
         Command::Template(TemplateCommand::Show { name, explain }) => template::show(context, &name, explain).await,

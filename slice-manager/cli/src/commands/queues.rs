@@ -51,7 +51,7 @@ fn text(answer: &v1::ListQueuesResponse) -> String {
             queue.sent_octets.to_string(),
             queue.marked_frames.to_string(),
             dropped(queue),
-            p99.map(|p99| p99.text()).unwrap_or_default(),
+            p99.map(Stay::text).unwrap_or_default(),
         ]
     });
     let header =
@@ -83,6 +83,10 @@ pub(super) enum Stay {
 }
 
 impl Stay {
+    pub(super) fn of(bucket: &v1::SojournBucket) -> Self {
+        bucket.below_nanoseconds.map_or(Self::AtLeast(bucket.from_nanoseconds), Self::Below)
+    }
+
     pub(super) fn text(self) -> String {
         match self {
             Self::Below(nanoseconds) => format!("< {}", table::measured(nanoseconds)),
@@ -91,16 +95,21 @@ impl Stay {
     }
 }
 
-/// Where a histogram's percentile lies; `None` if nothing was counted.
-pub(super) fn percentile(buckets: &[v1::SojournBucket], permille: u64) -> Option<Stay> {
+fn percentile(buckets: &[v1::SojournBucket], permille: u64) -> Option<Stay> {
+    percentile_bucket(buckets, permille).as_ref().map(Stay::of)
+}
+
+/// The bucket in which a histogram's percentile lies; `None` if nothing was counted.
+pub(super) fn percentile_bucket(buckets: &[v1::SojournBucket], permille: u64) -> Option<v1::SojournBucket> {
     let all: u128 = buckets.iter().map(|bucket| u128::from(bucket.frames)).sum();
     let wanted = (all * u128::from(permille)).div_ceil(1_000).max(1);
     let mut seen = 0;
-    let bucket = buckets.iter().find(|bucket| {
+    let mut buckets = buckets.iter();
+    let bucket = buckets.find(|bucket| {
         seen += u128::from(bucket.frames);
         seen >= wanted
-    })?;
-    Some(bucket.below_nanoseconds.map_or(Stay::AtLeast(bucket.from_nanoseconds), Stay::Below))
+    });
+    bucket.copied()
 }
 
 pub(super) const P99: u64 = 990;

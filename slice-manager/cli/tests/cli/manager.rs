@@ -57,6 +57,8 @@ pub(crate) struct Answers {
     pub(crate) drops: v1::DropsResponse,
     pub(crate) meters: v1::MetersResponse,
     pub(crate) queues: v1::ListQueuesResponse,
+    /// One answer after another, before it is `queues`.
+    pub(crate) queues_before: Vec<v1::ListQueuesResponse>,
     pub(crate) sessions: v1::ListSessionsResponse,
     pub(crate) aaa_counters: v1::ListCountersResponse,
     pub(crate) templates: v1::ListTemplatesResponse,

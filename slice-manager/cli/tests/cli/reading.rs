@@ -94,6 +94,7 @@ fn meters_are_shown_for_segments_and_for_demarcation_points() {
         dropped_packets: 2,
         sdp: text(sdp),
         excess: excess.into(),
+        read_at_nanoseconds: 5,
     };
     let meters = vec![meter("smart-metering", "", v1::Excess::Dropped), meter("", "city", v1::Excess::Waits)];
     let meters = v1::MetersResponse { meters, unreachable: vec![] };
@@ -102,7 +103,7 @@ fn meters_are_shown_for_segments_and_for_demarcation_points() {
         json!({
             "edge": "edge-a", "slice": "iot", "segment": segment, "direction": "from-access",
             "ceilingBitsPerSecond": "100000000", "passedPackets": "1", "passedOctets": "18446744073709551615",
-            "droppedPackets": "2", "sdp": sdp, "excess": excess,
+            "droppedPackets": "2", "sdp": sdp, "excess": excess, "readAtNanoseconds": "5",
         })
     };
     forms(

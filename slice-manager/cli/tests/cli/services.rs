@@ -88,10 +88,23 @@ service! { NodeService:
     get_node "GetNode" (GetNodeRequest) -> NodeStatus = node;
 }
 
-service! { DataplaneService:
-    get_drops "GetDrops" (DataplaneRequest) -> DropsResponse = drops;
-    get_meters "GetMeters" (DataplaneRequest) -> MetersResponse = meters;
-    list_queues "ListQueues" (ListQueuesRequest) -> ListQueuesResponse = queues;
+#[tonic::async_trait]
+impl DataplaneService for Desk {
+    async fn get_drops(&self, request: Request<v1::DataplaneRequest>) -> Answer<v1::DropsResponse> {
+        self.take("GetDrops", request.get_ref()).await?;
+        Ok(Response::new(self.answers.drops.clone()))
+    }
+
+    async fn get_meters(&self, request: Request<v1::DataplaneRequest>) -> Answer<v1::MetersResponse> {
+        self.take("GetMeters", request.get_ref()).await?;
+        Ok(Response::new(self.answers.meters.clone()))
+    }
+
+    async fn list_queues(&self, request: Request<v1::ListQueuesRequest>) -> Answer<v1::ListQueuesResponse> {
+        self.take("ListQueues", request.get_ref()).await?;
+        let before = self.answers.queues_before.get(self.asked_for("ListQueues") - 1);
+        Ok(Response::new(before.unwrap_or(&self.answers.queues).clone()))
+    }
 }
 
 service! { AaaService:
