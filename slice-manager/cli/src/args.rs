@@ -207,6 +207,19 @@ pub(crate) enum SliceCommand {
         /// The slice.
         name: SliceName,
     },
+    /// What slices are promised, beside what is measured of it; fails if an objective is not met.
+    ///
+    /// Edges are read twice. What the two readings don't tell is not measurable, which is no failure.
+    Slo(SloArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SloArgs {
+    /// The slice; all of them if left out.
+    pub(crate) name: Option<SliceName>,
+    /// From one reading to the other, 100ms to 10s.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = short_interval)]
+    pub(crate) over: Duration,
 }
 
 #[derive(Debug, Subcommand)]
@@ -452,6 +465,12 @@ fn https(text: &str) -> Result<Uri, String> {
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
     if interval < Duration::from_millis(100) { Err(format!("`{text}`: expected at least 100ms")) } else { Ok(interval) }
+}
+
+/// One that somebody waits for.
+fn short_interval(text: &str) -> Result<Duration, String> {
+    let fits = interval(text).is_ok_and(|interval| interval <= Duration::from_secs(10));
+    if fits { duration(text) } else { Err(format!("`{text}`: expected 100ms to 10s")) }
 }
 
 /// `30s`, `5m`, `500ms`.

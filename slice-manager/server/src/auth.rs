@@ -58,6 +58,7 @@ pub(crate) fn need(path: &str) -> Option<Need> {
         | ("NodeService", "ListNodes" | "GetNode")
         | ("OperationService", "ListOperations" | "GetOperation" | "WatchOperation")
         | ("DataplaneService", "GetDrops" | "GetMeters" | "ListQueues")
+        | ("ObjectiveService", "MeasureObjectives")
         | ("AaaService", "ListSessions" | "ListCounters")
         | (
             "TransportService",

@@ -17,6 +17,7 @@ mod decided;
 mod edges;
 mod incoming;
 mod manager;
+mod objective;
 mod observed;
 mod operations;
 mod profiles;

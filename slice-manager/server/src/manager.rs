@@ -190,6 +190,7 @@ async fn router(core: Arc<Core>) -> Result<tonic::transport::server::Router, Sta
         dataplane_service_server::DataplaneServiceServer,
         aaa_service_server::AaaServiceServer,
         transport_service_server::TransportServiceServer,
+        objective_service_server::ObjectiveServiceServer,
         edge_service_server::EdgeServiceServer,
     ))
 }

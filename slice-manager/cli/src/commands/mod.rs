@@ -2,6 +2,7 @@
 
 mod intent;
 mod node;
+mod objective;
 mod operation;
 mod queues;
 mod rates;
@@ -74,6 +75,7 @@ pub(crate) async fn run(args: Args, is_terminal: bool, out: &mut dyn Write, err:
         Command::Slice(SliceCommand::List) => slice::list(context).await,
         Command::Slice(SliceCommand::Show { name }) => slice::show(context, &name).await,
         Command::Slice(SliceCommand::Explain { name }) => transport::explain(context, &name).await,
+        Command::Slice(SliceCommand::Slo(args)) => objective::slo(context, &args).await,
         Command::Segment(SegmentCommand::List { slice }) => segment::list(context, slice.as_ref()).await,
         Command::Segment(SegmentCommand::Show { slice, name }) => segment::show(context, &slice, &name).await,
         Command::Node(NodeCommand::List) => node::list(context).await,

@@ -4,6 +4,7 @@
 mod files;
 mod intent;
 mod manager;
+mod objective;
 mod process;
 mod queues;
 mod reach;

@@ -10,6 +10,7 @@ use v1::aaa_service_server::AaaService;
 use v1::dataplane_service_server::DataplaneService;
 use v1::intent_service_server::IntentService;
 use v1::node_service_server::NodeService;
+use v1::objective_service_server::ObjectiveService;
 use v1::operation_service_server::OperationService;
 use v1::segment_service_server::SegmentService;
 use v1::slice_service_server::SliceService;
@@ -105,6 +106,10 @@ impl DataplaneService for Desk {
         let before = self.answers.queues_before.get(self.asked_for("ListQueues") - 1);
         Ok(Response::new(before.unwrap_or(&self.answers.queues).clone()))
     }
+}
+
+service! { ObjectiveService:
+    measure_objectives "MeasureObjectives" (MeasureObjectivesRequest) -> MeasureObjectivesResponse = objectives;
 }
 
 service! { AaaService:
