@@ -7,15 +7,15 @@ use transport_dataplane::{
     Backlog, DropReason, Nanos, PortIndex, PortReading, QueueCounts, QueueDrop, QueuesReading, RATE_MAX, Sojourns,
 };
 
-use crate::control::Control;
+use crate::control::Site;
 use crate::worker::WorkerGone;
 
 /// Ports, and the queues of each: of whole slices first, then of segments, in order.
-pub(super) async fn queues(control: &Control) -> Result<v1::Reading, WorkerGone> {
+pub(crate) async fn queues(site: &Site) -> Result<v1::Reading, WorkerGone> {
     let mut gathered = v1::Reading::default();
-    let edge = control.name().as_str();
-    for (at, (port, _)) in (0..).zip(control.ports()) {
-        let Some((now, reading)) = control.worker().queues(PortIndex(at)).await? else { continue };
+    let edge = site.name.as_str();
+    for (at, (port, _)) in (0..).zip(&site.ports) {
+        let Some((now, reading)) = site.worker.queues(PortIndex(at)).await? else { continue };
         gathered.ports.push(port_row(edge, port, now, &reading.port));
         gathered.queues.extend(rows(edge, port, &reading));
     }

@@ -8,6 +8,7 @@ mod bytes;
 mod forwarding;
 mod kill;
 mod manager;
+mod metrics;
 mod neighbours;
 mod queues;
 mod radius;

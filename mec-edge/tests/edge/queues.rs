@@ -9,7 +9,7 @@ use crate::forwarding::{Network, message};
 use crate::world::{HEAD_END, HEALTH, METER, METERING, Side, program};
 
 /// A link of 1 Mbit/s, of which the slice has 5 kbit/s for sure and 10 kbit/s at most: a frame takes 0.8 s.
-fn shaped() -> Program {
+pub(crate) fn shaped() -> Program {
     let mut program = program(Side::A, 2, &[METERING, HEALTH]);
     let (slice, number) = ("iot".parse().unwrap(), ClassNumber::new(3).unwrap());
     let class = SliceClass { number, slice, limits: rates(5_000, CEILING), weight: Weight::MIN, vnis: Vec::new() };

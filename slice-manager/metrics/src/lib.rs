@@ -5,6 +5,19 @@
 //! connections, small requests, little time, and no more than one page a second.
 #![forbid(unsafe_code)]
 
+/// Names metrics, and lists them, so that none is shown that the documentation does not have.
+#[macro_export]
+macro_rules! metrics {
+    ($(#[$doc:meta])* $list:ident: $($name:ident = $kind:ident $text:literal $labels:tt $help:literal;)*) => {
+        $(
+            static $name: $crate::Metric =
+                $crate::Metric { name: $text, kind: $crate::Kind::$kind, help: $help, labels: &$labels };
+        )*
+        $(#[$doc])*
+        pub static $list: &[&$crate::Metric] = &[$(&$name),*];
+    };
+}
+
 mod page;
 mod serve;
 

@@ -84,22 +84,27 @@ pub struct Page {
 pub struct Family<'a> {
     page: &'a mut Page,
     metric: &'static Metric,
+    has_begun: bool,
 }
 
 impl Page {
     /// Begins a metric. Its samples follow each other, as the format asks for; one that has none is not shown.
     pub fn family(&mut self, metric: &'static Metric) -> Family<'_> {
-        // Writing to a text does not fail.
-        let _ = writeln!(self.text, "# HELP {} {}", metric.name, escaped(metric.help, false));
-        let _ = writeln!(self.text, "# TYPE {} {}", metric.name, metric.kind.as_str());
-        Family { page: self, metric }
+        Family { page: self, metric, has_begun: false }
     }
 
     /// The page, at its end how much was left out of it.
     pub fn finish(mut self) -> String {
         let left_out = self.left_out;
-        self.family(&LEFT_OUT).page.push(LEFT_OUT.name, "", &[], None, Value::Count(left_out));
+        self.begin(&LEFT_OUT);
+        self.push(LEFT_OUT.name, "", &[], None, Value::Count(left_out));
         self.text
+    }
+
+    fn begin(&mut self, metric: &Metric) {
+        // Writing to a text does not fail.
+        let _ = writeln!(self.text, "# HELP {} {}", metric.name, escaped(metric.help, false));
+        let _ = writeln!(self.text, "# TYPE {} {}", metric.name, metric.kind.as_str());
     }
 
     fn push(&mut self, name: &str, suffix: &str, labels: &[(&str, &str)], bound: Option<&str>, value: Value) {
@@ -146,11 +151,15 @@ impl Family<'_> {
     }
 
     fn has_room(&mut self, samples: usize) -> bool {
-        let has_room = self.page.text.len() < PAGE_OCTETS_MAX;
-        if !has_room {
+        if self.page.text.len() >= PAGE_OCTETS_MAX {
             self.page.left_out += samples as u64;
+            return false;
         }
-        has_room
+        if !self.has_begun {
+            self.has_begun = true;
+            self.page.begin(self.metric);
+        }
+        true
     }
 }
 
@@ -238,6 +247,7 @@ microslice_page_samples_left_out 0
         let mut family = page.family(&COUNTER);
         (0..40).for_each(|_| family.sample(["edge-a", &long], Value::Count(1)));
         page.family(&TIMES).histogram(["edge-a"], &[(Value::Nanoseconds(1), 1)], 1);
+        page.family(&PLAIN);
         let text = page.finish();
         assert!(text.len() < PAGE_OCTETS_MAX + (2 << 20), "{}", text.len());
         // 32 of 40 fit, and none of the three lines of the histogram.
