@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, ValueEnum};
 use model::{NodeName, PortName};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Uri;
 use tracing_subscriber::EnvFilter;
@@ -59,23 +58,11 @@ struct Args {
     #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
     sessions_max: usize,
     /// Address on which Prometheus finds metrics under /metrics, or `none` [default: 127.0.0.1:7481, if it is free].
-    #[arg(long, value_name = "ADDRESS", value_parser = metrics_address)]
-    metrics: Option<MetricsAddress>,
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<metrics::Address>,
     /// Form of the log.
     #[arg(long, value_enum, default_value = "text")]
     log: LogForm,
-}
-
-/// Where metrics are shown, if they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct MetricsAddress(Option<SocketAddr>);
-
-fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
-    if text == "none" {
-        return Ok(MetricsAddress(None));
-    }
-    let address = text.parse().map_err(|_| format!("`{text}` is no address; expected ADDRESS:PORT or `none`"))?;
-    Ok(MetricsAddress(Some(address)))
 }
 
 /// Whose work a kernel does.
@@ -143,10 +130,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let metrics = listen_for_metrics(args.metrics).await?;
+    let metrics = metrics::listen(args.metrics, METRICS_USUAL).await?;
     let edge = start(args).await?;
     if let Some(listener) = metrics {
-        tracing::info!(address = %listener.local_addr()?, "shows metrics");
         edge.serve_metrics(listener);
     }
     tokio::select! {
@@ -156,24 +142,6 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!("stops");
     edge.shutdown().await;
     Ok(())
-}
-
-/// What was asked for must be had. Where nothing was said, an edge that finds the address taken forwards all the same: there
-/// may be several on one machine.
-async fn listen_for_metrics(asked: Option<MetricsAddress>) -> Result<Option<TcpListener>, std::io::Error> {
-    let (address, is_asked) = match asked {
-        Some(MetricsAddress(None)) => return Ok(None),
-        Some(MetricsAddress(Some(address))) => (address, true),
-        None => (METRICS_DEFAULT, false),
-    };
-    match TcpListener::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) if is_asked => Err(std::io::Error::new(error.kind(), format!("--metrics {address}: {error}"))),
-        Err(error) => {
-            tracing::warn!(%address, %error, "no metrics are shown; --metrics gives another address");
-            Ok(None)
-        }
-    }
 }
 
 async fn start(args: Args) -> Result<RunningEdge, Box<dyn std::error::Error>> {
@@ -219,7 +187,7 @@ fn start_log(form: LogForm) {
 /// The worker has its own thread; what runs here is light.
 const RUNTIME_THREADS: usize = 2;
 const EXIT_USAGE: u8 = 2;
-const METRICS_DEFAULT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7481));
+const METRICS_USUAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7481));
 
 #[cfg(test)]
 mod tests {
@@ -249,23 +217,6 @@ mod tests {
             let error = parse(&more).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn metrics_are_where_they_were_asked_for_or_nowhere() {
-        let metrics = |given: &[&str]| parse(given).unwrap().metrics;
-        assert_eq!(metrics(&[]), None);
-        assert_eq!(metrics(&["--metrics", "none"]), Some(MetricsAddress(None)));
-        let address = "[::1]:0".parse().unwrap();
-        assert_eq!(metrics(&["--metrics", "[::1]:0"]), Some(MetricsAddress(Some(address))));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = MetricsAddress(Some(taken.local_addr().unwrap()));
-            let refused = listen_for_metrics(Some(address)).await.unwrap_err().to_string();
-            assert!(refused.starts_with(&format!("--metrics {}: ", taken.local_addr().unwrap())), "{refused}");
-            assert!(listen_for_metrics(Some(MetricsAddress(None))).await.unwrap().is_none());
-        });
     }
 
     #[test]

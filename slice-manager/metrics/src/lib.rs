@@ -18,8 +18,10 @@ macro_rules! metrics {
     };
 }
 
+mod listen;
 mod page;
 mod serve;
 
+pub use listen::{Address, InvalidAddress, listen};
 pub use page::{Family, Kind, Metric, PAGE_OCTETS_MAX, Page, Value};
 pub use serve::{CONNECTION_TIME, CONNECTIONS_MAX, PAGE_AGE, REQUEST_OCTETS_MAX, serve};
