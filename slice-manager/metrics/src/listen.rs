@@ -48,12 +48,12 @@ pub async fn listen(asked: Option<Address>, usual: SocketAddr) -> io::Result<Opt
     };
     match TcpListener::bind(address).await {
         Ok(listener) => {
-            tracing::info!(address = %listener.local_addr()?, "shows metrics");
+            tracing::info!(metrics = %listener.local_addr()?, "shows metrics");
             Ok(Some(listener))
         }
         Err(error) if is_asked => Err(io::Error::new(error.kind(), format!("--metrics {address}: {error}"))),
         Err(error) => {
-            tracing::warn!(%address, %error, "no metrics are shown; --metrics gives another address");
+            tracing::warn!(metrics = %address, %error, "no metrics are shown; --metrics gives another address");
             Ok(None)
         }
     }
