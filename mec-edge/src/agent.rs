@@ -159,6 +159,8 @@ async fn answer(node: &impl Node, reports: &mpsc::Sender<v1::EdgeReport>, read: 
             );
             parts.extend(all.slices.chunks(ROWS_MAX).map(|rows| v1::Reading { slices: rows.to_vec(), ..part() }));
             parts.extend(all.routes.chunks(ROWS_MAX).map(|rows| v1::Reading { routes: rows.to_vec(), ..part() }));
+            parts.extend(all.ports.chunks(ROWS_MAX).map(|rows| v1::Reading { ports: rows.to_vec(), ..part() }));
+            parts.extend(all.queues.chunks(ROWS_MAX).map(|rows| v1::Reading { queues: rows.to_vec(), ..part() }));
             // A port has many classes.
             parts.extend(all.shaping.chunks(1).map(|rows| v1::Reading { shaping: rows.to_vec(), ..part() }));
             String::new()

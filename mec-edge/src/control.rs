@@ -23,19 +23,26 @@ use crate::worker::{Worker, WorkerGone, WorkerReading};
 /// The control side of an edge.
 #[derive(Debug)]
 pub(crate) struct Control {
-    ports: Vec<(PortName, Cow<'static, str>)>,
+    site: Site,
     compiler: Compiler,
-    worker: Worker,
     kernels: KernelPorts,
     programs: Programs,
     realms: Realms,
+}
+
+/// Who the edge is, and where its packets are: what it takes to tell what its dataplane does.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) name: NodeName,
+    /// Each with its driver.
+    pub(crate) ports: Vec<(PortName, Cow<'static, str>)>,
+    pub(crate) worker: Worker,
 }
 
 /// What a control directs.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) compiler: Compiler,
-    pub(crate) worker: Worker,
     pub(crate) kernels: KernelPorts,
     pub(crate) state: StateFolder,
     pub(crate) realms: Realms,
@@ -68,9 +75,10 @@ pub(crate) enum ApplyError {
 }
 
 impl Control {
-    pub(crate) fn new(name: NodeName, ports: Vec<(PortName, Cow<'static, str>)>, parts: Parts) -> Self {
-        let Parts { compiler, worker, kernels, state, realms } = parts;
-        Self { ports, compiler, worker, kernels, programs: Programs::new(name, state), realms }
+    pub(crate) fn new(site: Site, parts: Parts) -> Self {
+        let Parts { compiler, kernels, state, realms } = parts;
+        let programs = Programs::new(site.name.clone(), state);
+        Self { site, compiler, kernels, programs, realms }
     }
 
     /// Starts from the program on disk, if there is one that is whole and this edge's.
@@ -96,7 +104,7 @@ impl Control {
     async fn run(&mut self, program: Program, keep: bool) -> Result<(), ApplyError> {
         // Numbers are handed out in a copy, so that a program that can't be kept leaves no trace.
         let mut compiler = self.compiler.clone();
-        let mut tables = compiler.compile(&program, self.worker.now())?;
+        let mut tables = compiler.compile(&program, self.site.worker.now())?;
         if keep {
             let state = self.programs.state().clone();
             let kept = program.clone();
@@ -108,9 +116,9 @@ impl Control {
         self.kernels.find(&tables).await;
         if self.programs.running().is_some() {
             // What runs goes on until the way of what is to run is known.
-            tables = self.worker.introduce(tables).await?;
+            tables = self.site.worker.introduce(tables).await?;
         }
-        self.worker.swap(tables).await?;
+        self.site.worker.swap(tables).await?;
         self.kernels.keep(needed).await;
         self.compiler = compiler;
         self.realms.follow(&program.content, &self.compiler, self.programs.state()).await;
@@ -118,14 +126,9 @@ impl Control {
         Ok(())
     }
 
-    /// The edge's name.
-    pub(crate) const fn name(&self) -> &NodeName {
-        self.programs.name()
-    }
-
-    /// The ports and their drivers.
-    pub(crate) fn ports(&self) -> &[(PortName, Cow<'static, str>)] {
-        &self.ports
+    /// Who it is.
+    pub(crate) const fn site(&self) -> &Site {
+        &self.site
     }
 
     /// The realms.
@@ -138,14 +141,9 @@ impl Control {
         self.programs.refused()
     }
 
-    /// The worker.
-    pub(crate) const fn worker(&self) -> &Worker {
-        &self.worker
-    }
-
     /// What the dataplane runs and has counted.
     pub(crate) async fn read_worker(&self) -> Result<Box<WorkerReading>, WorkerGone> {
-        self.worker.read().await
+        self.site.worker.read().await
     }
 }
 
@@ -153,7 +151,7 @@ impl Node for Control {
     type Pulse = Pulse;
 
     fn hello(&self) -> v1::Hello {
-        node::hello(self.name(), self.ports.iter().cloned())
+        node::hello(&self.site.name, self.site.ports.iter().cloned())
     }
 
     async fn apply(&mut self, program: Program) {
@@ -171,7 +169,11 @@ impl Node for Control {
     }
 
     async fn pulse(&self) -> Pulse {
-        Pulse { worker: self.worker.pulse().await.ok(), realms: self.realms.states(), refused: self.refused().cloned() }
+        Pulse {
+            worker: self.site.worker.pulse().await.ok(),
+            realms: self.realms.states(),
+            refused: self.refused().cloned(),
+        }
     }
 
     async fn realised(&self) -> v1::Realised {

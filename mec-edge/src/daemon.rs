@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -57,6 +57,9 @@ struct Args {
     /// How many sessions there is room for.
     #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
     sessions_max: usize,
+    /// Address on which Prometheus finds metrics under /metrics, or `none` [default: 127.0.0.1:7481, if it is free].
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<metrics::Address>,
     /// Form of the log.
     #[arg(long, value_enum, default_value = "text")]
     log: LogForm,
@@ -127,7 +130,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let metrics = metrics::listen(args.metrics, METRICS_USUAL).await?;
     let edge = start(args).await?;
+    if let Some(listener) = metrics {
+        edge.serve_metrics(listener);
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -180,6 +187,7 @@ fn start_log(form: LogForm) {
 /// The worker has its own thread; what runs here is light.
 const RUNTIME_THREADS: usize = 2;
 const EXIT_USAGE: u8 = 2;
+const METRICS_USUAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7481));
 
 #[cfg(test)]
 mod tests {
@@ -203,6 +211,7 @@ mod tests {
             (["--poll", "often"], "[possible values: interrupt, busy]"),
             (["--aaa-address", "localhost"], "--aaa-address"),
             (["--name", "edge-b"], "--name"),
+            (["--metrics", "7481"], "expected ADDRESS:PORT or `none`"),
             (["--dpdk", "on"], "--dpdk"),
         ] {
             let error = parse(&more).unwrap_err().to_string();

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use model::PortName;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::Uri;
@@ -12,12 +13,13 @@ use transport_southbound::{Linux, OpenError};
 
 use crate::agent::{self, Manager};
 use crate::config::{Config, KernelConfig, TlsError, TlsMaterial};
-use crate::control::{Control, Parts};
+use crate::control::{Control, Parts, Site};
 use crate::linux::KeeperThread;
 use crate::neighbours::{KernelPorts, KernelSide};
 use crate::ports::EdgePort;
 use crate::programs::Programs;
 use crate::realms::Realms;
+use crate::shown::Shown;
 use crate::state::{StateError, StateFolder};
 use crate::told::in_full;
 use crate::worker::WorkerThread;
@@ -32,6 +34,7 @@ pub struct Edge;
 pub struct RunningEdge {
     stop: watch::Sender<bool>,
     agent: JoinHandle<()>,
+    shown: Shown,
     /// Last, so that it outlives the realms that unbind their sessions.
     _thread: Thread,
 }
@@ -81,12 +84,13 @@ impl Edge {
         let worker = thread.worker();
         let realms = Realms::new(worker.clone(), config.secrets, config.aaa_address);
         let kernels = KernelPorts::start(kernels, worker);
-        let parts = Parts { compiler, worker: worker.clone(), kernels, state, realms };
-        let mut control = Control::new(config.name, drivers, parts);
+        let site = Site { name: config.name, ports: drivers, worker: worker.clone() };
+        let shown = Shown::Site { site: site.clone(), realms: realms.watch() };
+        let mut control = Control::new(site, Parts { compiler, kernels, state, realms });
         control.resume().await;
         let (stop, stopping) = watch::channel(false);
         let agent = tokio::spawn(agent::run(control, manager, stopping));
-        Ok(RunningEdge { stop, agent, _thread: Thread::Worker { _thread: thread } })
+        Ok(RunningEdge { stop, agent, shown, _thread: Thread::Worker { _thread: thread } })
     }
 
     /// Starts the agent of the kernel of the network namespace that this thread is in. Needs a tokio runtime. When this
@@ -98,7 +102,7 @@ impl Edge {
         let (thread, node) = KeeperThread::start(device, programs).await.map_err(StartError::Thread)?;
         let (stop, stopping) = watch::channel(false);
         let agent = tokio::spawn(agent::run(node, manager, stopping));
-        Ok(RunningEdge { stop, agent, _thread: Thread::Keeper { _thread: thread } })
+        Ok(RunningEdge { stop, agent, shown: Shown::Kernel, _thread: Thread::Keeper { _thread: thread } })
     }
 }
 
@@ -129,6 +133,16 @@ fn kernels(ports: &[(PortName, Box<dyn EdgePort>)]) -> Vec<(PortIndex, PortName,
 }
 
 impl RunningEdge {
+    /// Shows metrics to whoever connects, until the edge ends. Needs a tokio runtime.
+    pub fn serve_metrics(&self, listener: TcpListener) {
+        let shown = self.shown.clone();
+        let make = move || {
+            let shown = shown.clone();
+            async move { shown.page().await }
+        };
+        tokio::spawn(metrics::serve(listener, make, self.stop.subscribe()));
+    }
+
     /// Ends the realms, then the agent, then the worker.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true);

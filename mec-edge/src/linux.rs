@@ -141,6 +141,7 @@ impl Node for LinuxNode {
             v1::ReadKind::Running => self.ask(Command::Running).await.unwrap_or_else(|gone| Err(gone.to_string())),
             v1::ReadKind::Drops => Err("a Linux kernel counts its drops itself, and not by slice".to_owned()),
             v1::ReadKind::Meters => Err("a Linux kernel has classes, no meters".to_owned()),
+            v1::ReadKind::Queues => Err("a Linux kernel keeps its queues itself: `tc -s class show` tells".to_owned()),
             v1::ReadKind::Sessions | v1::ReadKind::AaaCounters => Err("a Linux kernel has no AAA".to_owned()),
             v1::ReadKind::Paths => Err("a Linux kernel is on paths, and at the end of none".to_owned()),
             v1::ReadKind::Unspecified => Err(node::UNKNOWN_READING.to_owned()),

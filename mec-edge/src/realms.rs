@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use aaa_server::host::{Host, Place};
+use aaa_server::host::{Host, Place, Status, StatusWatch};
 use aaa_server::{BindRefused, Binder, Counters, Grant, Readiness, RealmConfig, Session, SessionId, Unbind};
 use api::v1;
 use model::Mac;
@@ -27,6 +27,19 @@ pub(crate) struct Realms {
     secrets: PathBuf,
     address: IpAddr,
     running: BTreeMap<SegmentId, Running>,
+    watched: RealmsWatch,
+}
+
+/// Tells how realms are, whatever those who direct them are busy with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RealmsWatch(Arc<std::sync::Mutex<BTreeMap<SegmentId, StatusWatch>>>);
+
+impl RealmsWatch {
+    /// How each is.
+    pub(crate) fn all(&self) -> Vec<(SegmentId, Status)> {
+        let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.iter().map(|(id, realm)| (id.clone(), realm.status())).collect()
+    }
 }
 
 #[derive(Debug)]
@@ -37,7 +50,7 @@ struct Running {
 
 impl Realms {
     pub(crate) fn new(worker: Worker, secrets: PathBuf, address: IpAddr) -> Self {
-        Self { worker, secrets, address, running: BTreeMap::new() }
+        Self { worker, secrets, address, running: BTreeMap::new(), watched: RealmsWatch::default() }
     }
 
     /// Becomes what a program says, whose tables run already: ends realms that it does not have, then changes those that
@@ -68,6 +81,7 @@ impl Realms {
                 Running { host: Host::start(config, place, binder.clone()), binder }
             });
         }
+        self.tell_watch();
         for realm in self.running.values() {
             // A host answers after it has opened what it needs and said how it is.
             realm.host.sessions().await;
@@ -79,6 +93,17 @@ impl Realms {
         for (_, realm) in std::mem::take(&mut self.running) {
             realm.stop().await;
         }
+        self.tell_watch();
+    }
+
+    fn tell_watch(&self) {
+        let watched = self.running.iter().map(|(id, realm)| (id.clone(), realm.host.watch())).collect();
+        *self.watched.0.lock().unwrap_or_else(PoisonError::into_inner) = watched;
+    }
+
+    /// Tells from now on how they are.
+    pub(crate) fn watch(&self) -> RealmsWatch {
+        self.watched.clone()
     }
 
     /// Is the AAA of a segment at work, and if not, why?

@@ -1,29 +1,33 @@
 //! What the edge tells the manager, as messages: read from what runs.
 
+pub(crate) mod queues;
 mod transport;
 
 use api::v1;
 use model::PortName;
 use model::operation::Timestamp;
 use model::resource::SegmentId;
-use transport_dataplane::{Drops, MeterReading, Reading, SegmentReading, TunnelReading};
+use transport_dataplane::{Drops, MeterReading, SegmentReading, TunnelReading};
 
-use crate::control::Control;
+use crate::control::{Control, Site};
 use crate::node::UNKNOWN_READING;
 use crate::ports::Losses;
 use crate::worker::{WorkerGone, WorkerReading};
 
 use transport::{Clock, paths, realised_paths, running, tunnel_ends};
 
+pub(crate) use transport::path_readings;
+
 /// The whole of a reading.
 pub(crate) async fn reading(control: &Control, kind: v1::ReadKind) -> Result<v1::Reading, String> {
     let mut gathered = v1::Reading::default();
     match kind {
-        v1::ReadKind::Drops => gathered.drops = drops(control, &*control.read_worker().await.map_err(text)?),
-        v1::ReadKind::Meters => gathered.meters = meters(control, &control.read_worker().await.map_err(text)?.pipeline),
+        v1::ReadKind::Drops => gathered.drops = drops(control.site(), &*control.read_worker().await.map_err(text)?),
+        v1::ReadKind::Meters => gathered.meters = meters(control.site(), &*control.read_worker().await.map_err(text)?),
         v1::ReadKind::Sessions => gathered.sessions = sessions(control).await.map_err(text)?,
         v1::ReadKind::AaaCounters => gathered.aaa_counters = aaa_counters(control),
-        v1::ReadKind::Paths => gathered.paths = paths(control).await.map_err(text)?,
+        v1::ReadKind::Paths => gathered.paths = paths(control.site()).await.map_err(text)?,
+        v1::ReadKind::Queues => gathered = queues::queues(control.site()).await.map_err(text)?,
         v1::ReadKind::Running => gathered = running(control).await.map_err(text)?,
         v1::ReadKind::Unspecified => return Err(UNKNOWN_READING.to_owned()),
     }
@@ -50,7 +54,7 @@ pub(crate) async fn realised(control: &Control) -> v1::Realised {
         digest,
         segments: reading.segments.iter().map(|segment| realised_segment(control, segment, tunnel_ends)).collect(),
         refusal,
-        paths: realised_paths(Clock::of(control), &reading),
+        paths: realised_paths(Clock::of(control.site()), &reading),
         // Tables are exchanged whole, and nobody else can change them.
         drift: Vec::new(),
     }
@@ -69,7 +73,7 @@ fn realised_segment(
 ) -> v1::RealisedSegment {
     let (aaa, aaa_reason) = control.realms().state(&segment.id);
     v1::RealisedSegment {
-        edge: control.name().to_string(),
+        edge: control.site().name.to_string(),
         slice: segment.id.slice.to_string(),
         segment: segment.id.segment.to_string(),
         vni: segment.vni,
@@ -85,11 +89,11 @@ fn realised_segment(
 
 /// Packets dropped. Those of a segment are listed under it; the rest of a port, and what its driver lost, under the port
 /// alone.
-fn drops(control: &Control, reading: &WorkerReading) -> Vec<v1::DropCounter> {
-    let WorkerReading { pipeline: reading, losses } = reading;
-    let edge = control.name().to_string();
+pub(crate) fn drops(site: &Site, reading: &WorkerReading) -> Vec<v1::DropCounter> {
+    let WorkerReading { pipeline: reading, losses, .. } = reading;
+    let edge = site.name.to_string();
     let mut rows = Vec::new();
-    for (at, (port, _)) in control.ports().iter().enumerate() {
+    for (at, (port, _)) in site.ports.iter().enumerate() {
         let Some(here) = reading.ports.get(at) else { continue };
         for (reason, packets) in here.drops.iter() {
             let of_segments: u64 = reading.segments.iter().filter_map(|s| s.drops.get(at)).map(|d| d.of(reason)).sum();
@@ -136,8 +140,9 @@ enum Part<'a> {
 }
 
 /// Rate limits and what they let pass.
-fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
-    let edge = control.name().to_string();
+pub(crate) fn meters(site: &Site, reading: &WorkerReading) -> Vec<v1::MeterCounter> {
+    let WorkerReading { at, pipeline: reading, .. } = reading;
+    let edge = site.name.to_string();
     let row = |slice: &str, part: Part<'_>, direction: &str, ceiling: u64, meter: &MeterReading| v1::MeterCounter {
         edge: edge.clone(),
         slice: slice.to_owned(),
@@ -148,6 +153,8 @@ fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
         passed_packets: meter.passed.frames,
         passed_octets: meter.passed.octets,
         dropped_packets: meter.dropped,
+        excess: if meter.is_policed { v1::Excess::Dropped } else { v1::Excess::Waits }.into(),
+        read_at_nanoseconds: at.0,
     };
     let mut rows = Vec::new();
     for slice in &reading.slices {
@@ -170,7 +177,7 @@ fn meters(control: &Control, reading: &Reading) -> Vec<v1::MeterCounter> {
 /// What the AAA of each segment answered, refused and dropped.
 fn aaa_counters(control: &Control) -> Vec<v1::AaaCounter> {
     let row = |id: &SegmentId, (kind, name, count): (&str, &str, u64)| v1::AaaCounter {
-        edge: control.name().to_string(),
+        edge: control.site().name.to_string(),
         slice: id.slice.to_string(),
         segment: id.segment.to_string(),
         kind: kind.to_owned(),
@@ -185,14 +192,14 @@ fn aaa_counters(control: &Control) -> Vec<v1::AaaCounter> {
 async fn sessions(control: &Control) -> Result<Vec<v1::Session>, WorkerGone> {
     let bound = control.realms().sessions().await;
     let keys: Vec<_> = bound.iter().map(|(_, key)| *key).collect();
-    let counters = control.worker().sessions(&keys).await?;
+    let counters = control.site().worker.sessions(&keys).await?;
     let mut rows = Vec::with_capacity(bound.len());
     for ((session, _), counters) in bound.iter().zip(counters) {
         // One whose device has moved on to another segment of the slice is bound there, and not here.
         let Some(counters) = counters else { continue };
         let grant = &session.grant;
         rows.push(v1::Session {
-            edge: control.name().to_string(),
+            edge: control.site().name.to_string(),
             slice: grant.segment.slice.to_string(),
             segment: grant.segment.segment.to_string(),
             id: grant.session.to_string(),

@@ -20,7 +20,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 use transport_dataplane::{
     BindError, Binding, Burst, Config, FramePool, KernelPort, Nanos, Numbers, Outputs, PORTS_MAX, Pipeline, PortIndex,
-    PortSpec, Pulse, Reading, SessionCounters, SessionKey, Tables,
+    PortSpec, Pulse, QueuesReading, Reading, SessionCounters, SessionKey, Tables,
 };
 
 use crate::clock;
@@ -37,6 +37,8 @@ pub(crate) struct Worker {
 /// What the dataplane runs and has counted, and what its ports have lost.
 #[derive(Debug)]
 pub(crate) struct WorkerReading {
+    /// When it was read.
+    pub(crate) at: Nanos,
     pub(crate) pipeline: Reading,
     /// By port index.
     pub(crate) losses: Vec<Losses>,
@@ -63,6 +65,7 @@ enum Command {
     Bind(Binding, oneshot::Sender<Result<SessionKey, BindError>>),
     Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
     Read(oneshot::Sender<Box<WorkerReading>>),
+    Queues(PortIndex, oneshot::Sender<Option<(Nanos, QueuesReading)>>),
     Numbers(oneshot::Sender<Numbers>),
     Pulse(oneshot::Sender<Pulse>),
     Sessions(Vec<SessionKey>, oneshot::Sender<Vec<Option<SessionCounters>>>),
@@ -114,6 +117,11 @@ impl Worker {
     /// What runs, and what it has counted.
     pub(crate) async fn read(&self) -> Result<Box<WorkerReading>, WorkerGone> {
         self.ask(Command::Read).await
+    }
+
+    /// What waits at a port, and when it was read; `None` if there is no such port.
+    pub(crate) async fn queues(&self, port: PortIndex) -> Result<Option<(Nanos, QueuesReading)>, WorkerGone> {
+        self.ask(|reply| Command::Queues(port, reply)).await
     }
 
     /// The SIDs and labels that run.
@@ -356,7 +364,12 @@ impl Running {
             Command::Pulse(reply) => drop(reply.send(self.pipeline.pulse())),
             Command::Read(reply) => {
                 let losses = self.ports.iter_mut().map(|port| port.losses()).collect();
-                drop(reply.send(Box::new(WorkerReading { pipeline: self.pipeline.read(), losses })));
+                let at = nanos(self.epoch);
+                drop(reply.send(Box::new(WorkerReading { at, pipeline: self.pipeline.read(), losses })));
+            }
+            Command::Queues(port, reply) => {
+                let now = nanos(self.epoch);
+                drop(reply.send(self.pipeline.read_queues(port).map(|reading| (now, reading))));
             }
             Command::Numbers(reply) => drop(reply.send(self.pipeline.read_numbers())),
             Command::Sessions(keys, reply) => {

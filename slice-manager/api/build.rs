@@ -3,8 +3,8 @@
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files =
-        ["resource", "program", "operator", "transport", "edge"].map(|name| format!("microslice/v1/{name}.proto"));
+    let files = ["resource", "program", "queueing", "operator", "objective", "transport", "edge"];
+    let files = files.map(|name| format!("microslice/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(files, ["proto"])?;
     let out = std::path::PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);

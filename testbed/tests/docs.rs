@@ -183,6 +183,21 @@ fn every_reason_to_drop_a_packet_is_explained_in_the_order_in_which_a_packet_mee
     }
 }
 
+/// Name, kind, labels and meaning, as they are in the code; and nothing that is not.
+#[test]
+fn every_metric_is_explained_as_it_is_shown() {
+    let row = |metric: &&metrics::Metric| {
+        let metrics::Metric { name, kind, help, labels } = metric;
+        format!("| `{name}` | {} | {} | {help} |", kind.as_str(), labels.join(", "))
+    };
+    let left_out = [metrics::Metric::left_out()];
+    let lists = [slice_manager::METRICS, mec_edge::METRICS, &left_out];
+    let expected: Vec<String> = lists.into_iter().flatten().map(row).collect();
+    let page = std::fs::read_to_string(root().join("docs/reference/metrics.md")).unwrap();
+    let found: Vec<&str> = page.lines().filter(|line| line.starts_with("| `microslice_")).collect();
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn every_reason_of_the_aaa_is_explained() {
     let listed = listed("docs/guides/aaa.md");

@@ -47,6 +47,17 @@ pub struct Host {
     task: JoinHandle<()>,
 }
 
+/// Tells how a realm is, for as long as somebody wants to know; when it has ended, how it last was.
+#[derive(Debug, Clone)]
+pub struct StatusWatch(Arc<Mutex<Status>>);
+
+impl StatusWatch {
+    /// How it is.
+    pub fn status(&self) -> Status {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// How a realm is.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -79,7 +90,12 @@ impl Host {
 
     /// How it is now.
     pub fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.watch().status()
+    }
+
+    /// For whoever wants to know how it is without holding it.
+    pub fn watch(&self) -> StatusWatch {
+        StatusWatch(self.status.clone())
     }
 
     /// Takes a new program, and reads the secrets anew. Returns when it works by them.

@@ -404,6 +404,7 @@ async fn the_thread_looks_by_itself_and_a_node_says_what_it_has_not() {
     for (kind, why) in [
         (v1::ReadKind::Drops, "drops"),
         (v1::ReadKind::Meters, "no meters"),
+        (v1::ReadKind::Queues, "its queues itself"),
         (v1::ReadKind::Sessions, "no AAA"),
         (v1::ReadKind::AaaCounters, "no AAA"),
         (v1::ReadKind::Paths, "at the end of none"),

@@ -12,7 +12,7 @@ use transport_dataplane::{
 };
 
 use super::{moment, realised_segment};
-use crate::control::Control;
+use crate::control::{Control, Site};
 use crate::worker::WorkerGone;
 
 /// Tells the worker's time as that of the world.
@@ -23,8 +23,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn of(control: &Control) -> Self {
-        Self { now: control.worker().now(), wall: SystemTime::now() }
+    pub(super) fn of(site: &Site) -> Self {
+        Self { now: site.worker.now(), wall: SystemTime::now() }
     }
 
     fn tell(&self, at: Nanos) -> prost_types::Timestamp {
@@ -77,18 +77,18 @@ fn slice(slice: &SliceReading) -> v1::RunningSlice {
 }
 
 /// Paths and what was measured of them.
-pub(super) async fn paths(control: &Control) -> Result<Vec<v1::PathReading>, WorkerGone> {
-    Ok(path_readings(control, &control.read_worker().await?.pipeline))
+pub(super) async fn paths(site: &Site) -> Result<Vec<v1::PathReading>, WorkerGone> {
+    Ok(path_readings(site, &site.worker.read().await?.pipeline))
 }
 
 /// Everything that a program says of paths and numbers, as it runs.
 pub(super) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone> {
     let reading = control.read_worker().await?.pipeline;
-    let numbers = control.worker().numbers().await?;
+    let numbers = control.site().worker.numbers().await?;
     let digest = if reading.generation.get() == 0 { Vec::new() } else { reading.digest.as_bytes().to_vec() };
     Ok(v1::Reading {
         program: Some(v1::RunningProgram { generation: reading.generation.get(), digest }),
-        paths: path_readings(control, &reading),
+        paths: path_readings(control.site(), &reading),
         sids: numbers.sids.iter().filter_map(|(sid, leads)| Some(running_sid(Sid::new(*sid).ok()?, leads))).collect(),
         labels: labels(&numbers),
         routes: numbers.routes.iter().map(route).collect(),
@@ -98,10 +98,10 @@ pub(super) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone
     })
 }
 
-fn path_readings(control: &Control, reading: &Reading) -> Vec<v1::PathReading> {
-    let clock = Clock::of(control);
+pub(crate) fn path_readings(site: &Site, reading: &Reading) -> Vec<v1::PathReading> {
+    let clock = Clock::of(site);
     let path = |path: &PathReading| v1::PathReading {
-        edge: control.name().to_string(),
+        edge: site.name.to_string(),
         program: Some(path.program.as_ref().into()),
         state: state(path.state).into(),
         since: Some(clock.tell(path.since)),

@@ -16,17 +16,17 @@ const ARP: u16 = 0x0806;
 const IPV4: u16 = 0x0800;
 
 /// Both edges with both segments, wired and resolved.
-struct Network {
-    world: World,
+pub(crate) struct Network {
+    pub(crate) world: World,
     _manager: FakeManager,
-    edges: [mec_edge::RunningEdge; 2],
-    access: [RingPeer; 2],
-    streams: [Attached; 2],
+    pub(crate) edges: [mec_edge::RunningEdge; 2],
+    pub(crate) access: [RingPeer; 2],
+    pub(crate) streams: [Attached; 2],
     cable: Cable,
 }
 
 impl Network {
-    async fn raise() -> Self {
+    pub(crate) async fn raise() -> Self {
         let world = World::new();
         let mut manager = FakeManager::start(&world.authority).await;
         let a = world.start(Side::A, Some(&manager)).await;
@@ -55,7 +55,7 @@ impl Network {
         network
     }
 
-    async fn admit_all(&mut self) -> Vec<Vec<u8>> {
+    pub(crate) async fn admit_all(&mut self) -> Vec<Vec<u8>> {
         let mut classes = Vec::new();
         let all = [
             (Side::A, METERING, METER),
@@ -71,7 +71,7 @@ impl Network {
 
     /// Whatever was in a ring is done with: a worker takes the ports in turn, and answers in between. Two answers of each
     /// edge, and of the other, and again, for what went over the cable.
-    async fn settle(&mut self) {
+    pub(crate) async fn settle(&mut self) {
         for _ in 0..3 {
             for stream in &mut self.streams {
                 stream.read(ReadKind::Meters).await;
@@ -100,7 +100,7 @@ fn row(port: &str, segment: &str, reason: &str) -> (String, String, String) {
     (port.to_owned(), segment.to_owned(), reason.to_owned())
 }
 
-fn message(from: Device, to: Device, text: &[u8]) -> Vec<u8> {
+pub(crate) fn message(from: Device, to: Device, text: &[u8]) -> Vec<u8> {
     tagged(to.mac, from.mac, VLAN, IPV4, &udp(from.address, to.address, text))
 }
 

@@ -8,6 +8,8 @@ mod bytes;
 mod forwarding;
 mod kill;
 mod manager;
+mod metrics;
 mod neighbours;
+mod queues;
 mod radius;
 mod world;

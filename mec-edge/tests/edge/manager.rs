@@ -204,11 +204,13 @@ impl Attached {
                 Report::Hello(_) => panic!("a second Hello"),
                 Report::Reading(part) => {
                     assert_eq!(part.id, self.reads);
-                    let rows = part.drops.len() + part.meters.len() + part.sessions.len();
+                    let rows = part.drops.len() + part.meters.len() + part.sessions.len() + part.queues.len();
                     self.largest_part = self.largest_part.max(rows);
                     all.drops.extend(part.drops);
                     all.meters.extend(part.meters);
                     all.sessions.extend(part.sessions);
+                    all.queues.extend(part.queues);
+                    all.ports.extend(part.ports);
                     all.program = all.program.or(part.program);
                     all.paths.extend(part.paths);
                     all.sids.extend(part.sids);

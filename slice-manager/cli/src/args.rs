@@ -207,6 +207,19 @@ pub(crate) enum SliceCommand {
         /// The slice.
         name: SliceName,
     },
+    /// What slices are promised, beside what is measured of it; fails if an objective is not met.
+    ///
+    /// Edges are read twice. What the two readings don't tell is not measurable, which is no failure.
+    Slo(SloArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SloArgs {
+    /// The slice; all of them if left out.
+    pub(crate) name: Option<SliceName>,
+    /// From one reading to the other, 100ms to 10s.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = short_interval)]
+    pub(crate) over: Duration,
 }
 
 #[derive(Debug, Subcommand)]
@@ -300,12 +313,59 @@ pub(crate) enum DataplaneCommand {
         #[arg(long)]
         edge: Option<NodeName>,
     },
-    /// Rate limits and what they let pass.
+    /// Rate limits, what they let pass, and what becomes of the rest.
     Meters {
         /// On this edge only.
         #[arg(long)]
         edge: Option<NodeName>,
     },
+    /// What waits at each port, queue by queue, what was sent, marked and dropped, and how long it waited.
+    Queues {
+        /// On this edge only.
+        #[arg(long)]
+        edge: Option<NodeName>,
+        /// Of this slice only.
+        #[arg(long)]
+        slice: Option<SliceName>,
+        /// Of micro-segments of this name only.
+        #[arg(long)]
+        segment: Option<SegmentName>,
+    },
+    /// What queues do now, the busiest first: rate, what waits, what is marked and dropped, and how long frames stay.
+    ///
+    /// Ends with Ctrl-C, or after --count. Where the output is no terminal, one table, or message, follows the other.
+    #[command(after_help = "Example:\n  slicectl dataplane top --slice iot --every 2s")]
+    Top(TopArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TopArgs {
+    /// On this edge only.
+    #[arg(long)]
+    pub(crate) edge: Option<NodeName>,
+    /// Of this slice only.
+    #[arg(long)]
+    pub(crate) slice: Option<SliceName>,
+    /// From one reading to the next, 100ms at least.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub(crate) every: Duration,
+    /// End after so many.
+    #[arg(long)]
+    pub(crate) count: Option<u64>,
+    /// A row for each class of a micro-segment, or of a whole slice.
+    #[arg(long, value_enum, default_value = "segment")]
+    pub(crate) by: By,
+    /// At most so many queues in a table.
+    #[arg(long, value_name = "COUNT", default_value_t = 14)]
+    pub(crate) rows: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// Micro-segments.
+    Segment,
+    /// Slices.
+    Slice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -399,6 +459,18 @@ fn https(text: &str) -> Result<Uri, String> {
     let uri = text.parse::<Uri>().ok();
     let uri = uri.filter(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty()));
     uri.ok_or_else(|| format!("`{text}` is not the address of a manager; expected https://HOST:PORT"))
+}
+
+/// A time that does not keep edges busy with answering.
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_millis(100) { Err(format!("`{text}`: expected at least 100ms")) } else { Ok(interval) }
+}
+
+/// One that somebody waits for.
+fn short_interval(text: &str) -> Result<Duration, String> {
+    let fits = interval(text).is_ok_and(|interval| interval <= Duration::from_secs(10));
+    if fits { duration(text) } else { Err(format!("`{text}`: expected 100ms to 10s")) }
 }
 
 /// `30s`, `5m`, `500ms`.

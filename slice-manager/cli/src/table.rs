@@ -64,6 +64,17 @@ pub(crate) fn measured(nanoseconds: u64) -> String {
     }
 }
 
+/// A rate that was measured, in three digits.
+#[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+pub(crate) fn measured_rate(bits_per_second: u64) -> String {
+    match bits_per_second {
+        0..1_000 => format!("{bits_per_second} bit/s"),
+        1_000..1_000_000 => format!("{:.1} kbit/s", bits_per_second as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.2} Mbit/s", bits_per_second as f64 / 1e6),
+        _ => format!("{:.2} Gbit/s", bits_per_second as f64 / 1e9),
+    }
+}
+
 /// A moment in UTC, as RFC 3339 has it.
 pub(crate) fn moment(at: Option<&Timestamp>) -> String {
     at.and_then(|at| jiff::Timestamp::new(at.seconds, 0).ok()).map(|at| at.to_string()).unwrap_or_default()
@@ -97,6 +108,12 @@ mod tests {
     fn what_was_measured_has_a_unit_that_fits() {
         let shown = [0, 999, 1_000, 12_345, 999_900, 1_000_000, 3_104_000_000].map(measured);
         assert_eq!(shown, ["0 ns", "999 ns", "1.0 us", "12.3 us", "999.9 us", "1.00 ms", "3104.00 ms"]);
+    }
+
+    #[test]
+    fn a_rate_that_was_measured_has_a_unit_that_fits() {
+        let shown = [0, 999, 1_000, 9_994_400, 1_000_000_000].map(measured_rate);
+        assert_eq!(shown, ["0 bit/s", "999 bit/s", "1.0 kbit/s", "9.99 Mbit/s", "1.00 Gbit/s"]);
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(crate) fn need(path: &str) -> Option<Need> {
         | ("TemplateService", "ListTemplates" | "GetTemplate")
         | ("NodeService", "ListNodes" | "GetNode")
         | ("OperationService", "ListOperations" | "GetOperation" | "WatchOperation")
-        | ("DataplaneService", "GetDrops" | "GetMeters")
+        | ("DataplaneService", "GetDrops" | "GetMeters" | "ListQueues")
+        | ("ObjectiveService", "MeasureObjectives")
         | ("AaaService", "ListSessions" | "ListCounters")
         | (
             "TransportService",

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -33,6 +33,9 @@ struct Args {
     /// Folder of profiles to use instead of those that are built in.
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
+    /// Address on which Prometheus finds metrics under /metrics, or `none` [default: 127.0.0.1:7480, if it is free].
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<metrics::Address>,
     /// Form of the log.
     #[arg(long, value_enum, default_value = "text")]
     log: LogForm,
@@ -77,10 +80,17 @@ async fn serve(args: Args) -> ExitCode {
     };
     let tls = TlsPaths::in_dir(&args.tls_dir);
     let config = Config { listen: args.listen, tls, store: args.store, profiles: args.profiles };
+    let metrics = match metrics::listen(args.metrics, METRICS_USUAL).await {
+        Ok(listener) => listener,
+        Err(error) => return failed("metrics can't be shown", &error),
+    };
     let mut manager = match Manager::start(config).await {
         Ok(manager) => manager,
         Err(error) => return failed("the manager can't start", &error),
     };
+    if let Some(listener) = metrics {
+        manager.serve_metrics(listener);
+    }
     let ended = tokio::select! {
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
@@ -115,3 +125,4 @@ fn log(form: LogForm) {
 }
 
 const EXIT_USAGE: u8 = 2;
+const METRICS_USUAL: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 7480));

@@ -106,7 +106,7 @@ impl Manager {
             writer::start(Box::new(store), records, catalog.clone(), observed.clone()).map_err(StartError::Thread)?;
         let (stop, stopping) = watch::channel(false);
         let core = Arc::new(Core::new(catalog, observed, writer.clone(), decided.clone(), stopping.clone()));
-        let router = match router(core).await {
+        let router = match router(core.clone()).await {
             Ok(router) => router,
             Err(error) => {
                 end(&writer, thread).await;
@@ -119,7 +119,7 @@ impl Manager {
         let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         }));
-        Ok(RunningManager { address, writer, decided, stop, serving, thread: Some(thread) })
+        Ok(RunningManager { address, core, writer, decided, stop, serving, thread: Some(thread) })
     }
 }
 
@@ -190,14 +190,15 @@ async fn router(core: Arc<Core>) -> Result<tonic::transport::server::Router, Sta
         dataplane_service_server::DataplaneServiceServer,
         aaa_service_server::AaaServiceServer,
         transport_service_server::TransportServiceServer,
+        objective_service_server::ObjectiveServiceServer,
         edge_service_server::EdgeServiceServer,
     ))
 }
 
 /// A manager that runs. Dropping it ends it without grace; [`shutdown`](Self::shutdown) lets calls end first.
-#[derive(Debug)]
 pub struct RunningManager {
     address: SocketAddr,
+    core: Arc<Core>,
     writer: writer::WriterHandle,
     decided: watch::Receiver<Arc<Decided>>,
     stop: watch::Sender<bool>,
@@ -216,10 +217,23 @@ pub enum StopError {
     Serving(#[source] Option<tonic::transport::Error>),
 }
 
+impl std::fmt::Debug for RunningManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningManager").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl RunningManager {
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Shows metrics to whoever connects, until the manager stops. Needs a tokio runtime.
+    pub fn serve_metrics(&self, listener: TcpListener) {
+        let core = self.core.clone();
+        let make = move || std::future::ready(crate::shown::page(&core));
+        tokio::spawn(metrics::serve(listener, make, self.stop.subscribe()));
     }
 
     /// Waits until it ends by itself, which it does only if something is badly wrong.
@@ -265,7 +279,7 @@ impl Drop for RunningManager {
 }
 
 /// The longest message, either way.
-const MESSAGE_OCTETS_MAX: usize = 16 << 20;
+pub(crate) const MESSAGE_OCTETS_MAX: usize = 16 << 20;
 /// How many calls may be open on one connection.
 const STREAMS_OF_CONNECTION_MAX: u32 = 128;
 /// All headers of a request together.

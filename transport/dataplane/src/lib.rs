@@ -57,7 +57,7 @@ pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
 pub use probe::{Delays, Jitter, Measures, PATHS_MAX, PathState, ProbeError, Prober, StampClock};
 pub use reading::{
     CircuitReading, LabelReading, LaneReading, MeterReading, Numbers, PathReading, PortReading, Pulse, QueueReading,
-    QueuesReading, Reading, SegmentReading, Sends, SidReading, SliceReading, SliceSojourns, TunnelReading,
+    QueuesReading, Reading, SegmentReading, Sends, SidReading, SliceClassReading, SliceReading, TunnelReading,
 };
 pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};

@@ -15,12 +15,13 @@ use crate::counters::Traffic;
 use crate::drops::Drops;
 use crate::meter::Nanos;
 use crate::path::Path;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, PortCounters};
 use crate::probe::{Measures, PathState, Prober};
 use crate::tables::{Circuit, MeteredTraffic, SegmentUid};
+use crate::trees::Tree;
 
 pub use numbers::{LabelReading, Numbers, SidReading};
-pub use queues::{QueueReading, QueuesReading, SliceSojourns};
+pub use queues::{QueueReading, QueuesReading, SliceClassReading};
 pub use tunnels::{LaneReading, Sends, TunnelReading};
 
 /// What a pipeline runs and has counted.
@@ -72,7 +73,7 @@ pub struct PortReading {
     pub sent: Traffic,
     /// Frames that wait for their turn to leave.
     pub waiting: u32,
-    /// What it carries, as its tree has it.
+    /// What it carries, as its tree has it; [`RATE_MAX`](crate::RATE_MAX) where nothing is known of the link behind it.
     pub rate: Rate,
     /// What its tree guarantees to all slices together.
     pub guaranteed: Rate,
@@ -83,6 +84,8 @@ pub struct PortReading {
 /// A rate limit and what it let pass.
 #[derive(Debug, Clone, Copy)]
 pub struct MeterReading {
+    /// Is what is above the limit dropped here? Else it waits in the trees of the ports by which it leaves.
+    pub is_policed: bool,
     /// What passed.
     pub passed: Traffic,
     /// How many frames did not.
@@ -142,9 +145,20 @@ pub struct SegmentReading {
     pub drops: Vec<Drops>,
 }
 
+fn read_port(port: &PortCounters, tree: &Tree) -> PortReading {
+    PortReading {
+        received: port.received,
+        sent: port.sent,
+        waiting: tree.shaper.queued(),
+        rate: tree.shaper.rate(),
+        guaranteed: tree.shaper.guaranteed(),
+        drops: port.drops,
+    }
+}
+
 impl From<&MeteredTraffic> for MeterReading {
     fn from(metered: &MeteredTraffic) -> Self {
-        Self { passed: metered.passed, dropped: metered.dropped }
+        Self { is_policed: metered.is_policed(), passed: metered.passed, dropped: metered.dropped }
     }
 }
 
@@ -201,19 +215,7 @@ impl Pipeline {
             generated: self.generated,
             consumed: self.consumed,
             unlearned: self.unlearned,
-            ports: self
-                .counters
-                .iter()
-                .zip(&self.trees)
-                .map(|(port, tree)| PortReading {
-                    received: port.received,
-                    sent: port.sent,
-                    waiting: tree.shaper.queued(),
-                    rate: tree.shaper.rate(),
-                    guaranteed: tree.shaper.guaranteed(),
-                    drops: port.drops,
-                })
-                .collect(),
+            ports: self.counters.iter().zip(&self.trees).map(|(port, tree)| read_port(port, tree)).collect(),
             slices: self
                 .tables
                 .slices

@@ -205,6 +205,11 @@ impl MeteredTraffic {
         Self { is_policed, ..self }
     }
 
+    /// Is what is above the limit dropped here?
+    pub(crate) const fn is_policed(&self) -> bool {
+        self.is_policed
+    }
+
     /// Is there room for a frame? If not, that is counted.
     #[inline]
     pub(crate) fn admits(&mut self, now: Nanos, octets: usize) -> bool {

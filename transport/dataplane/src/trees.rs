@@ -242,20 +242,26 @@ impl Pipeline {
 
 /// Counts a frame that its queue has not taken, or has dropped.
 fn count_drop(tables: &mut Tables, counters: &mut [crate::pipeline::PortCounters], parked: &Parked, reason: QueueDrop) {
-    let reason = match reason {
-        QueueDrop::UnknownQueue | QueueDrop::NoQueueState => DropReason::QueueUnknown,
-        QueueDrop::Handle => DropReason::QueueRoom,
-        QueueDrop::TooLong => DropReason::TooBig,
-        QueueDrop::QueueOctets => DropReason::QueueOctets,
-        QueueDrop::QueueTime => DropReason::QueueTime,
-        QueueDrop::QueueFrames => DropReason::QueueFrames,
-        QueueDrop::Codel => DropReason::QueueStands,
-    };
+    let reason = reason.into();
     if let Some(port) = counters.get_mut(parked.from.get()) {
         port.drops.count(reason);
     }
     if let Some(segment) = tables.segment_of_queue(parked.queue) {
         tables.segments[segment].drop(parked.from, reason);
+    }
+}
+
+impl From<QueueDrop> for DropReason {
+    fn from(reason: QueueDrop) -> Self {
+        match reason {
+            QueueDrop::UnknownQueue | QueueDrop::NoQueueState => Self::QueueUnknown,
+            QueueDrop::Handle => Self::QueueRoom,
+            QueueDrop::TooLong => Self::TooBig,
+            QueueDrop::QueueOctets => Self::QueueOctets,
+            QueueDrop::QueueTime => Self::QueueTime,
+            QueueDrop::QueueFrames => Self::QueueFrames,
+            QueueDrop::Codel => Self::QueueStands,
+        }
     }
 }
 

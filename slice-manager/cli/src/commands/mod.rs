@@ -2,12 +2,16 @@
 
 mod intent;
 mod node;
+mod objective;
 mod operation;
+mod queues;
+mod rates;
 mod readings;
 mod segment;
 mod settle;
 mod slice;
 mod template;
+mod top;
 mod transport;
 
 use std::io::Write;
@@ -27,13 +31,15 @@ use crate::{decode, pki};
 pub(crate) struct Context<'a> {
     pub(crate) manager: Manager,
     pub(crate) form: crate::args::Form,
+    /// Is somebody looking at the output while it comes?
+    pub(crate) is_terminal: bool,
     pub(crate) out: &'a mut (dyn Write + 'a),
     pub(crate) err: &'a mut (dyn Write + 'a),
 }
 
 /// Does what was asked.
-pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
-    let context = Context { manager: Manager::new(&args.global), form: args.global.output, out, err };
+pub(crate) async fn run(args: Args, is_terminal: bool, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), Error> {
+    let context = Context { manager: Manager::new(&args.global), form: args.global.output, is_terminal, out, err };
     match args.command {
         Command::Init(init) => {
             let folder = init.dir.unwrap_or_else(pki::default_folder);
@@ -69,6 +75,7 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         Command::Slice(SliceCommand::List) => slice::list(context).await,
         Command::Slice(SliceCommand::Show { name }) => slice::show(context, &name).await,
         Command::Slice(SliceCommand::Explain { name }) => transport::explain(context, &name).await,
+        Command::Slice(SliceCommand::Slo(args)) => objective::slo(context, &args).await,
         Command::Segment(SegmentCommand::List { slice }) => segment::list(context, slice.as_ref()).await,
         Command::Segment(SegmentCommand::Show { slice, name }) => segment::show(context, &slice, &name).await,
         Command::Node(NodeCommand::List) => node::list(context).await,
@@ -84,6 +91,10 @@ pub(crate) async fn run(args: Args, out: &mut dyn Write, err: &mut dyn Write) ->
         }
         Command::Dataplane(DataplaneCommand::Drops { edge }) => readings::drops(context, edge.as_ref()).await,
         Command::Dataplane(DataplaneCommand::Meters { edge }) => readings::meters(context, edge.as_ref()).await,
+        Command::Dataplane(DataplaneCommand::Queues { edge, slice, segment }) => {
+            queues::list(context, edge.as_ref(), slice.as_ref(), segment.as_ref()).await
+        }
+        Command::Dataplane(DataplaneCommand::Top(args)) => top::run(context, &args).await,
         Command::Transport(command) => transport(context, command).await,
         Command::Template(TemplateCommand::List) => template::list(context).await,
         Command::Template(TemplateCommand::Show { name, explain }) => template::show(context, &name, explain).await,

@@ -49,11 +49,11 @@ pub(super) async fn meters(context: Context<'_>, edge: Option<&NodeName>) -> Res
                 table::rate(m.ceiling_bits_per_second),
                 m.passed_packets.to_string(),
                 m.passed_octets.to_string(),
-                m.dropped_packets.to_string(),
+                excess(m),
             ]
         });
         let header =
-            ["edge", "slice", "of", "direction", "ceiling", "passed packets", "passed octets", "dropped packets"];
+            ["edge", "slice", "of", "direction", "ceiling", "passed packets", "passed octets", "what is above"];
         table::table(&header, rows)
     })?;
     away(context.err, &answer.unreachable)
@@ -121,6 +121,14 @@ pub(super) async fn aaa_counters(
         table::table(&["edge", "segment", "kind", "name", "count"], rows)
     })?;
     away(context.err, &answer.unreachable)
+}
+
+/// What became of packets above a limit. One that drops nothing says so, and not that it dropped none.
+fn excess(meter: &v1::MeterCounter) -> String {
+    match meter.excess() {
+        v1::Excess::Waits => "waits in queues".to_owned(),
+        v1::Excess::Dropped | v1::Excess::Unspecified => format!("dropped {} packets", meter.dropped_packets),
+    }
 }
 
 fn request(edge: Option<&NodeName>) -> v1::DataplaneRequest {

@@ -4,7 +4,9 @@
 mod files;
 mod intent;
 mod manager;
+mod objective;
 mod process;
+mod queues;
 mod reach;
 mod reading;
 mod services;

@@ -18,6 +18,7 @@ use v1::aaa_service_server::AaaServiceServer;
 use v1::dataplane_service_server::DataplaneServiceServer;
 use v1::intent_service_server::IntentServiceServer;
 use v1::node_service_server::NodeServiceServer;
+use v1::objective_service_server::ObjectiveServiceServer;
 use v1::operation_service_server::OperationServiceServer;
 use v1::segment_service_server::SegmentServiceServer;
 use v1::slice_service_server::SliceServiceServer;
@@ -56,6 +57,10 @@ pub(crate) struct Answers {
     pub(crate) watch: Vec<Step>,
     pub(crate) drops: v1::DropsResponse,
     pub(crate) meters: v1::MetersResponse,
+    pub(crate) objectives: v1::MeasureObjectivesResponse,
+    pub(crate) queues: v1::ListQueuesResponse,
+    /// One answer after another, before it is `queues`.
+    pub(crate) queues_before: Vec<v1::ListQueuesResponse>,
     pub(crate) sessions: v1::ListSessionsResponse,
     pub(crate) aaa_counters: v1::ListCountersResponse,
     pub(crate) templates: v1::ListTemplatesResponse,
@@ -142,6 +147,7 @@ impl Manager {
             .add_service(NodeServiceServer::from_arc(desk.clone()))
             .add_service(OperationServiceServer::from_arc(desk.clone()))
             .add_service(DataplaneServiceServer::from_arc(desk.clone()))
+            .add_service(ObjectiveServiceServer::from_arc(desk.clone()))
             .add_service(AaaServiceServer::from_arc(desk.clone()))
             .add_service(TemplateServiceServer::from_arc(desk.clone()))
             .add_service(TransportServiceServer::from_arc(desk.clone()));

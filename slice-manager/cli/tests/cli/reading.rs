@@ -83,7 +83,7 @@ edge-a  access0  iot    smart-metering  cross-segment  12
 
 #[test]
 fn meters_are_shown_for_segments_and_for_demarcation_points() {
-    let meter = |segment: &str, sdp: &str| v1::MeterCounter {
+    let meter = |segment: &str, sdp: &str, excess: v1::Excess| v1::MeterCounter {
         edge: text("edge-a"),
         slice: text("iot"),
         segment: text(segment),
@@ -93,26 +93,31 @@ fn meters_are_shown_for_segments_and_for_demarcation_points() {
         passed_octets: u64::MAX,
         dropped_packets: 2,
         sdp: text(sdp),
+        excess: excess.into(),
+        read_at_nanoseconds: 5,
     };
-    let meters =
-        v1::MetersResponse { meters: vec![meter("smart-metering", ""), meter("", "city")], unreachable: vec![] };
+    let meters = vec![meter("smart-metering", "", v1::Excess::Dropped), meter("", "city", v1::Excess::Waits)];
+    let meters = v1::MetersResponse { meters, unreachable: vec![] };
     let manager = Manager::start(Answers { meters, ..Answers::default() });
-    let message = |segment: &str, sdp: &str| {
+    let message = |segment: &str, sdp: &str, excess: &str| {
         json!({
             "edge": "edge-a", "slice": "iot", "segment": segment, "direction": "from-access",
             "ceilingBitsPerSecond": "100000000", "passedPackets": "1", "passedOctets": "18446744073709551615",
-            "droppedPackets": "2", "sdp": sdp,
+            "droppedPackets": "2", "sdp": sdp, "excess": excess, "readAtNanoseconds": "5",
         })
     };
     forms(
         &manager,
         &["dataplane", "meters"],
         "\
-EDGE    SLICE  OF                      DIRECTION    CEILING     PASSED PACKETS  PASSED OCTETS         DROPPED PACKETS
-edge-a  iot    segment smart-metering  from-access  100 Mbit/s  1               18446744073709551615  2
-edge-a  iot    SDP city                from-access  100 Mbit/s  1               18446744073709551615  2
+EDGE    SLICE  OF                      DIRECTION    CEILING     PASSED PACKETS  PASSED OCTETS         WHAT IS ABOVE
+edge-a  iot    segment smart-metering  from-access  100 Mbit/s  1               18446744073709551615  dropped 2 packets
+edge-a  iot    SDP city                from-access  100 Mbit/s  1               18446744073709551615  waits in queues
 ",
-        &json!({ "meters": [message("smart-metering", ""), message("", "city")], "unreachable": [] }),
+        &json!({
+            "meters": [message("smart-metering", "", "EXCESS_DROPPED"), message("", "city", "EXCESS_WAITS")],
+            "unreachable": [],
+        }),
     );
 }
 

@@ -10,6 +10,7 @@ use v1::aaa_service_server::AaaService;
 use v1::dataplane_service_server::DataplaneService;
 use v1::intent_service_server::IntentService;
 use v1::node_service_server::NodeService;
+use v1::objective_service_server::ObjectiveService;
 use v1::operation_service_server::OperationService;
 use v1::segment_service_server::SegmentService;
 use v1::slice_service_server::SliceService;
@@ -88,9 +89,27 @@ service! { NodeService:
     get_node "GetNode" (GetNodeRequest) -> NodeStatus = node;
 }
 
-service! { DataplaneService:
-    get_drops "GetDrops" (DataplaneRequest) -> DropsResponse = drops;
-    get_meters "GetMeters" (DataplaneRequest) -> MetersResponse = meters;
+#[tonic::async_trait]
+impl DataplaneService for Desk {
+    async fn get_drops(&self, request: Request<v1::DataplaneRequest>) -> Answer<v1::DropsResponse> {
+        self.take("GetDrops", request.get_ref()).await?;
+        Ok(Response::new(self.answers.drops.clone()))
+    }
+
+    async fn get_meters(&self, request: Request<v1::DataplaneRequest>) -> Answer<v1::MetersResponse> {
+        self.take("GetMeters", request.get_ref()).await?;
+        Ok(Response::new(self.answers.meters.clone()))
+    }
+
+    async fn list_queues(&self, request: Request<v1::ListQueuesRequest>) -> Answer<v1::ListQueuesResponse> {
+        self.take("ListQueues", request.get_ref()).await?;
+        let before = self.answers.queues_before.get(self.asked_for("ListQueues") - 1);
+        Ok(Response::new(before.unwrap_or(&self.answers.queues).clone()))
+    }
+}
+
+service! { ObjectiveService:
+    measure_objectives "MeasureObjectives" (MeasureObjectivesRequest) -> MeasureObjectivesResponse = objectives;
 }
 
 service! { AaaService:

@@ -36,13 +36,16 @@ pub(crate) struct Gathered {
     pub(crate) slices: Vec<v1::RunningSlice>,
     pub(crate) routes: Vec<v1::UnderlayRoute>,
     pub(crate) shaping: Vec<v1::PortShaping>,
+    pub(crate) queues: Vec<v1::QueueCounter>,
+    pub(crate) ports: Vec<v1::PortCounter>,
 }
 
 impl Gathered {
     fn len(&self) -> usize {
         let counted = self.drops.len() + self.meters.len() + self.sessions.len() + self.aaa_counters.len();
         let numbers = self.sids.len() + self.labels.len() + self.routes.len() + classes(&self.shaping);
-        counted + self.paths.len() + numbers + self.segments.len() + self.slices.len()
+        let queues = self.queues.len() + self.ports.len();
+        counted + self.paths.len() + numbers + self.segments.len() + self.slices.len() + queues
     }
 
     /// Adds a part of an answer. Whatever the edge calls itself in it, the counters are its own.
@@ -51,7 +54,8 @@ impl Gathered {
         self.octets += part.encoded_len();
         let counted = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
         let numbers = part.sids.len() + part.labels.len() + part.routes.len() + classes(&part.shaping);
-        let more = counted + part.paths.len() + numbers + part.segments.len() + part.slices.len();
+        let queues = part.queues.len() + part.ports.len();
+        let more = counted + part.paths.len() + numbers + part.segments.len() + part.slices.len() + queues;
         if self.len() + more > ENTRIES_OF_EDGE_MAX || self.octets > OCTETS_OF_EDGE_MAX {
             return Err(ReadError::TooMany);
         }
@@ -64,6 +68,8 @@ impl Gathered {
         self.paths.extend(part.paths.into_iter().map(|path| v1::PathReading { edge: name.clone(), ..path }));
         let segments = part.segments.into_iter();
         self.segments.extend(segments.map(|segment| v1::RealisedSegment { edge: name.clone(), ..segment }));
+        self.queues.extend(part.queues.into_iter().map(|queue| v1::QueueCounter { edge: name.clone(), ..queue }));
+        self.ports.extend(part.ports.into_iter().map(|port| v1::PortCounter { edge: name.clone(), ..port }));
         self.program = part.program.or(self.program.take());
         self.sids.extend(part.sids);
         self.labels.extend(part.labels);
@@ -80,6 +86,8 @@ impl Gathered {
         self.sessions.append(&mut other.sessions);
         self.aaa_counters.append(&mut other.aaa_counters);
         self.paths.append(&mut other.paths);
+        self.queues.append(&mut other.queues);
+        self.ports.append(&mut other.ports);
     }
 }
 

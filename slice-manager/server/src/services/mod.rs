@@ -3,6 +3,7 @@
 mod diff;
 mod edge;
 mod intent;
+mod objective;
 mod operation;
 mod reading;
 mod refuse;

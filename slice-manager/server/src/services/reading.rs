@@ -3,10 +3,12 @@
 use api::v1;
 use model::resource::Control;
 use model::{NodeName, SegmentName, SliceName};
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{Services, narrowing};
 use crate::edges::{Gathered, Unreached, gather};
+use crate::manager::MESSAGE_OCTETS_MAX;
 use crate::status::View;
 
 #[tonic::async_trait]
@@ -19,6 +21,29 @@ impl v1::dataplane_service_server::DataplaneService for Services {
     async fn get_meters(&self, request: Request<v1::DataplaneRequest>) -> Result<Response<v1::MetersResponse>, Status> {
         let (gathered, unreachable) = self.read(v1::ReadKind::Meters, &request.into_inner().edge).await?;
         Ok(Response::new(v1::MetersResponse { meters: gathered.meters, unreachable }))
+    }
+
+    async fn list_queues(
+        &self,
+        request: Request<v1::ListQueuesRequest>,
+    ) -> Result<Response<v1::ListQueuesResponse>, Status> {
+        let request = request.into_inner();
+        let slice: Option<SliceName> = narrowing("slice", &request.slice)?;
+        let segment: Option<SegmentName> = narrowing("segment", &request.segment)?;
+        let (mut gathered, unreachable) = self.read(v1::ReadKind::Queues, &request.edge).await?;
+        gathered.queues.retain(|queue| {
+            slice.as_ref().is_none_or(|slice| queue.slice == slice.as_str())
+                && segment.as_ref().is_none_or(|segment| queue.segment == segment.as_str())
+        });
+        let answer = v1::ListQueuesResponse { queues: gathered.queues, ports: gathered.ports, unreachable };
+        let octets = answer.encoded_len();
+        if octets > MESSAGE_OCTETS_MAX {
+            let (queues, most) = (answer.queues.len(), MESSAGE_OCTETS_MAX);
+            let why =
+                format!("{queues} queues take {octets} octets; expected at most {most}: ask for one edge or slice");
+            return Err(Status::resource_exhausted(why));
+        }
+        Ok(Response::new(answer))
     }
 }
 

@@ -10,6 +10,7 @@ mod happy;
 mod kernels;
 mod kill;
 mod limits;
+mod measures;
 mod process;
 mod readings;
 mod restart;

@@ -32,7 +32,7 @@ async fn every_method_lets_in_the_roles_it_is_for_and_no_other() {
     ];
     let pool = DescriptorPool::decode(api::DESCRIPTORS).unwrap();
     let services: Vec<_> = pool.services().collect();
-    assert_eq!(services.len(), 10);
+    assert_eq!(services.len(), 11);
     for service in services {
         for method in service.methods() {
             methods.push((service.full_name().to_owned(), method.name().to_owned()));

@@ -129,6 +129,11 @@ impl World {
         self.manager.take().unwrap().shutdown().await;
     }
 
+    /// Shows the manager's metrics.
+    pub(crate) fn serve_metrics(&self, listener: tokio::net::TcpListener) {
+        self.manager.as_ref().unwrap().serve_metrics(listener);
+    }
+
     /// A manager that another process runs.
     pub(crate) fn at(&mut self, address: SocketAddr) {
         self.address = Some(address);

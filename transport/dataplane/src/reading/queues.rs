@@ -1,24 +1,28 @@
-//! Readings of what waits at a port: queue by queue, and what slices have waited in all.
+//! Readings of what waits at a port: queue by queue, and class by class of each slice in all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::SliceName;
 use model::profile::QueueClass;
 use model::resource::SegmentId;
 
+use super::{PortReading, read_port};
 use crate::pipeline::Pipeline;
 use crate::port::PortIndex;
-use crate::shaper::{Backlog, QueueCounts, Sojourns};
+use crate::shaper::{Backlog, QueueCounts, QueueId, Shaper, Sojourns};
 use crate::tables::{Slice, SliceSlot};
 use crate::trees::shape::{QueueNumber, slice_number};
 
 /// What waits at a port, and what has waited there.
 #[derive(Debug, Clone)]
 pub struct QueuesReading {
+    /// The port.
+    pub port: PortReading,
     /// Queues that carry frames or lately did, in no order.
     pub queues: Vec<QueueReading>,
-    /// How long frames of slices stayed, class by class, where any did.
-    pub slices: Vec<SliceSojourns>,
+    /// Classes of slices that anything was ever sent in, dropped from or waits in.
+    pub slices: Vec<SliceClassReading>,
 }
 
 /// A queue.
@@ -30,47 +34,85 @@ pub struct QueueReading {
     pub class: QueueClass,
     /// What waits.
     pub backlog: Backlog,
-    /// What was sent, marked and dropped.
+    /// What was sent, marked and dropped since the queue last got its state.
     pub counts: QueueCounts,
+    /// How many frames stayed how long, if that is told apart for this queue.
+    pub sojourns: Option<Sojourns>,
 }
 
-/// How long frames of a class stayed, in all segments of a slice, since the slice was there.
+/// A class in all segments of a slice.
 #[derive(Debug, Clone)]
-pub struct SliceSojourns {
+pub struct SliceClassReading {
     /// The slice; none for what belongs to no slice here.
     pub slice: Option<Arc<SliceName>>,
     /// The class.
     pub class: QueueClass,
-    /// How many frames stayed how long.
+    /// What waits.
+    pub backlog: Backlog,
+    /// What was sent, marked and dropped since the slice was there.
+    pub counts: QueueCounts,
+    /// How many frames stayed how long, since then.
     pub sojourns: Sojourns,
 }
 
+/// What queues of a class hold and have counted, by slice and class.
+type Classes = BTreeMap<(u16, u8), (Backlog, QueueCounts)>;
+
 impl Pipeline {
-    /// Reads what waits at a port. Looks at all queues that have state, and allocates, so it is for between bursts.
-    pub fn read_queues(&self, port: PortIndex) -> QueuesReading {
-        let Some(tree) = self.trees.get(port.get()) else {
-            return QueuesReading { queues: Vec::new(), slices: Vec::new() };
-        };
+    /// Reads what waits at a port; `None` if there is no such port. Looks at all queues that have state, and allocates, so
+    /// it is for between bursts.
+    pub fn read_queues(&self, port: PortIndex) -> Option<QueuesReading> {
+        let (counters, tree) = (self.counters.get(port.get())?, self.trees.get(port.get())?);
         let shaper = &tree.shaper;
-        let queues = shaper.queues().filter_map(|id| {
-            let segment = match QueueNumber::from(id.segment) {
-                QueueNumber::REST => None,
-                number => Some(self.tables.segments[self.tables.segment_of_queue(number)?].id.clone()),
-            };
-            let class = *QueueClass::ALL.get(usize::from(id.class))?;
-            Some(QueueReading { segment, class, backlog: shaper.backlog(id), counts: shaper.counts(id) })
-        });
+        let queues = shaper.queues().filter_map(|id| self.read_queue(shaper, id)).collect();
+        let classes = classes(shaper);
         let named = self.tables.slices.iter().zip(0..).filter_map(|(slice, slot): (&Option<Slice>, u16)| {
             let slice = slice.as_ref()?;
-            Some((Some(slice.name.clone()), slice_number(SliceSlot(slot))))
+            Some((Some(&slice.name), slice_number(SliceSlot(slot))))
         });
         let rest = std::iter::once((None, QueueNumber::REST_SLICE));
         let slices = rest.chain(named).flat_map(|(slice, number)| {
-            QueueClass::ALL.into_iter().zip(0..).filter_map(move |(class, of)| {
-                let sojourns = shaper.slice_sojourns(number, of).filter(|sojourns| sojourns.frames() != 0)?;
-                Some(SliceSojourns { slice: slice.clone(), class, sojourns: sojourns.clone() })
-            })
+            let class = |(class, of)| read_class(shaper, &classes, (number, of), (slice.cloned(), class));
+            QueueClass::ALL.into_iter().zip(0..).filter_map(class).collect::<Vec<_>>()
         });
-        QueuesReading { queues: queues.collect(), slices: slices.collect() }
+        Some(QueuesReading { port: read_port(counters, tree), queues, slices: slices.collect() })
     }
+
+    fn read_queue(&self, shaper: &Shaper, id: QueueId) -> Option<QueueReading> {
+        let segment = match QueueNumber::from(id.segment) {
+            QueueNumber::REST => None,
+            number => Some(self.tables.segments[self.tables.segment_of_queue(number)?].id.clone()),
+        };
+        let class = *QueueClass::ALL.get(usize::from(id.class))?;
+        let (backlog, counts) = (shaper.backlog(id), shaper.counts(id));
+        Some(QueueReading { segment, class, backlog, counts, sojourns: shaper.sojourns(id).cloned() })
+    }
+}
+
+/// Looks at every queue once.
+fn classes(shaper: &Shaper) -> Classes {
+    let mut classes = Classes::new();
+    for id in shaper.queues() {
+        let Some(slice) = shaper.slice_of(id.segment) else { continue };
+        let (backlog, counts) = classes.entry((slice, id.class)).or_default();
+        let own = shaper.backlog(id);
+        backlog.frames += own.frames;
+        backlog.octets = backlog.octets.saturating_add(own.octets);
+        counts.add(&shaper.counts(id));
+    }
+    classes
+}
+
+/// A class of a slice; `None` if nothing is known of it.
+fn read_class(
+    shaper: &Shaper,
+    classes: &Classes,
+    (number, of): (u16, u8),
+    (slice, class): (Option<Arc<SliceName>>, QueueClass),
+) -> Option<SliceClassReading> {
+    let (backlog, mut counts) = classes.get(&(number, of)).copied().unwrap_or_default();
+    counts.add(&shaper.given_up_counts(number, of));
+    let sojourns = shaper.slice_sojourns(number, of)?;
+    let is_unused = backlog == Backlog::default() && counts == QueueCounts::default();
+    (!is_unused).then(|| SliceClassReading { slice, class, backlog, counts, sojourns: sojourns.clone() })
 }

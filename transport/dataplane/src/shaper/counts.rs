@@ -87,7 +87,7 @@ impl QueueCounts {
     }
 
     /// Adds what another has counted.
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.frames += other.frames;
         self.octets += other.octets;
         self.marked += other.marked;

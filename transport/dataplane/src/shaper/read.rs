@@ -62,10 +62,19 @@ impl Shaper {
         self.state(id).map(|number| self.queues.counts(number)).unwrap_or_default()
     }
 
+    /// The number of a segment's slice.
+    pub fn slice_of(&self, segment: u32) -> Option<u16> {
+        self.segments.get(segment as usize).map(|segment| segment.share.own.slice)
+    }
+
+    /// What a class of a slice has counted in queues that have given up their state since.
+    pub(crate) fn given_up_counts(&self, slice: u16, class: u8) -> QueueCounts {
+        self.totals(slice, class).map(|totals| totals.counts).unwrap_or_default()
+    }
+
     /// What a class has counted in all segments of a slice since the slice was made. Looks at all queues.
     pub fn slice_counts(&self, slice: u16, class: u8) -> QueueCounts {
-        let own = self.totals(slice, class).map(|totals| totals.counts);
-        let mut sum = own.unwrap_or_default();
+        let mut sum = self.given_up_counts(slice, class);
         for (owner, number) in self.queues.owners() {
             let (segment, of) = queue::owned(owner);
             if of == usize::from(class) && self.segments[segment as usize].share.own.slice == slice {
