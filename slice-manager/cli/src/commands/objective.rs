@@ -44,6 +44,8 @@ fn rates(rates: &[v1::RateObjective]) -> String {
     let rows = rates.iter().map(|rate| {
         let (guaranteed, ceiling) = table::limits(rate.promised.as_ref());
         let measured = |rate: Option<u64>| rate.map(table::measured_rate).unwrap_or_default();
+        // What was not read is not nothing.
+        let counted = |frames: u64| rate.sent_bits_per_second.map(|_| frames.to_string()).unwrap_or_default();
         [
             rate.edge.clone(),
             rate.sdp.clone(),
@@ -52,8 +54,8 @@ fn rates(rates: &[v1::RateObjective]) -> String {
             ceiling,
             measured(rate.offered_bits_per_second),
             measured(rate.sent_bits_per_second),
-            rate.dropped_frames.to_string(),
-            rate.waiting_frames.to_string(),
+            counted(rate.dropped_frames),
+            counted(rate.waiting_frames),
             verdict(rate.guarantee()),
             verdict(rate.ceiling()),
             rate.reason.clone(),
@@ -97,7 +99,7 @@ fn delays(delays: &[v1::DelayObjective]) -> String {
 /// How long frames stayed in queues; the histogram tells nothing beyond its last bucket.
 fn queueing(nanoseconds: Option<u64>) -> String {
     match nanoseconds {
-        None => "no frames".to_owned(),
+        None => "not measured".to_owned(),
         Some(u64::MAX) => "beyond measure".to_owned(),
         Some(nanoseconds) => format!("< {}", table::measured(nanoseconds)),
     }
@@ -105,7 +107,7 @@ fn queueing(nanoseconds: Option<u64>) -> String {
 
 fn loss(delay: &v1::DelayObjective) -> String {
     match delay.probes_answered.saturating_add(delay.probes_lost) {
-        0 => "no probes".to_owned(),
+        0 => "not measured".to_owned(),
         all => format!("{} of {all}", delay.probes_lost),
     }
 }

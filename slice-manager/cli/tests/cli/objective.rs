@@ -74,12 +74,12 @@ iot    not measurable
 iot: rates
 EDGE    SDP       DIRECTION    GUARANTEED  CEILING     LET IN       SENT       DROPPED  WAITING  GUARANTEE       CEILING HELD    WHY
 edge-a  city      from-access  20 Mbit/s   100 Mbit/s  12.35 Mbit/s  9.99 Mbit/s  3        40       not measurable  met             because
-edge-b  hospital  from-access                                                   0        0        not measurable  not measurable  its edge was not read twice
+edge-b  hospital  from-access                                                   not measurable  not measurable  its edge was not read twice
 
 iot: delays, 99th percentile
 PATH                      IS ITS   PROMISED  ON THE PATH  SENDING         RECEIVING  PROBES LOST  BOUND         WHY
-edge-a to edge-c, path 1  working  10 ms     3.10 ms      < 1.5 us        no frames  1 of 10      met
-edge-a to edge-c, path 2  backup   nothing                beyond measure  no frames  no probes    not promised
+edge-a to edge-c, path 1  working  10 ms     3.10 ms      < 1.5 us        not measured  1 of 10      met
+edge-a to edge-c, path 2  backup   nothing                beyond measure  not measured  not measured    not promised
 ";
     let squeezed =
         |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
