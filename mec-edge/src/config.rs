@@ -24,6 +24,8 @@ pub struct Config {
     pub aaa_address: IpAddr,
     /// How many sessions it has room for.
     pub sessions_max: usize,
+    /// The processor core that works on packets; whichever is free if none is named.
+    pub core: Option<usize>,
 }
 
 /// What the agent of a Linux kernel is started with.

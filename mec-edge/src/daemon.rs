@@ -38,7 +38,7 @@ struct Args {
     state: PathBuf,
     /// Have the kernel of this box do the work of a core node, instead of a dataplane of ours; ports are then the network
     /// devices that the topology names. Needs CAP_NET_ADMIN.
-    #[arg(long, value_enum, conflicts_with_all = ["secrets", "aaa_address", "ports", "poll", "sessions_max"])]
+    #[arg(long, value_enum, conflicts_with_all = ["secrets", "aaa_address", "ports", "poll", "core", "sessions_max"])]
     device: Option<DeviceKind>,
     /// Folder of secrets: SLICE/SEGMENT.yaml, readable by nobody else.
     #[arg(long, value_name = "DIR", required_unless_present = "device")]
@@ -54,6 +54,9 @@ struct Args {
     /// How the edge learns of frames: woken by the kernel when it rests, or by looking all the time, which takes a core.
     #[arg(long, value_enum, default_value = "interrupt")]
     poll: PollKind,
+    /// The processor core that works on packets, as the kernel numbers it; whichever is free if left out.
+    #[arg(long, value_name = "CORE")]
+    core: Option<usize>,
     /// How many sessions there is room for.
     #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
     sessions_max: usize,
@@ -167,6 +170,7 @@ async fn start(args: Args) -> Result<RunningEdge, Box<dyn std::error::Error>> {
         secrets: args.secrets.unwrap_or_default(),
         aaa_address: args.aaa_address,
         sessions_max: args.sessions_max,
+        core: args.core,
     };
     Ok(Edge::start(config, ports).await?)
 }

@@ -64,8 +64,8 @@ pub enum StartError {
     /// The kernel can't be talked to.
     #[error(transparent)]
     Kernel(#[from] OpenError),
-    /// The machine has no thread left.
-    #[error("its thread can't be started")]
+    /// The machine has no thread left, or not the core that is named.
+    #[error("the thread that works on packets can't be started")]
     Thread(#[source] std::io::Error),
 }
 
@@ -79,8 +79,8 @@ impl Edge {
         let compiler = Compiler::new(specs)?;
         let drivers = ports.iter().map(|(name, port)| (name.clone(), port.driver())).collect();
         let kernels = kernels(&ports);
-        let thread =
-            WorkerThread::start(config.name.as_str(), ports, config.sessions_max).map_err(StartError::Thread)?;
+        let thread = WorkerThread::start(config.name.as_str(), ports, config.sessions_max, config.core)
+            .map_err(StartError::Thread)?;
         let worker = thread.worker();
         let realms = Realms::new(worker.clone(), config.secrets, config.aaa_address);
         let kernels = KernelPorts::start(kernels, worker);

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::sync::oneshot;
 use transport_dataplane::{
     BindError, Binding, Burst, Config, FramePool, KernelPort, Nanos, Numbers, Outputs, PORTS_MAX, Pipeline, PortIndex,
@@ -179,12 +180,14 @@ impl Worker {
 }
 
 impl WorkerThread {
-    /// Starts a worker for these ports.
+    /// Starts a worker for these ports, on this core if one is named.
     pub(crate) fn start(
         name: &str,
         ports: Vec<(model::PortName, Box<dyn EdgePort>)>,
         sessions_max: usize,
+        core: Option<usize>,
     ) -> std::io::Result<Self> {
+        let (pinned, was_pinned) = std::sync::mpsc::channel();
         let (producer, commands) = RingBuffer::new(COMMANDS_MAX);
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let worker = Worker { commands: Arc::new(Mutex::new(producer)), bell: bell.clone(), epoch: Instant::now() };
@@ -192,6 +195,13 @@ impl WorkerThread {
         let ports: Vec<Box<dyn EdgePort>> = ports.into_iter().map(|(_, port)| port).collect();
         let epoch = worker.epoch;
         let thread = std::thread::Builder::new().name(format!("worker-{name}")).spawn(move || {
+            let is_pinned = pin(core);
+            let fails = is_pinned.is_err();
+            // Whoever starts it waits for this.
+            let _ = pinned.send(is_pinned);
+            if fails {
+                return;
+            }
             let _obituary = Obituary;
             let queued_frames_max = QUEUED_FRAMES_PER_PORT;
             let config = Config { ports: specs, sessions_max, queued_frames_max, clock: clock::read(epoch) };
@@ -212,6 +222,7 @@ impl WorkerThread {
             };
             running.run();
         })?;
+        was_pinned.recv().unwrap_or(Ok(()))?;
         Ok(Self { worker, thread: Some(thread) })
     }
 
@@ -231,6 +242,20 @@ impl Drop for WorkerThread {
         // If it ended by a fault, that was said when it did.
         let _ = thread.join();
     }
+}
+
+/// Has this thread run on one core and on no other.
+fn pin(core: Option<usize>) -> std::io::Result<()> {
+    let Some(core) = core else { return Ok(()) };
+    if core >= CpuSet::MAX_CPU {
+        return Err(std::io::Error::other(format!("core {core}: expected one below {}", CpuSet::MAX_CPU)));
+    }
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).map_err(|error| {
+        let error = std::io::Error::from(error);
+        std::io::Error::new(error.kind(), format!("core {core}: {error}; expected one that this process may run on"))
+    })
 }
 
 /// Says so if the thread ends by a fault; the manager is told by the next report.

@@ -242,6 +242,7 @@ impl World {
             secrets: self.path(side, "secrets"),
             aaa_address: self.aaa(side),
             sessions_max: 1_000,
+            core: None,
         }
     }
 

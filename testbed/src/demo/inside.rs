@@ -97,6 +97,7 @@ impl Lab for Inside {
             secrets: self.material.secrets(name),
             aaa_address: aaa_address(number),
             sessions_max: SESSIONS_DEFAULT,
+            core: None,
         };
         self.nodes.insert(name, Edge::start(config, ports).await?);
         self.engine.attach(name, links);

@@ -167,7 +167,7 @@ impl Pipeline {
                 let inner = Inner::new(flow, Payload::Ethernet, group, mark);
                 self.encapsulate(way, segment, Towards { remote, is_flood: false }, inner, frame);
             }
-            Destination::Flood => self.flood(way, segment, circuit, flow, sender, frame),
+            Destination::Flood => self.flood(way, segment, (circuit, from), flow, sender, frame),
             Destination::Routed(_) if is_too_big => {
                 let mtu = packet_octets_max.into();
                 self.complain(way, segment, flow, sender, Cause::TooBig { mtu }, (DropReason::TooBig, frame));
@@ -208,7 +208,7 @@ impl Pipeline {
         &mut self,
         way: &mut Way<'_>,
         segment: usize,
-        circuit: CircuitIndex,
+        (circuit, from): (CircuitIndex, Slot),
         flow: &Flow,
         sender: Sender,
         frame: Frame,
@@ -225,7 +225,7 @@ impl Pipeline {
         };
         for remote in 1..remotes {
             // The first one has been charged.
-            if !self.admit_copy(way, segment, circuit, frame.len()) {
+            if !self.admit_copy(way, segment, circuit, from, frame.len()) {
                 break;
             }
             if let Some(copy) = self.copy(way, segment, &frame) {
@@ -243,14 +243,26 @@ impl Pipeline {
     }
 
     /// Is there room in the limits for one more copy of a frame? If so, it is charged; if not, that is its end.
-    fn admit_copy(&mut self, way: &Way<'_>, segment: usize, circuit: CircuitIndex, octets: usize) -> bool {
+    fn admit_copy(
+        &mut self,
+        way: &Way<'_>,
+        segment: usize,
+        circuit: CircuitIndex,
+        session: Slot,
+        octets: usize,
+    ) -> bool {
         let tables = &mut *self.tables;
         let (here, there) = (&mut tables.segments[segment].from_access, usize::from(circuit.0));
-        let reason = if !here.admits(way.now, octets) {
+        let reason = if !here.admits_copy(way.now, octets) {
             DropReason::SegmentRateFromAccess
-        } else if !tables.circuits[there].from_access.admits(way.now, octets) {
+        } else if !tables.circuits[there].from_access.admits_copy(way.now, octets) {
             DropReason::SliceRateFromAccess
+        } else if let Some(limit) = &tables.segments[segment].session_from
+            && !self.sessions.admits_from(session, limit, way.now, octets)
+        {
+            DropReason::SessionRateFromAccess
         } else {
+            let here = &mut tables.segments[segment].from_access;
             // The frame itself was counted, and a copy is none.
             here.meter.take(octets);
             tables.circuits[there].from_access.meter.take(octets);

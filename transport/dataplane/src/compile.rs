@@ -315,6 +315,7 @@ impl Build<'_> {
             uid,
             queue: QueueNumber::of(queue),
             exits,
+            wire: 0,
             session_from: session_meter(slice.session_rates.from_access),
             session_to: session_meter(slice.session_rates.to_access),
             slice: slot,

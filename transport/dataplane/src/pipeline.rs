@@ -217,7 +217,7 @@ impl Pipeline {
         Ok(SessionKey { slice, segment: binding.segment, mac: binding.mac })
     }
 
-    /// Unbinds: the endpoint's frames are dropped from now on. Answers what it had sent and received; `None` if the key
+    /// Unbinds: the endpoint's frames are dropped from now on, but for those that wait in a queue already. Answers what it had sent and received; `None` if the key
     /// names no session any more.
     pub fn unbind(&mut self, key: &SessionKey) -> Option<SessionCounters> {
         let slot = self.find(key)?;

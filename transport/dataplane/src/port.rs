@@ -24,10 +24,11 @@ impl PortSet {
         self.0 |= 1 << (port.0 % 8);
     }
 
-    /// Without one; nothing, if that is all there is.
+    /// The others, if a port is one of them; else nothing.
     #[inline]
-    pub(crate) const fn without(self, port: PortIndex) -> Self {
-        Self(self.0 & !(1 << (port.0 % 8)))
+    pub(crate) const fn beside(self, port: PortIndex) -> Self {
+        let own = 1 << (port.0 % 8);
+        Self(if self.0 & own == 0 { 0 } else { self.0 & !own })
     }
 
     /// Each of them.

@@ -45,7 +45,7 @@ use arrayvec::ArrayVec;
 use crate::frame::{BURST_FRAMES_MAX, FRAME_OCTETS_MAX};
 use crate::meter::Nanos;
 use calendar::{Inverse, Tag};
-use pace::{CEILING_CREDIT_LEAST, Due, Pace, Time, Tolerance};
+use pace::{Due, Pace, Time, Tolerance};
 use queue::{NONE, Queues};
 use share::{Offers, Share};
 use wheel::Wheel;
@@ -132,6 +132,7 @@ struct Port {
     low_burst_octets: u64,
     low_queues: u32,
     overhead: u32,
+    credit: Nanos,
 }
 
 #[derive(Debug)]
@@ -233,7 +234,7 @@ impl Shaper {
             port: Port {
                 rate: port.rate.bits_per_second(),
                 pace,
-                tolerance: Tolerance::of(0, pace, CEILING_CREDIT_LEAST),
+                tolerance: Tolerance::of(0, pace, port.credit),
                 due: Due::at(time.now()),
                 offers,
                 links: vec![0; slices],
@@ -242,6 +243,7 @@ impl Shaper {
                 low_burst_octets: 0,
                 low_queues: 0,
                 overhead: u32::from(port.overhead_octets),
+                credit: port.credit,
             },
             slices: (0..slices).map(|_| Slice::nobody(time.now())).collect(),
             segments: vec![Segment::nobody(time.now()); segments],

@@ -28,7 +28,7 @@ use crate::shaper::{PortShape, RATE_MAX};
 use crate::sids::Sids;
 use crate::table::Table;
 use crate::transit::TransitClasses;
-use crate::trees::shape::{QueueNumber, TreeShape};
+use crate::trees::shape::{PORT_CREDIT, QueueNumber, TreeShape};
 
 /// Names a segment on this edge; never used twice, so that a session can't end up in a segment that came later.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +153,9 @@ pub(crate) struct Segment {
     pub(crate) uid: SegmentUid,
     /// Its number in trees.
     pub(crate) queue: QueueNumber,
+    /// Counts the changes of what its waiting frames are known by on the wire: its VNI, its circuits. Those from before such a
+    /// change are not sent after it, when the number or the VLAN may be another's.
+    pub(crate) wire: u16,
     /// The ports by which its slice leaves towards other edges.
     pub(crate) exits: PortSet,
     pub(crate) slice: SliceSlot,
@@ -218,6 +221,14 @@ impl MeteredTraffic {
         admits
     }
 
+    /// Is there room for a copy of a frame? Copies are dropped above the limit wherever it is held, lest they be made in
+    /// vain. If not, that is counted.
+    pub(crate) fn admits_copy(&mut self, now: Nanos, octets: usize) -> bool {
+        let admits = self.meter.has(now, octets);
+        self.dropped += u64::from(!admits);
+        admits
+    }
+
     /// Charges a frame that there is room for.
     #[inline]
     pub(crate) const fn charge(&mut self, octets: usize) {
@@ -234,7 +245,7 @@ impl MeteredTraffic {
 impl Tables {
     /// Nothing: every port is unused.
     pub fn empty(ports: usize) -> Self {
-        let tree = || TreeShape::none(PortShape { rate: RATE_MAX, overhead_octets: 0 });
+        let tree = || TreeShape::none(PortShape { rate: RATE_MAX, overhead_octets: 0, credit: PORT_CREDIT });
         let unused =
             || PortTable { role: PortRole::Unused, by_vlan: None, addresses: ArrayVec::new(), mtu: 0, tree: tree() };
         Self {
@@ -328,6 +339,12 @@ impl Tables {
         self.slices.get(usize::from(slice.0)).and_then(Option::as_ref).map_or(0..0, |slice| slice.circuits.clone())
     }
 
+    /// Where devices of a slice are heard, in the order of its circuits.
+    fn seats(&self, slice: SliceSlot) -> impl Iterator<Item = (PortIndex, u16)> {
+        let circuits = self.circuits_of(slice);
+        self.circuits[usize::from(circuits.start)..usize::from(circuits.end)].iter().map(|at| (at.port, at.vlan))
+    }
+
     #[inline]
     pub(crate) fn segment_of_vni(&self, vni: u32) -> Option<usize> {
         self.by_vni.get(u64::from(vni)).map(|at| usize::from(*at))
@@ -340,6 +357,12 @@ impl Tables {
             Some(segment) if segment.uid == uid => Some(usize::from(hint)),
             _ => self.segment_of_uid(uid),
         }
+    }
+
+    /// Is what waits in a queue, from when its segment's [`wire`](Segment::wire) was this, nobody's any more?
+    #[inline]
+    pub(crate) fn is_gone(&self, queue: QueueNumber, wire: u16) -> bool {
+        queue != QueueNumber::REST && self.segment_of_queue(queue).is_none_or(|at| self.segments[at].wire != wire)
     }
 
     /// The place of the segment with this number in trees.
@@ -356,9 +379,14 @@ impl Tables {
     /// Takes over meters, counters, members and resolved neighbours from the tables that ran before, where the segment,
     /// the SDP and the neighbour are the same. Allocates nothing.
     pub(crate) fn carry_over(&mut self, old: &mut Self) {
-        for segment in &mut self.segments {
-            if let Some(at) = old.segment_of_uid(segment.uid) {
-                segment.carry_over(&mut old.segments[at]);
+        for at in 0..self.segments.len() {
+            let segment = &self.segments[at];
+            if let Some(before) = old.segment_of_uid(segment.uid) {
+                let same = segment.vni == old.segments[before].vni
+                    && self.seats(segment.slice).eq(old.seats(old.segments[before].slice));
+                let segment = &mut self.segments[at];
+                segment.carry_over(&mut old.segments[before]);
+                segment.wire = old.segments[before].wire.wrapping_add(u16::from(!same));
             }
         }
         for circuit in &mut self.circuits {

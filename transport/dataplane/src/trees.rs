@@ -54,6 +54,8 @@ struct Parked {
     queue: QueueNumber,
     /// How many octets the edge has put in front of the device's frame.
     front: u8,
+    /// As its segment's `wire` when it was parked.
+    wire: u16,
     /// Where it arrived.
     from: PortIndex,
 }
@@ -73,14 +75,14 @@ pub(crate) struct Waits {
 impl Tree {
     /// With room for so many frames, on a port that is faster than any.
     pub(crate) fn new(frames: u32, now: Nanos) -> Self {
-        let port = PortShape { rate: crate::shaper::RATE_MAX, overhead_octets: 0 };
+        let port = PortShape { rate: crate::shaper::RATE_MAX, overhead_octets: 0, credit: shape::PORT_CREDIT };
         let limits = ShaperLimits {
             segments: shape::QUEUE_NUMBERS,
             slices: shape::SLICE_NUMBERS,
             frames,
             queues: frames.saturating_add(QUEUES_KEPT),
         };
-        let empty = || Parked { frame: None, queue: QueueNumber::REST, front: 0, from: PortIndex(0) };
+        let empty = || Parked { frame: None, queue: QueueNumber::REST, front: 0, wire: 0, from: PortIndex(0) };
         Self {
             shaper: Shaper::new(&port, &limits, now),
             parked: (0..frames).map(|_| empty()).collect(),
@@ -100,12 +102,13 @@ impl Tree {
 
     /// Parks a frame; gives it back if there is no room.
     #[inline]
-    fn park(&mut self, from: PortIndex, waits: Waits, frame: Frame) -> Result<(), Frame> {
+    fn park(&mut self, from: PortIndex, waits: Waits, wire: u16, frame: Frame) -> Result<(), Frame> {
         let Some(handle) = self.free.pop() else { return Err(frame) };
         let Some(place) = self.parked.get_mut(handle as usize) else { return Err(frame) };
-        #[allow(clippy::cast_possible_truncation, reason = "within the room in front of a frame, and its length")]
-        let (octets, front) = (frame.len().saturating_sub(waits.front) as u16, waits.front as u8);
-        *place = Parked { frame: Some(frame), queue: waits.queue, front, from };
+        #[allow(clippy::cast_possible_truncation, reason = "the length of a frame")]
+        let octets = frame.len().saturating_sub(waits.front) as u16;
+        let front = u8::try_from(waits.front).unwrap_or(u8::MAX);
+        *place = Parked { frame: Some(frame), queue: waits.queue, front, wire, from };
         let queue = QueueId { segment: waits.queue.get(), class: waits.class };
         self.arrivals.push(Arrival { queue, handle, octets, markable: waits.is_markable });
         Ok(())
@@ -136,7 +139,8 @@ impl Pipeline {
         let Some(tree) = self.trees.get_mut(to.get()) else {
             return self.drop(way, segment, DropReason::PortUnused, frame);
         };
-        match tree.park(way.port, waits, frame) {
+        let wire = segment.map_or(0, |segment| self.tables.segments[segment].wire);
+        match tree.park(way.port, waits, wire, frame) {
             Ok(()) if tree.arrivals.is_full() => self.enqueue(way.now, to, way.pool),
             Ok(()) => {}
             Err(frame) => self.drop(way, segment, DropReason::QueueRoom, frame),
@@ -193,6 +197,11 @@ impl Pipeline {
             for departure in departures.drain(..) {
                 let Self { trees, tables, counters, .. } = self;
                 let Some((mut frame, place)) = trees[port.get()].take(departure.handle) else { continue };
+                if tables.is_gone(place.queue, place.wire) {
+                    count_drop(tables, counters, place, QueueDrop::UnknownQueue);
+                    pool.give(frame);
+                    continue;
+                }
                 match departure.fate {
                     Fate::Drop(reason) => {
                         count_drop(tables, counters, place, reason);
@@ -207,6 +216,9 @@ impl Pipeline {
                 counters[port.get()].sent.count(frame.len());
                 let (queue, octets) = (place.queue, frame.len().saturating_sub(place.front.into()));
                 around += u32::from(place.front) + LINK_OCTETS;
+                if around > AROUND_OCTETS_MAX {
+                    trees[port.get()].shaper.charge(now, std::mem::take(&mut around));
+                }
                 if let Err(frame) = out.push(port, frame) {
                     // There was room.
                     pool.give(frame);
@@ -230,7 +242,7 @@ impl Pipeline {
     #[inline]
     fn charge_others(&mut self, now: Nanos, by: PortIndex, queue: QueueNumber, octets: usize) {
         let Some(segment) = self.tables.segment_of_queue(queue) else { return };
-        let exits = self.tables.segments[segment].exits.without(by);
+        let exits = self.tables.segments[segment].exits.beside(by);
         for other in exits.ports() {
             if let Some(tree) = self.trees.get_mut(other.get()) {
                 let octets = u32::try_from(octets).unwrap_or(u32::MAX);
@@ -268,6 +280,8 @@ impl From<QueueDrop> for DropReason {
 /// What a frame takes on a link beyond its octets: preamble, start, check sequence and gap (IEEE 802.3, sections 3.1.1 and
 /// 4.4.2).
 pub(crate) const LINK_OCTETS: u32 = 8 + 4 + 12;
+/// So much is charged at once: less than the longest frame that is scheduled.
+const AROUND_OCTETS_MAX: u32 = 8_192;
 /// So many queues keep their counters beyond those that can carry a frame.
 const QUEUES_KEPT: u32 = 1_024;
 

@@ -59,7 +59,11 @@ impl Bed {
             frames: setting.frames,
             queues: setting.queues,
         };
-        let port = PortShape { rate: Rate::from_bits_per_second(setting.port), overhead_octets: OVERHEAD_OCTETS };
+        let port = PortShape {
+            rate: Rate::from_bits_per_second(setting.port),
+            overhead_octets: OVERHEAD_OCTETS,
+            credit: CREDIT,
+        };
         let mut shaper = Shaper::new(&port, &limits, Nanos(0));
         let class = ClassShape { octets_max: setting.queue_octets, codel: None, ..ClassShape::default() };
         let table = ClassTable { low_latency_burst_octets: setting.burst_octets, classes: [class; CLASSES] };
@@ -183,3 +187,5 @@ fn must<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
 
 /// Preamble, frame check sequence and gap, as the peer counts them.
 pub const OVERHEAD_OCTETS: u16 = 24;
+/// Polls come every few microseconds here.
+const CREDIT: Nanos = Nanos(20_000);

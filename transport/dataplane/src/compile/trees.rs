@@ -1,6 +1,6 @@
 //! The tree of each port, from what a program says of slices, segments, links and queues.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::profile::QueueClass;
 use model::program::{PortShaping, ProgramContent, QueueProgram, SliceProgram};
@@ -13,7 +13,7 @@ use crate::shaper::{
     CLASSES, ClassShape, ClassTable, Codel, LOW_LATENCY_CLASS, PortShape, RATE_MAX, SegmentShape, Shape,
 };
 use crate::tables::{PortRole, SliceSlot, Tables};
-use crate::trees::shape::{QueueNumber, TreeShape, burst_octets, slice_number};
+use crate::trees::shape::{PORT_CREDIT, QueueNumber, TreeShape, burst_octets, slice_number};
 use crate::{FRAME_OCTETS_MAX, Nanos};
 
 /// A slice's part of a port.
@@ -36,10 +36,21 @@ pub(super) fn check(content: &ProgramContent) -> Result<(), CompileError> {
         }
         let guaranteed: u128 =
             shaping.classes.iter().map(|class| u128::from(class.limits.guaranteed().bits_per_second())).sum();
-        if guaranteed > u128::from(shaping.rate.bits_per_second()) {
+        if guaranteed > u128::from(shaping.rate.min(RATE_MAX).bits_per_second()) {
             let guaranteed = Rate::from_bits_per_second(u64::try_from(guaranteed).unwrap_or(u64::MAX));
             return Err(CompileError::Oversubscribed { port: port.clone(), guaranteed, rate: shaping.rate });
         }
+    }
+    let mut promised: BTreeMap<&PortName, u128> = BTreeMap::new();
+    for slice in &content.slices {
+        for circuit in &slice.circuits {
+            *promised.entry(&circuit.port).or_default() += u128::from(slice.limits.guaranteed().bits_per_second());
+        }
+    }
+    let most = u128::from(RATE_MAX.bits_per_second());
+    if let Some((port, guaranteed)) = promised.into_iter().find(|(_, guaranteed)| *guaranteed > most) {
+        let guaranteed = Rate::from_bits_per_second(u64::try_from(guaranteed).unwrap_or(u64::MAX));
+        return Err(CompileError::Oversubscribed { port: port.clone(), guaranteed, rate: RATE_MAX });
     }
     let mut queues = BTreeSet::new();
     match content.queues.iter().find(|queue| !queues.insert(queue.queue)) {
@@ -85,7 +96,7 @@ impl Build<'_> {
 
     /// Of a port towards devices: each slice has what its SDPs there have, and no link is known that they share.
     fn access_tree(&self, port: &PortName) -> TreeShape {
-        let shape = PortShape { rate: RATE_MAX, overhead_octets: 0 };
+        let shape = PortShape { rate: RATE_MAX, overhead_octets: 0, credit: PORT_CREDIT };
         let parts = self.content.slices.iter().filter_map(|slice| {
             let circuits = slice.circuits.iter().filter(|circuit| circuit.port == *port).count() as u64;
             (circuits > 0).then(|| (slice, times(slice.limits, circuits), slice.weight.get()))
@@ -97,7 +108,7 @@ impl Build<'_> {
     fn core_tree(&self, port: &PortName) -> TreeShape {
         let shaping = self.content.shaping.iter().find(|shaping| shaping.port == *port);
         let rate = shaping.map_or(RATE_MAX, |shaping| shaping.rate.min(RATE_MAX));
-        let shape = PortShape { rate, overhead_octets: 0 };
+        let shape = PortShape { rate, overhead_octets: 0, credit: PORT_CREDIT };
         let parts = self.content.slices.iter().map(|slice| {
             let (limits, weight) = part(shaping, slice);
             (slice, limits, weight)

@@ -1,14 +1,22 @@
 //! Congestion marks on their way out of a tunnel.
 
 use transport_wire::checksum;
-use transport_wire::ethernet::EtherType;
+use transport_wire::ethernet::{self, EtherType};
 use transport_wire::flow::Flow;
 use transport_wire::ipv4;
 
 use crate::frame::Frame;
 
-/// Marks congestion in the IP header that begins there, whose packet can carry the mark (RFC 3168, section 5).
-pub(crate) fn mark_congestion(octets: &mut [u8], at: usize) {
+/// Marks congestion in a frame whose device's packet can carry the mark (RFC 3168, section 5): in the outermost IP header,
+/// which has a copy of the device's congestion bits and hands the mark on where the tunnel ends (RFC 6040, section 4.2). What is
+/// inside of a tunnel stays, lest a checksum around it be wrong. Behind labels and tags the device's own header, which begins
+/// `inner_at`, is the outermost.
+pub(crate) fn mark_congestion(octets: &mut [u8], inner_at: usize) {
+    let ethertype = octets.get(ethernet::HEADER_OCTETS - 2..).and_then(<[u8]>::first_chunk).copied();
+    let is_ip = ethertype.is_some_and(|ethertype| {
+        [EtherType::IPV4, EtherType::IPV6].contains(&EtherType(u16::from_be_bytes(ethertype)))
+    });
+    let at = if is_ip { ethernet::HEADER_OCTETS } else { inner_at };
     match octets.get(at..).and_then(<[u8]>::first_chunk::<2>) {
         Some([first, second]) if first >> 4 == 4 => write_class(octets, at, *second, *second | CE, true),
         Some([first, second]) if first >> 4 == 6 => {

@@ -4,7 +4,7 @@
 use model::{Rate, RateLimits};
 
 use super::calendar::{Inverse, Tag};
-use super::pace::{CEILING_CREDIT_LEAST, Due, Pace, Tolerance};
+use super::pace::{Due, Pace, Tolerance};
 use super::queue::{self, NONE};
 use super::share::{LEAVING, LIVE, Offers, Share};
 use super::spec::{
@@ -21,8 +21,9 @@ impl Shaper {
         let now = self.time.at(now);
         let pace = Pace::of(port.rate);
         self.port.due = self.port.due.repaced(now, self.port.pace, pace);
-        (self.port.pace, self.port.tolerance) = (pace, Tolerance::of(0, pace, CEILING_CREDIT_LEAST));
+        (self.port.pace, self.port.tolerance) = (pace, Tolerance::of(0, pace, port.credit));
         (self.port.rate, self.port.overhead) = (port.rate.bits_per_second(), u32::from(port.overhead_octets));
+        self.port.credit = port.credit;
     }
 
     /// Makes or changes a class table. Segments that use it follow at once.
@@ -107,7 +108,7 @@ impl Shaper {
         }
         let asked = shape.shape.limits.guaranteed().bits_per_second();
         slice.promised = slice.promised - reserve.guaranteed + asked;
-        reserve.reshape(shape.low_latency, burst, now);
+        reserve.reshape(shape.low_latency, burst, self.port.credit, now);
         reserve.guaranteed = asked;
         self.port.reserve(reserve);
         place.table = shape.classes;
@@ -219,12 +220,14 @@ impl Reserve {
         guaranteed: 0,
     };
 
-    fn reshape(&mut self, cap: Rate, burst_octets: u32, now: u64) {
+    fn reshape(&mut self, cap: Rate, burst_octets: u32, credit: Nanos, now: u64) {
+        let in_credit = u128::from(cap.bits_per_second()) * u128::from(credit.0) / 8_000_000_000;
+        let burst_octets = burst_octets.max(u32::try_from(in_credit).unwrap_or(u32::MAX));
         let pace = Pace::of(cap);
         self.low = self.low.repaced(now, self.low_pace, pace);
         (self.low_pace, self.low_rate) = (pace, cap.bits_per_second());
         self.low_burst_octets = if cap.is_zero() { 0 } else { burst_octets };
-        self.low_tolerance = Tolerance::of(burst_octets, pace, CEILING_CREDIT_LEAST);
+        self.low_tolerance = Tolerance::of(burst_octets, pace, credit);
     }
 }
 

@@ -141,6 +141,14 @@ impl<T> Share<T> {
         self.ceiling.charge(now, octets, self.ceiling_pace, self.ceiling_tolerance);
     }
 
+    /// The same for a frame that another tree has sent, if the ceiling limits anything here.
+    #[inline]
+    pub(super) fn charge_ceiling_of_others(&mut self, now: u64, octets: u32, port: Pace) {
+        if self.ceiling_pace > port && self.ceiling.nanos() <= now + AHEAD_NANOS_MAX {
+            self.charge_ceiling(now, octets);
+        }
+    }
+
     /// How many octets it may send in that order, before one of its clocks is past now.
     #[inline]
     pub(super) fn allows(&self, tier: u8, now: u64, port: Pace) -> u32 {
@@ -230,6 +238,8 @@ pub(super) const LOW: u8 = 1;
 pub(super) const GUARANTEED: u8 = 2;
 /// It stands in the calendar of those that may borrow.
 pub(super) const EXCESS: u8 = 4;
+/// What other trees have sent is not charged farther ahead.
+const AHEAD_NANOS_MAX: u64 = 1_000_000_000;
 /// It has a guarantee and a higher ceiling.
 const SPLIT: u8 = 8;
 /// Its ceiling is above its guarantee.

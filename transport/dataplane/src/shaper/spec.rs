@@ -25,6 +25,9 @@ pub struct PortShape {
     pub rate: Rate,
     /// Octets that a frame takes on the link beyond those that it is said to have.
     pub overhead_octets: u16,
+    /// So late may a poll come without a loss of the port's rate, or of a low-latency cap's. Frames for so long may then leave at
+    /// once, and who has low latency waits for them on the link.
+    pub credit: Nanos,
 }
 
 /// A slice, or what slice and segment have in common.

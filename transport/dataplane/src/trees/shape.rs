@@ -2,6 +2,7 @@
 
 use model::{Rate, RateLimits};
 
+use crate::meter::Nanos;
 use crate::shaper::{CLASSES, ClassShape, ClassTable, PortShape, SegmentShape, Shape};
 use crate::tables::SliceSlot;
 
@@ -103,6 +104,8 @@ pub(super) fn put<T>(places: &mut Vec<Option<T>>, at: usize, value: T) {
     places[at] = Some(value);
 }
 
+/// A round of the worker takes so long at most, as long as the machine does nothing else.
+pub(crate) const PORT_CREDIT: Nanos = Nanos(500_000);
 /// So late may a worker come on a machine that does other things, too.
 const BURST_MILLISECONDS: u64 = 5;
 

@@ -4,8 +4,10 @@
 mod attack;
 mod binding;
 mod chain;
+mod changes;
 mod corpora;
 mod drops;
+mod exits;
 mod forwarding;
 mod frames;
 mod leaves;

@@ -3,14 +3,9 @@
 //! Slice `embb` has one circuit and one way out, so its limits are held by the tree of `core0`. Its frames here have 1,000
 //! octets: one takes 8 ms at 1 Mbit/s.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use model::profile::QueueClass;
-use model::program::{
-    CodelProgram, CorePort, InnerMark, Marking, PathProgram, PortShaping, Program, QueueProgram, SessionRates,
-    SliceClass,
-};
-use model::{ClassNumber, Dscp, Generation, InterfaceAddress, Mac, Pcp, Qfi, Rate, RateLimits, TrafficClass, Weight};
+use model::program::{CodelProgram, InnerMark, Marking, PortShaping, Program, QueueProgram, SessionRates, SliceClass};
+use model::{ClassNumber, Dscp, Pcp, Qfi, Rate, RateLimits, TrafficClass, Weight};
 use transport_dataplane::{DropReason, Nanos};
 
 use crate::frames;
@@ -26,12 +21,12 @@ pub(crate) fn queue(queue: QueueClass) -> QueueProgram {
     QueueProgram { queue, weight: Weight::MIN, octets_max: 1_000_000, time_max_nanos: 10_000_000_000, codel: None }
 }
 
-fn rates(guaranteed: u64, ceiling: u64) -> RateLimits {
+pub(crate) fn rates(guaranteed: u64, ceiling: u64) -> RateLimits {
     RateLimits::new(Rate::from_bits_per_second(guaranteed), Rate::from_bits_per_second(ceiling)).unwrap()
 }
 
 /// The reference program with a link of 10 Mbit/s at `core0`, where embb has 1 Mbit/s at most.
-fn shaped(change: impl FnOnce(&mut Program)) -> Program {
+pub(crate) fn shaped(change: impl FnOnce(&mut Program)) -> Program {
     let mut program = reference();
     let classes = vec![class("embb", 3, rates(500_000, MBIT)), class("iot", 4, rates(500_000, 2 * MBIT))];
     let rate = Rate::from_bits_per_second(10 * MBIT);
@@ -44,7 +39,7 @@ fn shaped(change: impl FnOnce(&mut Program)) -> Program {
 }
 
 /// An edge with that program, and device 1 in it.
-fn rig(change: impl FnOnce(&mut Program)) -> Rig {
+pub(crate) fn rig(change: impl FnOnce(&mut Program)) -> Rig {
     let mut rig = Rig::with(shaped(change));
     rig.introduce_router();
     rig.admit_open("embb", "office", device(1));
@@ -52,19 +47,19 @@ fn rig(change: impl FnOnce(&mut Program)) -> Rig {
 }
 
 /// A frame of device 1 to edge D: 1,000 octets, and a number to know it by.
-fn numbered(number: u8, class: u8) -> Vec<u8> {
+pub(crate) fn numbered(number: u8, class: u8) -> Vec<u8> {
     let (from, to) = (device(1), device(9));
     let (ethertype, packet) = frames::datagram((from.ipv4.into(), 7), (to.ipv4.into(), 7), class, &[number; 958]);
     frames::ethernet(to.mac, from.mac, Some(120), ethertype, &packet)
 }
 
 /// The numbers of frames that left.
-fn numbers(left: &[(Nanos, Left)]) -> Vec<u8> {
+pub(crate) fn numbers(left: &[(Nanos, Left)]) -> Vec<u8> {
     left.iter().map(|(_, (_, octets))| *octets.last().unwrap()).collect()
 }
 
 /// Everything that leaves `core0` after these have come at once, and how long after.
-fn leave(rig: &mut Rig, frames: &[Vec<u8>]) -> Vec<(Nanos, Left)> {
+pub(crate) fn leave(rig: &mut Rig, frames: &[Vec<u8>]) -> Vec<(Nanos, Left)> {
     let at_once = rig.put(ACCESS0, frames).into_iter().map(|left| (rig.now, left)).collect::<Vec<_>>();
     let later = rig.wait(Nanos(u64::MAX));
     let from = rig.now.0;
@@ -109,8 +104,8 @@ fn a_link_counts_all_that_a_frame_takes() {
     let frame = frames::ethernet(to.mac, from.mac, Some(120), ethertype, &packet);
     let left = leave(&mut rig, &vec![frame; 60]);
     assert_eq!(left.len(), 60);
-    let (took, exact) = (left[59].0.0 - left[9].0.0, 50 * 138 * 800);
-    assert!(took.abs_diff(exact) <= 138 * 800, "{took} instead of {exact}");
+    let (took, exact) = (left[59].0.0 - left[34].0.0, 25 * 138 * 800);
+    assert!(took.abs_diff(exact) <= 2 * 138 * 800, "{took} instead of {exact}");
 }
 
 #[test]
@@ -128,40 +123,6 @@ fn an_urgent_class_goes_before_what_waits() {
     assert!(last_urgent <= 8, "{left:?}");
     // Nobody overtakes within its class.
     assert!(left.iter().filter(|number| **number < 100).is_sorted() && left.iter().filter(|n| **n >= 100).is_sorted());
-}
-
-/// A slice that leaves by two ports has its ceiling once: whatever each of them sends, together they send no more.
-#[test]
-fn a_ceiling_holds_over_all_ways_out() {
-    let mut rig = rig(|p| {
-        let second = CorePort {
-            port: "spare0".parse().unwrap(),
-            addresses: vec![InterfaceAddress::new(Ipv4Addr::new(203, 0, 113, 1).into(), 24).unwrap()],
-            mtu: 1_600,
-        };
-        p.content.core_ports.push(second);
-        p.content.paths.retain(|path| path.to.as_str() != "edge-b");
-        for slice in &mut p.content.slices {
-            slice.segments.retain(|segment| segment.id.segment.as_str() == "office");
-        }
-        let other = Ipv4Addr::new(203, 0, 113, 254).into();
-        let path = PathProgram { port: "spare0".parse().unwrap(), next_hop: other, ..path("edge-b", EDGE_D_TOO) };
-        p.content.paths.insert(0, path);
-        p.content.slices[0].segments[0].remotes.insert(0, remote("edge-b", 6_001));
-    });
-    let question =
-        frames::arp(1, (ROUTER, Ipv4Addr::new(203, 0, 113, 254)), (Mac([0; 6]), Ipv4Addr::new(203, 0, 113, 1)));
-    let frame = frames::ethernet(frames::BROADCAST, ROUTER, None, 0x0806, &question);
-    assert_eq!(rig.put(SPARE0, &[frame]).len(), 1);
-    // Nobody knows where device 9 is, so each frame goes both ways.
-    let frames: Vec<_> = (0..50).map(|number| numbered(number, 0)).collect();
-    let left = leave(&mut rig, &frames);
-    for port in [CORE0, SPARE0] {
-        assert_eq!(left.iter().filter(|(_, (by, _))| *by == port).count(), 50);
-    }
-    // 100 frames at 1 Mbit/s, of which each port may send two at once after a silence.
-    let (took, exact) = (left.last().unwrap().0.0, 100 * 8_000_000);
-    assert!((exact - 5 * 8_000_000..=exact + 1_000).contains(&took), "{took} instead of {exact}");
 }
 
 /// Both slices send more than there is: each has its guarantee, and what is left is shared by weight, 3 to 1.
@@ -236,7 +197,7 @@ fn marks_choose_queue_and_outer_header() {
 }
 
 /// CoDel with a target of 5 ms and an interval of 100 ms, in a queue that stands for 400 ms: those that can be marked are,
-/// with a right checksum inside; of the others some are dropped (RFC 8289, section 3).
+/// in the outermost header and with a right checksum; of the others some are dropped (RFC 8289, section 3).
 #[test]
 fn a_queue_that_stands_is_marked_or_dropped_from() {
     let codel = CodelProgram { target_nanos: 5_000_000, interval_nanos: 100_000_000 };
@@ -245,10 +206,9 @@ fn a_queue_that_stands_is_marked_or_dropped_from() {
         let mut rig = rig(|p| p.content.queues = vec![best_effort]);
         let frames: Vec<_> = (0..50).map(|number| numbered(number, ecn)).collect();
         let left = leave(&mut rig, &frames);
-        // VXLAN over IPv4: 14 + 20 + 8 + 8 octets, and the device's Ethernet header.
-        let inner = |octets: &[u8]| octets[64..84].to_vec();
-        let marked = left.iter().filter(|(_, (_, octets))| inner(octets)[1] & 3 == 3).count();
-        assert!(left.iter().all(|(_, (_, octets))| frames::checksum(&inner(octets)) == 0));
+        let outer = |octets: &[u8]| octets[14..34].to_vec();
+        let marked = left.iter().filter(|(_, (_, octets))| outer(octets)[1] & 3 == 3).count();
+        assert!(left.iter().all(|(_, (_, octets))| frames::checksum(&outer(octets)) == 0));
         let dropped = rig.drops(ACCESS0);
         if ecn == 0 {
             assert_eq!(marked, 0);
@@ -324,76 +284,6 @@ fn a_full_tree_drops_by_name_and_goes_on() {
     assert_eq!(left as u64 + rig.reading().ports[0].drops.total(), 5);
 }
 
-/// A change of rate in the middle of a queue: nothing is lost, the order stays, and from then on it is the new rate.
-#[test]
-fn a_rate_changes_while_frames_wait() {
-    let mut rig = rig(|_| {});
-    let frames: Vec<_> = (0..60).map(|number| numbered(number, 0)).collect();
-    let mut left: Vec<_> = rig.put(ACCESS0, &frames).into_iter().map(|left| (rig.now, left)).collect();
-    left.extend(rig.wait(Nanos(rig.now.0 + 100_000_000)));
-    let before = left.len();
-    assert!((13..=16).contains(&before), "{before}");
-    rig.now.0 += 100_000_000;
-    let mut program = shaped(|p| {
-        p.content.shaping[0].classes[0].limits = rates(500_000, 2 * MBIT);
-        p.content.slices[0].segments[0].limits = rates(500_000, 2 * MBIT);
-    });
-    program.generation = Generation::new(2);
-    rig.run(program);
-    left.extend(rig.wait(Nanos(u64::MAX)));
-    assert_eq!(numbers(&left), (0..60).collect::<Vec<_>>());
-    let took = left.last().unwrap().0.0 - rig.now.0;
-    let exact = (60 - before as u64) * 4_000_000;
-    assert!(took.abs_diff(exact) <= 8_000_000, "{took} instead of {exact}");
-}
-
-/// A slice that goes while its frames wait: they still leave. When it comes back meanwhile it is another one, and works.
-#[test]
-fn a_slice_goes_and_comes_back_while_frames_wait() {
-    let mut rig = rig(|_| {});
-    let frames: Vec<_> = (0..40).map(|number| numbered(number, 0)).collect();
-    let left = rig.put(ACCESS0, &frames).len();
-    let mut without = shaped(|p| {
-        p.content.slices.remove(0);
-        p.content.shaping[0].classes.remove(0);
-    });
-    without.generation = Generation::new(2);
-    rig.run(without);
-    let mut again = shaped(|_| {});
-    again.generation = Generation::new(3);
-    rig.run(again);
-    rig.admit_open("embb", "office", device(1));
-    let mut later: Vec<_> = rig.put(ACCESS0, &[numbered(100, 0)]).into_iter().map(|left| (rig.now, left)).collect();
-    later.extend(rig.wait(Nanos(u64::MAX)));
-    assert!(numbers(&later).contains(&100));
-    assert_eq!(left + later.len(), 41);
-    // When all has left, what was held up by it is done.
-    rig.now.0 += 1_000_000_000;
-    rig.tick();
-    assert!(rig.pipeline.reshape(rig.now));
-}
-
-/// All guarantees move from one slice to the other at once; in between they never add up to more than the link.
-#[test]
-fn guarantees_change_places() {
-    let mut rig = rig(|p| {
-        p.content.shaping[0].classes[0].limits = rates(2 * MBIT, 2 * MBIT);
-        p.content.shaping[0].classes[1].limits = rates(0, 2 * MBIT);
-        p.content.slices[0].segments[0].limits = rates(2 * MBIT, 2 * MBIT);
-    });
-    for generation in 2..6 {
-        let (embb, iot) = if generation % 2 == 0 { (0, 2 * MBIT) } else { (2 * MBIT, 0) };
-        let mut program = shaped(|p| {
-            p.content.shaping[0].classes[0].limits = rates(embb, 2 * MBIT);
-            p.content.shaping[0].classes[1].limits = rates(iot, 2 * MBIT);
-            p.content.slices[0].segments[0].limits = rates(embb, 2 * MBIT);
-        });
-        program.generation = Generation::new(generation);
-        rig.run(program);
-        assert_eq!(rig.reading().ports[2].guaranteed, Rate::from_bits_per_second(2 * MBIT), "{generation}");
-    }
-}
-
 /// 100 kbit/s from a session: its bucket is four of the longest frames, and other sessions have their own.
 #[test]
 fn sessions_have_their_own_rates() {
@@ -416,20 +306,65 @@ fn sessions_have_their_own_rates() {
     assert_eq!(rig.drops(CORE0), [(DropReason::SessionRateToAccess, 4)]);
 }
 
-/// A segment that is not in the tree yet: its frames are dropped by name until it is.
+/// A device sends to all, far above what it may: copies end with the bucket of its session, and those of its slice's limit
+/// are not made in vain.
 #[test]
-fn a_queue_that_is_not_there_yet() {
-    let mut rig = Rig::with(shaped(|p| p.content.slices[0].segments.clear()));
+fn a_flood_makes_no_more_copies_than_limits_allow() {
+    let remotes = || ["edge-d", "edge-b", "edge-c"].map(|edge| remote(edge, 6_001)).to_vec();
+    let (ethertype, packet) = frames::datagram((device(1).ipv4.into(), 7), (device(9).ipv4.into(), 7), 0, &[0; 958]);
+    let one = frames::ethernet(frames::BROADCAST, device(1).mac, Some(120), ethertype, &packet);
+    let mut limited = rig(|p| {
+        p.content.slices[0].segments[0].remotes = remotes();
+        let rate = Some(Rate::from_bits_per_second(100_000));
+        p.content.slices[0].session_rates = SessionRates { from_access: rate, to_access: None };
+    });
+    // A bucket of 6,056 octets, and each copy counts.
+    assert_eq!(limited.put_and_wait(ACCESS0, &vec![one.clone(); 20]).len(), 6);
+    let mut rig = rig(|p| p.content.slices[0].segments[0].remotes = remotes());
+    for _ in 0..100 {
+        rig.put(ACCESS0, &vec![one.clone(); 60]);
+    }
+    // 100 ms at 1 Mbit/s are 12.5 frames, and the bucket is six; what is refused counts as made, too, once a frame.
+    let made = rig.reading().generated
+        - rig
+            .drops(ACCESS0)
+            .iter()
+            .filter(|(reason, _)| *reason == DropReason::SegmentRateFromAccess)
+            .map(|(_, count)| count)
+            .sum::<u64>();
+    assert!(made <= 20, "{made}");
+}
+
+/// VXLAN over IPv6 has a checksum over all that is inside (RFC 6935 permits none, but not everybody takes that).
+#[test]
+fn a_mark_outside_leaves_checksums_right() {
+    let codel = CodelProgram { target_nanos: 5_000_000, interval_nanos: 100_000_000 };
+    let best_effort = QueueProgram { codel: Some(codel), ..queue(QueueClass::BestEffort) };
+    let mut rig = Rig::with(shaped(|p| {
+        p.content.queues = vec![best_effort];
+        p.content.slices[1].circuits.pop();
+        for segment in &mut p.content.slices[1].segments {
+            segment.limits = rates(0, MBIT);
+        }
+    }));
     rig.introduce_router();
-    let mut program = shaped(|_| {});
-    program.generation = Generation::new(2);
-    let tables = rig.compiler.compile(&program, rig.now).unwrap();
-    rig.pipeline.swap(tables);
-    rig.admit_open("embb", "office", device(1));
-    assert_eq!(rig.put(ACCESS0, &[numbered(0, 0)]), []);
-    assert_eq!(rig.drops(ACCESS0), [(DropReason::QueueUnknown, 1)]);
-    while !rig.pipeline.reshape(rig.now) {}
-    assert_eq!(rig.put(ACCESS0, &[numbered(0, 0)]).len(), 1);
+    rig.admit_open("iot", "health", device(3));
+    rig.put(CORE0, &[in_tunnel(EDGE_B, 5_002, &frame(None, device(4), device(200), b"x"))]);
+    let (ethertype, packet) = frames::datagram((device(3).ipv6.into(), 7), (device(4).ipv6.into(), 7), 2, &[9; 900]);
+    let one = frames::ethernet(device(4).mac, device(3).mac, Some(110), ethertype, &packet);
+    let left = leave(&mut rig, &vec![one; 50]);
+    let (mut marked, mut broken) = (0, 0);
+    for (_, (_, octets)) in &left {
+        marked += usize::from(octets[15] >> 4 & 3 == 3);
+        let mut pseudo = octets[22..54].to_vec();
+        let udp = &octets[54..];
+        pseudo.extend(u32::try_from(udp.len()).unwrap().to_be_bytes());
+        pseudo.extend([0, 0, 0, 17]);
+        pseudo.extend(udp);
+        broken += usize::from(frames::checksum(&pseudo) != 0);
+    }
+    assert_eq!(broken, 0);
+    assert!(marked >= 2, "{marked} of {}", left.len());
 }
 
 fn treat(inner: InnerMark, outer: u64, queue: QueueClass) -> Marking {
@@ -440,5 +375,4 @@ fn dscp(number: u64) -> Dscp {
     Dscp::new(number).unwrap()
 }
 
-const MBIT: u64 = 1_000_000;
-const EDGE_D_TOO: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 5));
+pub(crate) const MBIT: u64 = 1_000_000;

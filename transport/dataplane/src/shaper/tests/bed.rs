@@ -39,7 +39,7 @@ pub(super) struct Bed {
 impl Bed {
     pub(super) fn new(port: u64, segments: u32, frames: u32) -> Self {
         let limits = ShaperLimits { segments, slices: 64, frames, queues: frames + 64 };
-        Self::with(&PortShape { rate: rate(port), overhead_octets: 0 }, &limits)
+        Self::with(&PortShape { rate: rate(port), overhead_octets: 0, credit: CREDIT }, &limits)
     }
 
     pub(super) fn with(port: &PortShape, limits: &ShaperLimits) -> Self {
@@ -195,3 +195,6 @@ pub(super) const IMIX: [u16; 12] = [64, 594, 64, 64, 594, 64, 1_518, 64, 594, 64
 pub(super) const BURST: u64 = 3_036;
 /// Not 0, so that the owner's clock and the tree's are not the same.
 pub(super) const START: u64 = 777_777;
+
+/// What ports keep where nothing else is said.
+pub(super) const CREDIT: Nanos = Nanos(20_000);

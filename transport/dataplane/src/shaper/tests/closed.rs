@@ -207,7 +207,7 @@ fn a_burst_is_what_was_said_and_one_frame() {
 /// What the node says itself takes its time from the port: of 100 Mbit/s, 40 leave past the tree.
 #[test]
 fn what_leaves_past_the_tree_is_taken_from_the_port() {
-    let overhead = PortShape { rate: rate(100 * MBIT), overhead_octets: 20 };
+    let overhead = PortShape { rate: rate(100 * MBIT), overhead_octets: 20, credit: CREDIT };
     let limits = ShaperLimits { segments: 2, slices: 1, frames: 1_000, queues: 64 };
     let mut bed = Bed::with(&overhead, &limits);
     bed.slice(0, 0, 100 * MBIT, 1);
