@@ -18,6 +18,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use model::Mac;
+use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 use transport_dataplane::{BURST_FRAMES_MAX, Burst, Frame, FramePool, Port};
 use transport_southbound::{LinkName, NeighbourEvents, Neighbours};
@@ -189,7 +190,11 @@ impl AfPacketPort {
         let mut offload = [0; OFFLOAD_OCTETS];
         let mut parts = [IoSliceMut::new(&mut offload), IoSliceMut::new(self.merged.room())];
         let mut no_control = RecvAncillaryBuffer::default();
-        let message = match rustix::net::recvmsg(&self.socket, &mut parts, &mut no_control, RecvFlags::DONTWAIT) {
+        let mut receive = || rustix::net::recvmsg(&self.socket, &mut parts, &mut no_control, RecvFlags::DONTWAIT);
+        // An error that waits at the socket, as when the interface went down, comes before the frame that is meant here, and is
+        // gone when it was told. Without its own frame this slot would take that of the next.
+        let found = receive().or_else(|first| if first == Errno::AGAIN { Err(first) } else { receive() });
+        let message = match found {
             Ok(message) => message,
             Err(error) => {
                 self.losses.count(Loss::Overrun, 1);
@@ -249,8 +254,10 @@ enum Taken {
 
 impl Port for AfPacketPort {
     fn receive(&mut self, pool: &mut FramePool, burst: &mut Burst) {
-        let before = burst.len();
+        let (before, mut lost) = (burst.len(), 0);
+        // What is lost comes to an end, too, however much there is of it.
         while !burst.is_full()
+            && lost < BURST_FRAMES_MAX
             && let Some(mut frame) = pool.take()
         {
             if self.merged.next(&mut frame) {
@@ -270,7 +277,7 @@ impl Port for AfPacketPort {
                     let is_known = self.merged.take_apart(length, offload, tag);
                     self.losses.count(Loss::Merged, u64::from(!is_known));
                 }
-                Taken::Lost | Taken::Queued(_) => {}
+                Taken::Lost | Taken::Queued(_) => lost += 1,
                 Taken::Nothing => {
                     pool.give(frame);
                     break;

@@ -88,6 +88,14 @@ pub enum AfXdpError {
     /// Its driver puts VLAN tags beside the frame, and can't be had to leave them in it.
     #[error("interface `{0}` puts VLAN tags beside the frame, where AF_XDP does not see them; {1}")]
     Tags(String, &'static str),
+    /// It is made of others, whose tags can't be asked for.
+    #[error("interface `{interface}` is a {driver}: what it is made of puts VLAN tags where AF_XDP does not see them")]
+    Stacked {
+        /// The interface.
+        interface: String,
+        /// What it is.
+        driver: String,
+    },
     /// The driver knows no XDP.
     #[error("the driver of interface `{interface}` takes no XDP program{}", driver_hint(.source))]
     NotNative {
@@ -180,6 +188,9 @@ impl AfXdpPort {
         if let Some(mut attached) = self.attached.take() {
             self.losses.count(Loss::Overrun, attached.overruns());
             self.losses.count(Loss::NotSent, attached.waiting() as u64);
+            // Taking the program off and giving the memory back takes its time, and other ports have frames.
+            let name = "af-xdp-detach".to_owned();
+            let _ = std::thread::Builder::new().name(name).spawn(move || drop(attached));
         }
     }
 

@@ -204,6 +204,8 @@ fn put_on(
         // Its peer's tags are beside the frame whatever is set here; frames that have one are left to the kernel.
         let needs = "for a veth, that takes Linux 6.8";
         Some(TagQuestion::of(index).ok_or_else(|| AfXdpError::Tags(name.to_owned(), needs))?)
+    } else if STACKED.contains(&driver) {
+        return Err(AfXdpError::Stacked { interface: name.to_owned(), driver: driver.to_owned() });
     } else {
         keep_tags(link, name)?;
         None
@@ -263,6 +265,8 @@ const fn mtu_of(chunk_octets: usize) -> usize {
 }
 
 const VETH: &str = "veth";
+/// Drivers of interfaces that are made of others.
+const STACKED: [&str; 5] = ["bonding", "team", "bridge", "macvlan", "ipvlan"];
 /// A chunk is at most a page; a frame is in one chunk.
 const CHUNK_OCTETS_SMALL: usize = 2_048;
 const CHUNK_OCTETS_LARGE: usize = 4_096;

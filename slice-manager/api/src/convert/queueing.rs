@@ -98,7 +98,8 @@ impl TryFrom<v1::Marking> for Marking {
 
     fn try_from(message: v1::Marking) -> Result<Self, ConvertError> {
         use v1::marking::Inner;
-        let inner = match required(message.inner, "innerDscp, innerQfi or innerPriority", "inner")? {
+        // Those of before there were several kinds had a code point, and 0 was not written.
+        let inner = match message.inner.unwrap_or(Inner::InnerDscp(0)) {
             Inner::InnerDscp(dscp) => InnerMark::Dscp(Dscp::try_from(dscp).at("innerDscp")?),
             Inner::InnerQfi(qfi) => InnerMark::Qfi(Qfi::try_from(qfi).at("innerQfi")?),
             Inner::InnerPriority(priority) => InnerMark::Priority(Pcp::try_from(priority).at("innerPriority")?),

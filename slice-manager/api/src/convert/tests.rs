@@ -187,10 +187,8 @@ fn what_marks_say_survives_the_way_there_and_back() {
         refusal(v1::marking::Inner::InnerPriority(8)),
         "innerPriority: 8 is not an 802.1p priority; expected 0 to 7"
     );
-    assert_eq!(
-        Marking::try_from(v1::Marking::default()).unwrap_err().to_string(),
-        "inner: missing; expected innerDscp, innerQfi or innerPriority"
-    );
+    // Before there were several kinds all were code points, and 0 was not written.
+    assert_eq!(Marking::try_from(v1::Marking::default()).unwrap().inner, InnerMark::Dscp(model::Dscp::MIN));
     for outer in [OuterMark::Dscp(dscp(46)), OuterMark::TrafficClass(traffic_class)] {
         let queue = TransitQueue { outer, queue: QueueClass::RealTime };
         assert_eq!(TransitQueue::try_from(v1::TransitQueue::from(queue)), Ok(queue));
