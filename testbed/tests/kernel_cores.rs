@@ -344,6 +344,7 @@ kind: Slice
 metadata: {{ name: lab }}
 spec:
   template: miot
+  sessionRates: {{ fromAccess: 100 Mbit/s }}
   snssai: {{ sst: 3, sd: \"00BEEF\" }}
   service: l2-point-to-point
   transport: {transport}

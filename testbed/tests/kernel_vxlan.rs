@@ -186,6 +186,7 @@ kind: Slice
 metadata: { name: lab }
 spec:
   template: miot
+  sessionRates: { fromAccess: 100 Mbit/s }
   snssai: { sst: 3, sd: \"00BEEF\" }
   rate: { guaranteed: 10 Mbit/s, ceiling: 100 Mbit/s }
   latency: { max: 10 ms }

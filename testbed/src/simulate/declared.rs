@@ -118,6 +118,7 @@ kind: Slice
 metadata: {{ name: {name} }}
 spec:
   template: miot
+  sessionRates: {{ fromAccess: 100 Mbit/s }}
   snssai: {{ sst: 3, sd: \"{vlan:06X}\" }}
   service: {service}
   transport: {transport}

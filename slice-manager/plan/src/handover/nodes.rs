@@ -22,26 +22,28 @@ impl Turn<'_, '_, '_> {
             return;
         }
         let is_left = self.changes.leaving.is_empty() && !self.is_any_behind();
-        let has_old = |(_, told, wanted): &(&NodeName, &ProgramContent, &ProgramContent)| has_more(told, wanted);
-        if !is_left && changed.iter().any(has_old) {
-            // Those that are told something now are not known to run it, either.
-            self.changes.awaited.extend(self.wanted.keys().cloned());
-        }
+        let mut is_kept = false;
         let places = Places::of(self);
         for (node, told, wanted) in changed {
             // An edge that has left has nothing to do for anybody.
             if is_empty(wanted) {
                 if !is_left && told.transit != TransitProgram::default() {
                     self.changes.edit(node).whole = Some(told.clone());
+                    is_kept = true;
                 }
                 continue;
             }
             let (transit, holders) = self.transit(&places, told, wanted, !is_left);
             self.changes.awaited.extend(holders);
             let ports = self.ports(node, told, wanted, &transit, !is_left);
+            is_kept |= !is_left && (!ports.is_empty() || has_more(&transit, &wanted.transit));
             let edit = self.changes.edit(node);
             edit.ports = ports;
             edit.transit = Some(transit);
+        }
+        if is_kept {
+            // Those that are told something now are not known to run it, either.
+            self.changes.awaited.extend(self.wanted.keys().cloned());
         }
     }
 
@@ -200,13 +202,11 @@ impl Places {
     }
 }
 
-/// Has a node something that it is not to have any more?
-fn has_more(told: &ProgramContent, wanted: &ProgramContent) -> bool {
-    let (before, after) = (&told.transit, &wanted.transit);
+/// Does a node do something for others that it is not to do any more?
+fn has_more(before: &TransitProgram, after: &TransitProgram) -> bool {
     before.sids.iter().any(|was| after.sids.iter().all(|sid| sid.sid != was.sid))
         || before.labels.iter().any(|was| label_of(after, was.label).is_none())
         || before.routes.iter().any(|was| route_of(after, was.prefix).is_none())
-        || told.core_ports.iter().any(|was| wanted.core_ports.iter().all(|port| port.port != was.port))
 }
 
 pub(super) fn sid_of(transit: &TransitProgram, sid: Sid) -> Option<&TransitSid> {
