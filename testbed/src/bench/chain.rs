@@ -116,7 +116,7 @@ impl Node {
         let mut pipeline = Pipeline::new(Config {
             ports,
             sessions_max: 1_000,
-            queued_frames_max: 2 * BURST_FRAMES_MAX as u32,
+            queued_frames_max: QUEUED_FRAMES_MAX,
             clock: StampClock::FREE,
         });
         pipeline.swap(tables);
@@ -437,6 +437,9 @@ const SID_CORE: &str = "fd00:9:0:1::";
 const LABEL_TO: [u32; 2] = [200_001, 200_002];
 /// What each edge has given out to the other.
 const LABEL_OF: [u32; 2] = [100_001, 100_002];
+
+/// Two bursts may wait.
+const QUEUED_FRAMES_MAX: u32 = 128;
 
 #[cfg(test)]
 mod tests {

@@ -55,7 +55,7 @@ impl Lab {
         let mut pipeline = Pipeline::new(Config {
             ports,
             sessions_max: sessions as usize + 1,
-            queued_frames_max: 2 * BURST_FRAMES_MAX as u32,
+            queued_frames_max: QUEUED_FRAMES_MAX,
             clock: StampClock::FREE,
         });
         pipeline.swap(tables);
@@ -339,3 +339,6 @@ const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 3);
 const CORE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 1);
 const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 2);
+
+/// Two bursts may wait.
+const QUEUED_FRAMES_MAX: u32 = 128;
