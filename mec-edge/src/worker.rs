@@ -326,7 +326,7 @@ impl Running {
         }
     }
 
-    /// What the pipeline does without a packet that arrives. Answers whether there was something.
+    /// What the pipeline does without a packet that arrives. Answers whether it is to go on at once.
     fn do_what_is_due(&mut self, now: Nanos) -> bool {
         let is_shaped = self.pipeline.reshape(now);
         if is_shaped {
@@ -354,7 +354,7 @@ impl Running {
         if ticks || probes || departs {
             self.flush();
         }
-        departs || !is_shaped
+        !is_shaped
     }
 
     /// Sends what waits.
@@ -405,13 +405,10 @@ impl Running {
     }
 
     /// Waits for a command, or for a frame on the ports that can tell, and not for long: not beyond the next probe, nor
-    /// beyond the next frame that is due to leave, of which the kernel would be late by its timer's slack.
+    /// beyond the next frame that is due to leave. By how much the kernel wakes it late, trees make up for.
     fn rest(&mut self, now: Nanos) {
         let departs = self.pipeline.next_departure(now);
-        let until_departure = departs.map_or(u64::MAX, |due| due.0.saturating_sub(now.0).saturating_sub(SLACK.0));
-        if until_departure == 0 {
-            return std::hint::spin_loop();
-        }
+        let until_departure = departs.map_or(u64::MAX, |due| due.0.saturating_sub(now.0));
         let mut waits: ArrayVec<PollFd<'_>, { PORTS_MAX + 1 }> = ArrayVec::new();
         waits.push(PollFd::new(&self.bell, PollFlags::IN));
         waits.extend(
@@ -449,8 +446,6 @@ const SESSIONS_PART_MAX: usize = 1_000;
 const FRAMES_PER_PORT: usize = 1_024;
 /// Buffers for each port that may hold frames that wait for their turn: 49 ms of 1,500 octets at 1 Gbit/s.
 const QUEUED_FRAMES_PER_PORT: u32 = 4_096;
-/// The slack of the kernel's timers (`PR_SET_TIMERSLACK`, 50 µs where nobody has set it), and a little more.
-const SLACK: Nanos = Nanos(70_000);
 /// How often the pipeline does what is due without a packet.
 const TICK: Nanos = Nanos(100_000_000);
 /// How often it is looked how well the clock is set.

@@ -212,7 +212,7 @@ impl<L: Lab> Play<'_, L> {
         let milliseconds = u64::try_from(RATE_TIME.as_millis()).unwrap_or(1);
         // After a silence, one burst of BURST_MILLISECONDS more than the rate may pass. Where the machine is busy elsewhere, the
         // edge comes late, and what it can't make up for is lost.
-        let (least, most) = (asked - asked / 5, asked + asked * BURST_MILLISECONDS / milliseconds + asked / 100);
+        let (least, most) = (asked - asked / 10, asked + asked * BURST_MILLISECONDS / milliseconds + asked / 100);
         let (mut held, mut offered) = (0, 0);
         for _ in 0..RATE_ATTEMPTS {
             let delivery = self.lab.traffic(&[flow], RATE_TIME).await?[0];

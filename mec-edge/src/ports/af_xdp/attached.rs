@@ -266,7 +266,7 @@ const fn mtu_of(chunk_octets: usize) -> usize {
 
 const VETH: &str = "veth";
 /// Drivers of interfaces that are made of others.
-const STACKED: [&str; 4] = ["bonding", "team", "macvlan", "ipvlan"];
+const STACKED: [&str; 5] = ["bonding", "team", "bridge", "macvlan", "ipvlan"];
 /// A chunk is at most a page; a frame is in one chunk.
 const CHUNK_OCTETS_SMALL: usize = 2_048;
 const CHUNK_OCTETS_LARGE: usize = 4_096;
