@@ -118,7 +118,7 @@ drop_reasons! {
     NoBuffer = "no-buffer",
     /// The tree of the port holds as many frames as it may.
     QueueRoom = "queue-room",
-    /// The segment's queue is not there yet, or goes.
+    /// The segment's queue is not there yet or goes, or what waited in it is nobody's any more.
     QueueUnknown = "queue-unknown",
     /// The queue holds as many octets as it may.
     QueueOctets = "queue-octets",

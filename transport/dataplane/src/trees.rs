@@ -22,7 +22,7 @@ use crate::forward::Way;
 use crate::frame::{BURST_FRAMES_MAX, Frame, FramePool};
 use crate::meter::Nanos;
 use crate::pipeline::Pipeline;
-use crate::port::{OUTPUT_FRAMES_MAX, Outputs, PortIndex};
+use crate::port::{OUTPUT_FRAMES_MAX, Outputs, PortIndex, PortSet};
 use crate::shaper::{Arrival, Departures, Fate, PortShape, QueueDrop, QueueId, Shaper, ShaperLimits};
 use crate::tables::Tables;
 use reshape::Reshaping;
@@ -197,11 +197,11 @@ impl Pipeline {
             for departure in departures.drain(..) {
                 let Self { trees, tables, counters, .. } = self;
                 let Some((mut frame, place)) = trees[port.get()].take(departure.handle) else { continue };
-                if tables.is_gone(place.queue, place.wire) {
+                let Some(exits) = tables.exits(place.queue, place.wire) else {
                     count_drop(tables, counters, place, QueueDrop::UnknownQueue);
                     pool.give(frame);
                     continue;
-                }
+                };
                 match departure.fate {
                     Fate::Drop(reason) => {
                         count_drop(tables, counters, place, reason);
@@ -223,7 +223,7 @@ impl Pipeline {
                     // There was room.
                     pool.give(frame);
                 }
-                self.charge_others(now, port, queue, octets);
+                self.charge_others(now, exits.beside(port), queue, octets);
             }
             // What is around devices' frames takes its time from the port, and from nobody's rate.
             if around != 0 {
@@ -240,10 +240,8 @@ impl Pipeline {
 impl Pipeline {
     /// A slice that leaves by several ports has its ceilings once: what one of them has sent, the others have less.
     #[inline]
-    fn charge_others(&mut self, now: Nanos, by: PortIndex, queue: QueueNumber, octets: usize) {
-        let Some(segment) = self.tables.segment_of_queue(queue) else { return };
-        let exits = self.tables.segments[segment].exits.beside(by);
-        for other in exits.ports() {
+    fn charge_others(&mut self, now: Nanos, others: PortSet, queue: QueueNumber, octets: usize) {
+        for other in others.ports() {
             if let Some(tree) = self.trees.get_mut(other.get()) {
                 let octets = u32::try_from(octets).unwrap_or(u32::MAX);
                 tree.shaper.charge_ceilings(now, queue.get(), octets);
