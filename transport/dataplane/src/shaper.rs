@@ -121,7 +121,11 @@ struct Port {
     rate: u64,
     pace: Pace,
     tolerance: Tolerance,
+    /// The same while it is held up.
+    lateness: Tolerance,
     due: Due,
+    /// The last poll left something that waits for nothing but the port.
+    is_behind: bool,
     offers: Offers,
     /// The calendar's lists: a place for each slice.
     links: Vec<u32>,
@@ -214,6 +218,14 @@ struct Class {
     codel: Codel,
 }
 
+impl Port {
+    /// How much credit it has at most.
+    #[inline]
+    const fn tolerance(&self) -> Tolerance {
+        if self.is_behind { self.lateness } else { self.tolerance }
+    }
+}
+
 impl Shaper {
     /// A tree without slices. All the memory that frames will ever need is taken now.
     pub fn new(port: &PortShape, limits: &ShaperLimits, now: Nanos) -> Self {
@@ -235,7 +247,9 @@ impl Shaper {
                 rate: port.rate.bits_per_second(),
                 pace,
                 tolerance: Tolerance::of(0, pace, port.credit),
+                lateness: Tolerance::of(0, pace, port.lateness.max(port.credit)),
                 due: Due::at(time.now()),
+                is_behind: false,
                 offers,
                 links: vec![0; slices],
                 guaranteed: 0,

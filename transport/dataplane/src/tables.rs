@@ -24,11 +24,11 @@ use crate::port::{PortIndex, PortSet};
 use crate::probe::Paths;
 use crate::route::Routes;
 use crate::session::{Members, Seat};
-use crate::shaper::{PortShape, RATE_MAX};
+use crate::shaper::RATE_MAX;
 use crate::sids::Sids;
 use crate::table::Table;
 use crate::transit::TransitClasses;
-use crate::trees::shape::{PORT_CREDIT, QueueNumber, TreeShape};
+use crate::trees::shape::{QueueNumber, TreeShape};
 
 /// Names a segment on this edge; never used twice, so that a session can't end up in a segment that came later.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -245,7 +245,7 @@ impl MeteredTraffic {
 impl Tables {
     /// Nothing: every port is unused.
     pub fn empty(ports: usize) -> Self {
-        let tree = || TreeShape::none(PortShape { rate: RATE_MAX, overhead_octets: 0, credit: PORT_CREDIT });
+        let tree = || TreeShape::none(RATE_MAX);
         let unused =
             || PortTable { role: PortRole::Unused, by_vlan: None, addresses: ArrayVec::new(), mtu: 0, tree: tree() };
         Self {

@@ -23,7 +23,7 @@ use crate::frame::{BURST_FRAMES_MAX, Frame, FramePool};
 use crate::meter::Nanos;
 use crate::pipeline::Pipeline;
 use crate::port::{OUTPUT_FRAMES_MAX, Outputs, PortIndex, PortSet};
-use crate::shaper::{Arrival, Departures, Fate, PortShape, QueueDrop, QueueId, Shaper, ShaperLimits};
+use crate::shaper::{Arrival, Departures, Fate, QueueDrop, QueueId, RATE_MAX, Shaper, ShaperLimits};
 use crate::tables::Tables;
 use reshape::Reshaping;
 use shape::{QueueNumber, TreeShape};
@@ -75,7 +75,7 @@ pub(crate) struct Waits {
 impl Tree {
     /// With room for so many frames, on a port that is faster than any.
     pub(crate) fn new(frames: u32, now: Nanos) -> Self {
-        let port = PortShape { rate: crate::shaper::RATE_MAX, overhead_octets: 0, credit: shape::PORT_CREDIT };
+        let runs = TreeShape::none(RATE_MAX);
         let limits = ShaperLimits {
             segments: shape::QUEUE_NUMBERS,
             slices: shape::SLICE_NUMBERS,
@@ -84,11 +84,11 @@ impl Tree {
         };
         let empty = || Parked { frame: None, queue: QueueNumber::REST, front: 0, wire: 0, from: PortIndex(0) };
         Self {
-            shaper: Shaper::new(&port, &limits, now),
+            shaper: Shaper::new(&runs.port, &limits, now),
             parked: (0..frames).map(|_| empty()).collect(),
             free: (0..frames).rev().collect(),
             arrivals: ArrayVec::new(),
-            runs: TreeShape::none(port),
+            runs,
             has_classes: false,
             reshaping: None,
             is_held: false,

@@ -63,6 +63,7 @@ impl Bed {
             rate: Rate::from_bits_per_second(setting.port),
             overhead_octets: OVERHEAD_OCTETS,
             credit: CREDIT,
+            lateness: CREDIT,
         };
         let mut shaper = Shaper::new(&port, &limits, Nanos(0));
         let class = ClassShape { octets_max: setting.queue_octets, codel: None, ..ClassShape::default() };

@@ -9,11 +9,9 @@ use transport_wire::ethernet;
 
 use super::{Build, CompileError, PORTS_MAX};
 use crate::port::{PortIndex, PortSet};
-use crate::shaper::{
-    CLASSES, ClassShape, ClassTable, Codel, LOW_LATENCY_CLASS, PortShape, RATE_MAX, SegmentShape, Shape,
-};
+use crate::shaper::{CLASSES, ClassShape, ClassTable, Codel, LOW_LATENCY_CLASS, RATE_MAX, SegmentShape, Shape};
 use crate::tables::{PortRole, SliceSlot, Tables};
-use crate::trees::shape::{PORT_CREDIT, QueueNumber, TreeShape, burst_octets, slice_number};
+use crate::trees::shape::{QueueNumber, TreeShape, burst_octets, slice_number};
 use crate::{FRAME_OCTETS_MAX, Nanos};
 
 /// A slice's part of a port.
@@ -96,28 +94,26 @@ impl Build<'_> {
 
     /// Of a port towards devices: each slice has what its SDPs there have, and no link is known that they share.
     fn access_tree(&self, port: &PortName) -> TreeShape {
-        let shape = PortShape { rate: RATE_MAX, overhead_octets: 0, credit: PORT_CREDIT };
         let parts = self.content.slices.iter().filter_map(|slice| {
             let circuits = slice.circuits.iter().filter(|circuit| circuit.port == *port).count() as u64;
             (circuits > 0).then(|| (slice, times(slice.limits, circuits), slice.weight.get()))
         });
-        self.tree(shape, parts)
+        self.tree(RATE_MAX, parts)
     }
 
     /// Of a port towards the underlay: each slice has what is booked for it on the link behind.
     fn core_tree(&self, port: &PortName) -> TreeShape {
         let shaping = self.content.shaping.iter().find(|shaping| shaping.port == *port);
         let rate = shaping.map_or(RATE_MAX, |shaping| shaping.rate.min(RATE_MAX));
-        let shape = PortShape { rate, overhead_octets: 0, credit: PORT_CREDIT };
         let parts = self.content.slices.iter().map(|slice| {
             let (limits, weight) = part(shaping, slice);
             (slice, limits, weight)
         });
-        self.tree(shape, parts)
+        self.tree(rate, parts)
     }
 
-    fn tree<'p>(&self, port: PortShape, parts: impl Iterator<Item = (&'p SliceProgram, RateLimits, u8)>) -> TreeShape {
-        let mut tree = TreeShape::none(port);
+    fn tree<'p>(&self, rate: Rate, parts: impl Iterator<Item = (&'p SliceProgram, RateLimits, u8)>) -> TreeShape {
+        let mut tree = TreeShape::none(rate);
         tree.classes = self.classes();
         tree.set_rest();
         for (slice, limits, weight) in parts {

@@ -13,6 +13,8 @@ impl Shaper {
     /// Queues frames. Those that are not taken are told one by one, each with the reason, and stay with the caller.
     pub fn enqueue(&mut self, now: Nanos, arrivals: &[Arrival], mut refused: impl FnMut(u32, QueueDrop)) {
         let now = self.time.at(now);
+        // What waited for the port may have been taken away since.
+        self.port.is_behind &= !self.port.offers.is_empty();
         for arrivals in arrivals.chunks(AHEAD) {
             self.touch_arrivals(arrivals);
             for arrival in arrivals {
@@ -30,7 +32,7 @@ impl Shaper {
         let now = self.time.at(now);
         let octets = octets.saturating_add(self.port.overhead).clamp(1, FRAME_OCTETS_MOST);
         if self.port.due.nanos() <= now + PAST_NANOS_MAX {
-            self.port.due.charge(now, octets, self.port.pace, self.port.tolerance);
+            self.port.due.charge(now, octets, self.port.pace, self.port.tolerance());
         }
     }
 

@@ -21,7 +21,9 @@ impl Shaper {
         let now = self.time.at(now);
         let pace = Pace::of(port.rate);
         self.port.due = self.port.due.repaced(now, self.port.pace, pace);
-        (self.port.pace, self.port.tolerance) = (pace, Tolerance::of(0, pace, port.credit));
+        self.port.pace = pace;
+        self.port.tolerance = Tolerance::of(0, pace, port.credit);
+        self.port.lateness = Tolerance::of(0, pace, port.lateness.max(port.credit));
         (self.port.rate, self.port.overhead) = (port.rate.bits_per_second(), u32::from(port.overhead_octets));
         self.port.credit = port.credit;
     }

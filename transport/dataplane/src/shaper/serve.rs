@@ -17,7 +17,8 @@ impl Shaper {
         let now = self.time.at(now);
         self.wake(now);
         let end = departures.len().saturating_add(budget).min(departures.capacity());
-        let allowed = self.port.due.allows(now, self.port.pace, self.port.tolerance);
+        let tolerance = self.port.tolerance();
+        let allowed = self.port.due.allows(now, self.port.pace, tolerance);
         let (mut sent, mut ahead) = (0, 0);
         for _ in 0..STEPS_PER_POLL_MAX {
             if sent >= allowed || departures.len() >= end {
@@ -29,7 +30,8 @@ impl Shaper {
             let Some((slice, tier)) = self.port.offers.pop(&mut self.port.links) else { break };
             sent += self.serve_slice((slice, tier), now, (end, allowed - sent), &mut ahead, departures);
         }
-        self.port.due.charge(now, sent, self.port.pace, self.port.tolerance);
+        self.port.due.charge(now, sent, self.port.pace, tolerance);
+        self.port.is_behind = !self.port.offers.is_empty();
     }
 
     /// Those whose moment has come take their places. Not all at once, if they are many: the others come with the next poll.

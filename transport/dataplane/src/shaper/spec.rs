@@ -25,9 +25,12 @@ pub struct PortShape {
     pub rate: Rate,
     /// Octets that a frame takes on the link beyond those that it is said to have.
     pub overhead_octets: u16,
-    /// So late may a poll come without a loss of the port's rate, or of a low-latency cap's. Frames for so long may then leave at
-    /// once, and who has low latency waits for them on the link.
+    /// The credit that a port keeps which had nothing to send, and the least of a low-latency cap. Frames for so long may leave
+    /// at once, and who has low latency waits for them on the link.
     pub credit: Nanos,
+    /// So late may a poll come without a loss of the port's rate, while frames wait for the port and for nothing else. What it
+    /// makes up for then leaves at once, too. At least the credit.
+    pub lateness: Nanos,
 }
 
 /// A slice, or what slice and segment have in common.

@@ -54,8 +54,10 @@ pub(crate) struct TreeShape {
 }
 
 impl TreeShape {
-    /// Of a port that nobody sends by.
-    pub(crate) fn none(port: PortShape) -> Self {
+    /// Of a port that nobody sends by, and whose link carries so much.
+    pub(crate) fn none(rate: Rate) -> Self {
+        let lateness = Nanos(LATENESS_MILLISECONDS * 1_000_000);
+        let port = PortShape { rate, overhead_octets: 0, credit: PORT_CREDIT, lateness };
         let classes = ClassTable { low_latency_burst_octets: 0, classes: [ClassShape::default(); CLASSES] };
         Self { port, classes, slices: Vec::new(), segments: Vec::new() }
     }
@@ -89,10 +91,10 @@ impl TreeShape {
     }
 }
 
-/// What may be sent at once after a silence: two of the longest frames, or what [`BURST_MILLISECONDS`] hold, so that a ceiling
+/// What may be sent at once after a silence: two of the longest frames, or what [`LATENESS_MILLISECONDS`] hold, so that a ceiling
 /// is reached by a worker that comes late by less than that.
 pub(crate) fn burst_octets(ceiling: Rate, frame_octets_max: usize) -> u32 {
-    let time = ceiling.bits_per_second() / 8_000 * BURST_MILLISECONDS;
+    let time = ceiling.bits_per_second() / 8_000 * LATENESS_MILLISECONDS;
     let least = 2 * frame_octets_max as u64;
     u32::try_from(time.max(least)).unwrap_or(u32::MAX)
 }
@@ -105,9 +107,9 @@ pub(super) fn put<T>(places: &mut Vec<Option<T>>, at: usize, value: T) {
 }
 
 /// A round of the worker takes so long at most, as long as the machine does nothing else.
-pub(crate) const PORT_CREDIT: Nanos = Nanos(500_000);
+const PORT_CREDIT: Nanos = Nanos(500_000);
 /// So late may a worker come on a machine that does other things, too.
-const BURST_MILLISECONDS: u64 = 5;
+const LATENESS_MILLISECONDS: u64 = 5;
 
 /// The number of a slice in a tree.
 pub(crate) const fn slice_number(slot: SliceSlot) -> u16 {

@@ -84,7 +84,8 @@ fn a_handle_that_is_queued_or_unknown_is_refused() {
 fn a_million_segments_and_then_one_more() {
     const MILLION: u32 = 1_000_000;
     let limits = ShaperLimits { segments: MILLION, slices: 1, frames: 64, queues: 128 };
-    let mut bed = Bed::with(&PortShape { rate: rate(100 * GBIT), overhead_octets: 0, credit: CREDIT }, &limits);
+    let mut bed =
+        Bed::with(&PortShape { rate: rate(100 * GBIT), overhead_octets: 0, credit: CREDIT, lateness: CREDIT }, &limits);
     bed.slice(0, 0, 100 * GBIT, 1);
     for segment in 0..MILLION {
         bed.segment(segment, 0, 0, MBIT, 1);
@@ -102,7 +103,7 @@ fn a_million_segments_and_then_one_more() {
 #[test]
 fn jumbo_and_runt_frames() {
     let mut bed = Bed::with(
-        &PortShape { rate: rate(GBIT), overhead_octets: 24, credit: CREDIT },
+        &PortShape { rate: rate(GBIT), overhead_octets: 24, credit: CREDIT, lateness: CREDIT },
         &ShaperLimits { segments: 1, slices: 1, frames: 8, queues: 16 },
     );
     bed.slice(0, 0, GBIT, 1);
@@ -177,7 +178,8 @@ fn more_frames_than_there_are_handles_have_nowhere_to_go() {
     assert_eq!((0..100).filter(|number| bed.put(number % 64, 1, 64)).count(), 64);
     // Fewer queue states than queues that carry frames: a named drop, and all goes on.
     let limits = ShaperLimits { segments: 4, slices: 1, frames: 64, queues: 2 };
-    let mut bed = Bed::with(&PortShape { rate: rate(GBIT), overhead_octets: 0, credit: CREDIT }, &limits);
+    let mut bed =
+        Bed::with(&PortShape { rate: rate(GBIT), overhead_octets: 0, credit: CREDIT, lateness: CREDIT }, &limits);
     bed.slice(0, 0, GBIT, 1);
     (0..4).for_each(|segment| bed.segment(segment, 0, 0, GBIT, 1));
     assert_eq!((0..4).filter(|segment| bed.put(*segment, 1, 64)).count(), 2);

@@ -39,7 +39,7 @@ pub(super) struct Bed {
 impl Bed {
     pub(super) fn new(port: u64, segments: u32, frames: u32) -> Self {
         let limits = ShaperLimits { segments, slices: 64, frames, queues: frames + 64 };
-        Self::with(&PortShape { rate: rate(port), overhead_octets: 0, credit: CREDIT }, &limits)
+        Self::with(&PortShape { rate: rate(port), overhead_octets: 0, credit: CREDIT, lateness: CREDIT }, &limits)
     }
 
     pub(super) fn with(port: &PortShape, limits: &ShaperLimits) -> Self {

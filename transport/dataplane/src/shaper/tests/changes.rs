@@ -36,7 +36,7 @@ fn the_rate_of_a_slice_and_of_the_port_change_under_load() {
     bed.slice(0, 0, MBIT, 1);
     assert!(second(&mut bed).abs_diff(125_000) <= 2_000 + BURST);
     bed.slice(0, 0, GBIT, 1);
-    let port = PortShape { rate: rate(10 * MBIT), overhead_octets: 250, credit: CREDIT };
+    let port = PortShape { rate: rate(10 * MBIT), overhead_octets: 250, credit: CREDIT, lateness: CREDIT };
     bed.tree.set_port(&port, Nanos(bed.now));
     // 1,000 octets now take 1,250 on the link.
     assert!(second(&mut bed).abs_diff(1_000_000) <= 2_000 + BURST);
@@ -141,7 +141,7 @@ proptest! {
                     let _ = bed.tree.remove_segment(segment);
                 }
                 Step::Classes(weight) => bed.tree.set_classes(0, &classes(&[weight; CLASSES], 0)).unwrap(),
-                Step::Port(kbit) => bed.tree.set_port(&PortShape { rate: rate(kbit * KBIT), overhead_octets: 0, credit: CREDIT }, at),
+                Step::Port(kbit) => bed.tree.set_port(&PortShape { rate: rate(kbit * KBIT), overhead_octets: 0, credit: CREDIT, lateness: CREDIT }, at),
             }
         }
         // The slowest that was possible is 1 kbit/s.
@@ -153,7 +153,7 @@ proptest! {
         for segment in 0..6 {
             let _ = bed.tree.remove_segment(segment);
         }
-        bed.tree.set_port(&PortShape { rate: rate(100 * MBIT), overhead_octets: 0, credit: CREDIT }, Nanos(bed.now));
+        bed.tree.set_port(&PortShape { rate: rate(100 * MBIT), overhead_octets: 0, credit: CREDIT, lateness: CREDIT }, Nanos(bed.now));
         bed.slice(0, 10 * MBIT, GBIT, 1);
         bed.slice(1, 10 * MBIT, GBIT, 1);
         for segment in 0..4 {

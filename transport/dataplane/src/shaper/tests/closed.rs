@@ -204,10 +204,48 @@ fn a_burst_is_what_was_said_and_one_frame() {
     assert_eq!(bed.left.len(), 11);
 }
 
+/// A poll that comes late makes up for the port's rate as far as the lateness goes, if frames have waited for the port; a port
+/// that had nothing to send, or whose frames waited for their own ceilings, keeps its credit and no more.
+#[test]
+fn a_late_poll_costs_the_port_nothing_and_a_silence_gives_it_nothing() {
+    let port = PortShape { rate: rate(80 * MBIT), overhead_octets: 0, credit: CREDIT, lateness: Nanos(5_000_000) };
+    let limits = ShaperLimits { segments: 2, slices: 1, frames: 4_000, queues: 64 };
+    let mut bed = Bed::with(&port, &limits);
+    let mut wide = shape(0, 80 * MBIT, 1);
+    wide.burst_octets = 1_000_000;
+    bed.tree.set_slice(0, &wide, Nanos(bed.now)).unwrap();
+    bed.set(0, &SegmentShape { shape: wide, ..plain(0, 0, MBIT, 1) });
+    // A frame each millisecond.
+    bed.segment(1, 0, 0, 8 * MBIT, 1);
+    let polled = |bed: &mut Bed, late: u64, range: std::ops::RangeInclusive<usize>| {
+        bed.now += late;
+        let before = bed.left.len();
+        while bed.poll() > 0 {}
+        let left = bed.left.len() - before;
+        assert!(range.contains(&left), "{left} after {late} ns");
+    };
+    // 10 octets each microsecond: a frame takes 100 µs, and the credit, 20.48 µs, is some of one. Whose own ceiling holds it
+    // keeps nothing for its port: after three frames in a row, one waits.
+    (0..5).for_each(|_| assert!(bed.put(1, 4, 1_000)));
+    bed.run(START + 2_500_000);
+    assert!(bed.tree.backlog(QueueId { segment: 1, class: 4 }).frames > 0);
+    (0..1_000).for_each(|_| assert!(bed.put(0, 4, 1_000)));
+    polled(&mut bed, 0, 1..=2);
+    // Held up for 3 ms: 30 frames; for a second: what 5 ms hold.
+    polled(&mut bed, 3_000_000, 30..=31);
+    polled(&mut bed, SECOND, 50..=51);
+    // Nothing waits, for long: the credit.
+    bed.run(bed.now + SECOND);
+    assert_eq!(bed.tree.queued(), 0);
+    bed.now += SECOND;
+    (0..10).for_each(|_| assert!(bed.put(0, 4, 1_000)));
+    polled(&mut bed, 0, 1..=2);
+}
+
 /// What the node says itself takes its time from the port: of 100 Mbit/s, 40 leave past the tree.
 #[test]
 fn what_leaves_past_the_tree_is_taken_from_the_port() {
-    let overhead = PortShape { rate: rate(100 * MBIT), overhead_octets: 20, credit: CREDIT };
+    let overhead = PortShape { rate: rate(100 * MBIT), overhead_octets: 20, credit: CREDIT, lateness: CREDIT };
     let limits = ShaperLimits { segments: 2, slices: 1, frames: 1_000, queues: 64 };
     let mut bed = Bed::with(&overhead, &limits);
     bed.slice(0, 0, 100 * MBIT, 1);

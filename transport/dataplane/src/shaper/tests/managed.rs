@@ -98,7 +98,8 @@ fn what_is_counted_is_what_left() {
 #[test]
 fn a_queue_that_gives_up_its_state_leaves_its_counts() {
     let limits = ShaperLimits { segments: 100, slices: 1, frames: 8, queues: 10 };
-    let mut bed = Bed::with(&PortShape { rate: rate(GBIT), overhead_octets: 24, credit: CREDIT }, &limits);
+    let mut bed =
+        Bed::with(&PortShape { rate: rate(GBIT), overhead_octets: 24, credit: CREDIT, lateness: CREDIT }, &limits);
     bed.slice(0, 0, GBIT, 1);
     for segment in 0..100 {
         bed.segment(segment, 0, 0, GBIT, 1);
