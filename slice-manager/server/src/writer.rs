@@ -86,6 +86,7 @@ pub(crate) fn start(
         blind: false,
         lookout: Lookout::default(),
         avoided: Timestamp::default(),
+        look: None,
         unavoidable: Arc::default(),
         settled: Settled::default(),
         gathering: None,
@@ -118,6 +119,8 @@ struct Writer {
     lookout: Lookout,
     /// When links that lead nowhere last were a reason to plan.
     avoided: Timestamp,
+    /// When links that lead nowhere are looked at again, whether anything is heard until then or not.
+    look: Option<Timestamp>,
     /// The last links that could not be planned around; it is told once and tried again.
     unavoidable: Arc<Suspects>,
     /// What nodes have confirmed for long enough to be planned with.
@@ -160,8 +163,10 @@ impl Writer {
     fn next(&self, inbox: &mpsc::Receiver<Message>) -> Option<Message> {
         // As long as the store can't be read, nothing settles.
         let due = self.settled.due().filter(|_| !self.blind);
-        let Some(due) = due else { return inbox.recv().ok() };
-        let wait = due.checked_duration_since(Instant::now()).unwrap_or(PAUSE);
+        let settles = due.map(|due| due.checked_duration_since(Instant::now()).unwrap_or(PAUSE));
+        let look = self.look.filter(|_| !self.blind);
+        let looks = look.map(|due| Duration::from_millis(due.0.saturating_sub(now().0)).max(PAUSE));
+        let Some(wait) = settles.into_iter().chain(looks).min() else { return inbox.recv().ok() };
         match inbox.recv_timeout(wait) {
             Ok(message) => Some(message),
             Err(mpsc::RecvTimeoutError::Timeout) => Some(Message::Reported),
@@ -323,11 +328,14 @@ impl Writer {
         let decided = self.decided();
         let (observations, at) = (self.observed.snapshot(), now());
         let suspects = Arc::new(self.lookout.look(&decided, &observations, at));
+        self.look = self.lookout.due();
         if suspects == decided.suspects {
             self.unavoidable = Arc::default();
             return Ok(());
         }
         if at.0.abs_diff(self.avoided.0) < AVOID_INTERVAL_MILLIS {
+            let again = Timestamp(self.avoided.0.saturating_add(AVOID_INTERVAL_MILLIS));
+            self.look = Some(self.look.map_or(again, |due| due.min(again)));
             return Ok(());
         }
         self.avoided = at;

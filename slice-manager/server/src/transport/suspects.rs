@@ -1,5 +1,7 @@
-//! Links that edges have found to lead nowhere. A link is suspected when a path over it has failed and no path over it
-//! works; it is trusted again when one has worked for a while. The planner leaves suspects if there is another way.
+//! Links that edges have found to lead nowhere. A link is suspected when a path over it has failed for a while and no path
+//! over it works; it is trusted again when one has worked for a while. The planner leaves suspects if there is another way.
+//! Edges take their backups in milliseconds and without being asked, so nothing is lost by the wait: it keeps a stutter of a
+//! busy host from moving what need not move.
 //!
 //! Time is the manager's own: the clock of an edge says when a state is another one, and nothing more.
 
@@ -24,6 +26,8 @@ pub(crate) struct Lookout {
     suspects: BTreeMap<LinkName, Timestamp>,
     /// What each edge says of its paths.
     heard: BTreeMap<(NodeName, PathKey), Heard>,
+    /// When a path that has failed will have done so for long enough.
+    due: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +42,7 @@ struct Heard {
 /// What the two ends of a path say of it together.
 #[derive(Debug, Default)]
 struct Said {
-    is_down: bool,
+    down_since: Option<Timestamp>,
     up_since: Option<Timestamp>,
 }
 
@@ -49,30 +53,41 @@ impl Lookout {
         let mut said: BTreeMap<&PathKey, Said> = BTreeMap::new();
         for ((_, path), heard) in &self.heard {
             let said = said.entry(path).or_default();
-            match heard.state {
-                v1::PathState::Up => said.up_since = Some(said.up_since.map_or(heard.at, |at| at.min(heard.at))),
-                _ => said.is_down = true,
-            }
+            let since = match heard.state {
+                v1::PathState::Up => &mut said.up_since,
+                _ => &mut said.down_since,
+            };
+            *since = Some(since.map_or(heard.at, |at| at.min(heard.at)));
         }
         let (mut failed, mut works, mut proven) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        self.due = None;
         for (path, said) in said {
             let Some(planned) = decided.plan.paths.get(path) else { continue };
-            match said.up_since {
+            match (said.down_since, said.up_since) {
                 // A path leads there and back: one end alone can't vouch for links on which the other gets nothing.
-                _ if said.is_down => failed.extend(&planned.links),
-                Some(since) => {
+                (Some(since), _) if now.0.saturating_sub(since.0) >= HOLD_OFF_MILLIS => failed.extend(&planned.links),
+                (Some(since), _) => {
+                    let due = Timestamp(since.0.saturating_add(HOLD_OFF_MILLIS));
+                    self.due = Some(self.due.map_or(due, |other| other.min(due)));
+                }
+                (None, Some(since)) => {
                     works.extend(&planned.links);
                     if now.0.saturating_sub(since.0) >= TRUST_MILLIS {
                         proven.extend(&planned.links);
                     }
                 }
-                None => {}
+                (None, None) => {}
             }
         }
         // One that no path leads over any more can't be found to work again; it gets another chance after a time.
         self.suspects.retain(|link, since| !proven.contains(link) && now.0.saturating_sub(since.0) < FORGET_MILLIS);
         self.suspects.extend(failed.difference(&works).map(|link| ((*link).clone(), now)));
         self.suspects.keys().cloned().collect()
+    }
+
+    /// When to look again, if nothing is heard until then.
+    pub(crate) const fn due(&self) -> Option<Timestamp> {
+        self.due
     }
 
     /// Takes in what edges say. An edge is believed only while it is there, and about paths that it has by its target.
@@ -101,6 +116,8 @@ impl Lookout {
     }
 }
 
+/// How long a path must have failed before its links are suspected.
+const HOLD_OFF_MILLIS: u64 = 2_000;
 /// How long a path must have worked before its links are trusted again.
 const TRUST_MILLIS: u64 = 10_000;
 /// How long a link is suspected that nothing is heard of.
