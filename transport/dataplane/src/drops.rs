@@ -130,6 +130,8 @@ drop_reasons! {
     QueueStands = "queue-stands",
     /// The output queue of the port is full.
     OutputFull = "output-full",
+    /// The worker that goes on with it does not keep up.
+    WorkerFull = "worker-full",
 }
 
 impl fmt::Display for DropReason {
@@ -153,6 +155,11 @@ impl Drops {
     #[inline]
     pub const fn count(&mut self, reason: DropReason) {
         self.0[reason as usize] += 1;
+    }
+
+    /// As many more as others counted.
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.0.iter_mut().zip(&more.0).for_each(|(count, more)| *count += more);
     }
 
     /// How many for a reason.

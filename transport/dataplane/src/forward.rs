@@ -76,6 +76,9 @@ impl Pipeline {
     /// and without them there would be no path.
     #[inline]
     pub(crate) fn send(&mut self, way: &mut Way<'_>, to: PortIndex, segment: Option<usize>, frame: Frame) {
+        if !self.others.has_port(to) {
+            return self.hand_sent(way, to, segment, frame);
+        }
         let octets = frame.len();
         match way.out.push(to, frame) {
             Ok(()) => {

@@ -43,6 +43,7 @@ mod transit;
 mod trees;
 mod tunnel;
 mod underlay;
+mod workers;
 
 pub use compile::{CompileError, Compiler, PORTS_MAX, SEGMENTS_MAX};
 pub use counters::Traffic;
@@ -69,3 +70,4 @@ pub use shaper::{
 };
 pub use tables::{SegmentUid, Tables};
 pub use underlay::{REMOTE_MAC_AGE, REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};
+pub use workers::{Handover, WORKERS_MAX, WorkerPlace};

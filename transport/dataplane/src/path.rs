@@ -10,7 +10,7 @@ use crate::port::PortIndex;
 use crate::probe::{PathIndex, Paths};
 
 /// A path.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Path {
     pub(crate) port: PortIndex,
     /// The place of the next hop in `neighbours`.

@@ -19,6 +19,7 @@ use crate::table::Table;
 use crate::tables::{PortRole, Tables};
 use crate::trees::Tree;
 use crate::underlay::{REMOTE_MACS_MAX, RemoteMac};
+use crate::workers::{Others, WorkerPlace};
 
 /// What a pipeline is made for.
 #[derive(Debug, Clone)]
@@ -29,11 +30,13 @@ pub struct Config {
     pub sessions_max: usize,
     /// How many frames may wait at each port.
     pub queued_frames_max: u32,
+    /// Which of the edge's workers it is of.
+    pub worker: WorkerPlace,
     /// How its clock is to that of the world, until [`Pipeline::set_clock`] says otherwise.
     pub clock: StampClock,
 }
 
-/// The packet path of one worker.
+/// The packet path of one worker, for all of an edge or for its part of it.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) ports: Vec<PortSpec>,
@@ -54,6 +57,7 @@ pub struct Pipeline {
     pub(crate) kernels: Vec<Option<Box<KernelPort>>>,
     /// By port, how what leaves there is scheduled.
     pub(crate) trees: Vec<Tree>,
+    pub(crate) others: Others,
 }
 
 /// What a port has seen.
@@ -79,7 +83,12 @@ impl Pipeline {
             unlearned: 0,
             swept: 0,
             kernels: (0..ports).map(|_| None).collect(),
-            trees: (0..ports).map(|_| Tree::new(config.queued_frames_max, Nanos(0))).collect(),
+            trees: (0_u8..)
+                .map(PortIndex)
+                .take(ports)
+                .map(|port| if config.worker.has_port(port) { Tree::new(config.queued_frames_max) } else { Tree::none() })
+                .collect(),
+            others: Others::new(config.worker, ports),
             ports: config.ports,
             clock: config.clock,
         }
@@ -154,16 +163,24 @@ impl Pipeline {
             counters.received.count(frame.len());
         }
         let mut way = Way { now, port, pool, out };
-        match self.tables.role(port) {
-            PortRole::Access => self.access(&mut way, burst),
-            PortRole::Core => self.underlay(&mut way, burst),
+        if self.others.place != WorkerPlace::ALONE {
+            self.spread(&mut way, burst);
+        }
+        self.work(&mut way, burst);
+        self.depart(now, pool, out);
+    }
+
+    /// What arrived at a port, and is ours to work on.
+    pub(crate) fn work(&mut self, way: &mut Way<'_>, burst: &mut Burst) {
+        match self.tables.role(way.port) {
+            PortRole::Access => self.access(way, burst),
+            PortRole::Core => self.underlay(way, burst),
             PortRole::Unused => {
                 for frame in burst.drain(..) {
-                    self.drop(&mut way, None, DropReason::PortUnused, frame);
+                    self.drop(way, None, DropReason::PortUnused, frame);
                 }
             }
         }
-        self.depart(now, pool, out);
     }
 
     /// Does what is due without a packet: asks for next hops, and forgets a part of the remote devices that have long
@@ -171,6 +188,10 @@ impl Pipeline {
     pub fn tick(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
         self.forget(now);
         self.retry_reshaping();
+        if !self.others.place.is_first() {
+            return;
+        }
+        self.tell_others();
         for at in 0..self.tables.neighbours.len() {
             let neighbour = &mut self.tables.neighbours[at];
             if !neighbour.is_due(now) {

@@ -24,6 +24,11 @@ impl PortSet {
         self.0 |= 1 << (port.0 % 8);
     }
 
+    #[inline]
+    pub(crate) const fn contains(self, port: PortIndex) -> bool {
+        self.0 & 1 << (port.0 % 8) != 0
+    }
+
     /// The others, if a port is one of them; else nothing.
     #[inline]
     pub(crate) const fn beside(self, port: PortIndex) -> Self {

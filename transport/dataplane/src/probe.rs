@@ -35,7 +35,7 @@ pub(crate) use reflect::reflect;
 pub(crate) struct PathIndex(u16);
 
 /// The paths of a program; by default, of one without paths.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Paths {
     timing: Option<Timing>,
     /// By place.
@@ -48,13 +48,15 @@ pub(crate) struct Paths {
     gates: Vec<Gate>,
     /// By place: one bit for each path that is not down. All that is read for a packet.
     usable: Vec<u64>,
+    /// Was one of those bits changed since that was asked last?
+    is_changed: bool,
     round: Round,
     /// The number of the next path that is new.
     next_number: u32,
 }
 
 /// Who is probed when: each path once in a round, at its phase.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Round {
     began: Nanos,
     /// When it was last asked who is due.
@@ -135,6 +137,7 @@ impl Paths {
             probers,
             by_end,
             usable: vec![u64::MAX; words],
+            is_changed: false,
             round,
         })
     }
@@ -212,11 +215,14 @@ impl Paths {
         for at in 0..self.probers.len() {
             let (program, prober) = (&self.programs[at], &mut self.probers[at]);
             let same = old.find(program.remote, program.id.get()).map(|path| usize::from(path.0));
+            let mut is_usable = true;
             if let Some(from) = same {
                 // Whoever floods it does so after an exchange, too.
                 self.gates[at] = old.gates[from];
             }
             if let Some(from) = same.filter(|from| goes_the_same_way(program, &old.programs[*from])) {
+                // Which whoever only hears of its state knows, too.
+                is_usable = old.is_usable(index(from));
                 std::mem::swap(prober, &mut old.probers[from]);
                 if timing != before {
                     prober.restart();
@@ -225,8 +231,7 @@ impl Paths {
                 prober.number = self.next_number;
                 self.next_number = self.next_number.wrapping_add(1);
             }
-            let state = prober.state();
-            self.mark(index(at), state);
+            self.set_usable(index(at), is_usable);
         }
         self.round.order(&self.probers, self.timing);
         if timing.interval == before.interval {
@@ -234,10 +239,33 @@ impl Paths {
         }
     }
 
+    /// A bit for each path that is not down, 64 paths a word.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.usable
+    }
+
+    /// Takes over such a word from whoever probes.
+    pub(crate) fn believe(&mut self, word: usize, usable: u64) {
+        if let Some(known) = self.usable.get_mut(word) {
+            *known = usable;
+        }
+    }
+
+    /// Has another path come to work, or ceased to, since this was asked last?
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
     fn mark(&mut self, path: PathIndex, state: PathState) {
+        self.set_usable(path, state != PathState::Down);
+    }
+
+    fn set_usable(&mut self, path: PathIndex, is_usable: bool) {
         let (word, bit) = split(path);
         if let Some(word) = self.usable.get_mut(word) {
-            *word = if state == PathState::Down { *word & !bit } else { *word | bit };
+            let known = if is_usable { *word | bit } else { *word & !bit };
+            self.is_changed |= known != *word;
+            *word = known;
         }
     }
 }

@@ -37,16 +37,27 @@ struct Arrived {
 impl Pipeline {
     /// When the next probe is due, if paths are probed at all.
     pub fn next_probe(&self) -> Option<Nanos> {
-        self.tables.probes.next_due()
+        if self.others.place.is_first() { self.tables.probes.next_due() } else { None }
     }
 
     /// Sends probes that are due, so many at most that they fit the queue of a port; others stay due.
     pub fn probe(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
+        if !self.others.place.is_first() {
+            return;
+        }
         for _ in 0..BURST_FRAMES_MAX {
             let Some((path, probe)) = self.tables.probes.due(now, &self.clock) else { break };
             let mut octets = [0; stamp::PACKET_OCTETS];
             probe.emit(&mut octets);
             self.send_along(path, &Packet { ports: (SOURCE_PORT, stamp::PORT), octets }, now, pool, out);
+        }
+        self.tell_changed_paths();
+    }
+
+    /// What the others must know of paths at once.
+    fn tell_changed_paths(&mut self) {
+        if self.tables.probes.take_changed() {
+            self.tell_paths();
         }
     }
 
@@ -84,6 +95,7 @@ impl Pipeline {
         let reply = Reply::read(&arrived.packet.octets).map_err(|_| DropReason::UnknownRemote)?;
         let path = self.tables.probes.find(arrived.from, reply.probe.session).ok_or(DropReason::UnknownRemote)?;
         self.tables.probes.heard(path, &reply, way.now, &self.clock);
+        self.tell_changed_paths();
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Readings: what runs, and what it has counted. Taken from the tables that the pipeline runs, so that an edge reports
 //! what is, not what it was told.
 
+mod merge;
 mod numbers;
 mod queues;
 mod tunnels;

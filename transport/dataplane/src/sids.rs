@@ -10,7 +10,7 @@ use crate::table::{Table, mix};
 use crate::tables::Hop;
 
 /// What this node does with packets to its SIDs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sids {
     places: Table<u16>,
     entries: Vec<SidEntry>,

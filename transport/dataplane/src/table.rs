@@ -3,7 +3,7 @@
 //! have one home gets refused, and slows nobody down.
 
 /// A table from 64-bit keys to small values.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Table<V> {
     slots: Vec<Slot<V>>,
     mask: usize,

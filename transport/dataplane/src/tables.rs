@@ -47,7 +47,7 @@ pub(crate) struct SliceSlot(pub(crate) u16);
 pub(crate) struct CircuitIndex(pub(crate) u16);
 
 /// Compiled tables.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tables {
     pub(crate) generation: Generation,
     pub(crate) digest: Digest,
@@ -104,7 +104,7 @@ pub(crate) struct Hop {
 }
 
 /// A port.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PortTable {
     pub(crate) role: PortRole,
     /// Circuits by VLAN, if it has one; place 0 is "untagged".
@@ -118,7 +118,7 @@ pub(crate) struct PortTable {
 }
 
 /// An attachment circuit, which is where an SDP of a slice is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Circuit {
     pub(crate) uid: SdpUid,
     pub(crate) sdp: Arc<SdpName>,
@@ -137,7 +137,7 @@ pub(crate) struct Circuit {
 }
 
 /// A slice.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slice {
     pub(crate) name: Arc<SliceName>,
     pub(crate) limits: RateLimits,
@@ -148,7 +148,7 @@ pub(crate) struct Slice {
 }
 
 /// A micro-segment.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) uid: SegmentUid,
     /// Its number in trees.

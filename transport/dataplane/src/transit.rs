@@ -58,7 +58,7 @@ impl Pipeline {
 }
 
 /// In which queue a packet of others waits, by its outermost header.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TransitClasses {
     by_code_point: [u8; 64],
     by_traffic_class: [u8; 8],

@@ -74,19 +74,28 @@ pub(crate) struct Waits {
 
 impl Tree {
     /// With room for so many frames, on a port that is faster than any.
-    pub(crate) fn new(frames: u32, now: Nanos) -> Self {
-        let runs = TreeShape::none(RATE_MAX);
+    pub(crate) fn new(frames: u32) -> Self {
         let limits = ShaperLimits {
             segments: shape::QUEUE_NUMBERS,
             slices: shape::SLICE_NUMBERS,
             frames,
             queues: frames.saturating_add(QUEUES_KEPT),
         };
+        Self::with(&limits)
+    }
+
+    /// Of a port that another worker owns.
+    pub(crate) fn none() -> Self {
+        Self::with(&ShaperLimits { segments: 0, slices: 0, frames: 0, queues: 0 })
+    }
+
+    fn with(limits: &ShaperLimits) -> Self {
+        let runs = TreeShape::none(RATE_MAX);
         let empty = || Parked { frame: None, queue: QueueNumber::REST, front: 0, wire: 0, from: PortIndex(0) };
         Self {
-            shaper: Shaper::new(&runs.port, &limits, now),
-            parked: (0..frames).map(|_| empty()).collect(),
-            free: (0..frames).rev().collect(),
+            shaper: Shaper::new(&runs.port, limits, Nanos(0)),
+            parked: (0..limits.frames).map(|_| empty()).collect(),
+            free: (0..limits.frames).rev().collect(),
             arrivals: ArrayVec::new(),
             runs,
             has_classes: false,
@@ -136,15 +145,27 @@ impl Pipeline {
         waits: Waits,
         frame: Frame,
     ) {
-        let Some(tree) = self.trees.get_mut(to.get()) else {
-            return self.drop(way, segment, DropReason::PortUnused, frame);
-        };
         let wire = segment.map_or(0, |segment| self.tables.segments[segment].wire);
-        match tree.park(way.port, waits, wire, frame) {
-            Ok(()) if tree.arrivals.is_full() => self.enqueue(way.now, to, way.pool),
-            Ok(()) => {}
-            Err(frame) => self.drop(way, segment, DropReason::QueueRoom, frame),
+        if self.others.has_port(to) {
+            self.park(way, to, waits, wire, frame);
+        } else {
+            self.hand_leaving(way, to, segment, (waits, wire), frame);
         }
+    }
+
+    /// A frame waits at a port of ours.
+    #[inline]
+    pub(crate) fn park(&mut self, way: &mut Way<'_>, to: PortIndex, waits: Waits, wire: u16, frame: Frame) {
+        let reason = match self.trees.get_mut(to.get()) {
+            Some(tree) => match tree.park(way.port, waits, wire, frame) {
+                Ok(()) if tree.arrivals.is_full() => return self.enqueue(way.now, to, way.pool),
+                Ok(()) => return,
+                Err(frame) => (DropReason::QueueRoom, frame),
+            },
+            None => (DropReason::PortUnused, frame),
+        };
+        let segment = self.tables.segment_of_queue(waits.queue);
+        self.drop(way, segment, reason.0, reason.1);
     }
 
     /// Sends what is due. To be called after frames have come, and at [`Pipeline::next_departure`].
@@ -242,10 +263,20 @@ impl Pipeline {
     #[inline]
     fn charge_others(&mut self, now: Nanos, others: PortSet, queue: QueueNumber, octets: usize) {
         for other in others.ports() {
-            if let Some(tree) = self.trees.get_mut(other.get()) {
-                let octets = u32::try_from(octets).unwrap_or(u32::MAX);
-                tree.shaper.charge_ceilings(now, queue.get(), octets);
+            let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+            if self.others.has_port(other) {
+                self.charge_ceilings(now, other, queue, octets);
+            } else {
+                self.others.spent(other, queue, octets);
             }
+        }
+    }
+
+    /// So much counts for the ceilings at a port of ours.
+    #[inline]
+    pub(crate) fn charge_ceilings(&mut self, now: Nanos, port: PortIndex, queue: QueueNumber, octets: u32) {
+        if let Some(tree) = self.trees.get_mut(port.get()) {
+            tree.shaper.charge_ceilings(now, queue.get(), octets);
         }
     }
 }

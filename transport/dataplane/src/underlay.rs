@@ -252,10 +252,15 @@ impl Pipeline {
     /// A neighbour has said where it is; those that no tunnel needs are not kept.
     fn heard(&mut self, way: &Way<'_>, address: IpAddr, mac: Mac) {
         let port = way.port;
-        if let Some(neighbour) = self.tables.neighbours.iter_mut().find(|n| n.port == port && n.address == address)
+        let mut known = self.tables.neighbours.iter_mut().enumerate();
+        if let Some((at, neighbour)) = known.find(|(_, n)| n.port == port && n.address == address)
             && mac.is_unicast()
         {
+            let before = neighbour.mac;
             neighbour.heard(mac, way.now);
+            if neighbour.mac != before {
+                self.tell_next_hop(at);
+            }
         }
     }
 

@@ -40,7 +40,7 @@ impl Mark {
 }
 
 /// How the packets of a slice are treated, by the marks of its devices.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Marks {
     /// In the end, what carries no mark.
     code_points: [Mark; CODE_POINTS + 1],

@@ -15,6 +15,7 @@ use super::Tree;
 use super::shape::{TreeShape, put};
 use crate::meter::Nanos;
 use crate::pipeline::Pipeline;
+use crate::port::PortIndex;
 use crate::shaper::{SegmentShape, Shape};
 
 /// How far a tree has got.
@@ -53,7 +54,8 @@ impl Pipeline {
 
     /// Begins anew with other tables, or with what was held.
     pub(crate) fn begin_reshaping(&mut self) {
-        for tree in &mut self.trees {
+        let Self { trees, others, .. } = self;
+        for (_, tree) in (0_u8..).map(PortIndex).zip(trees).filter(|(port, _)| others.has_port(*port)) {
             tree.reshaping = Some(Reshaping { step: Step::ShrinkSegments, at: 0, is_held: false });
             tree.is_held = false;
         }

@@ -226,7 +226,7 @@ fn each_reason_is_provoked_counted_once_and_nothing_leaves() {
     assert_eq!(provoked, BTreeSet::from(DropReason::ALL));
 }
 
-const APART: [DropReason; 24] = [
+const APART: [DropReason; 25] = [
     // By `probing::a_flood_of_probes_is_not_answered_at_its_own_rate`.
     DropReason::ProbeRate,
     // By `routed::nobody_but_the_gateway_is_reached_by_its_frame`.
@@ -254,6 +254,8 @@ const APART: [DropReason; 24] = [
     DropReason::QueueTime,
     DropReason::QueueFrames,
     DropReason::QueueStands,
+    // By `workers`.
+    DropReason::WorkerFull,
 ];
 
 #[test]

@@ -21,14 +21,15 @@ use model::{
     Dscp, Generation, InterfaceAddress, Mac, PathId, Rate, RateLimits, Snssai, Sst, TrafficClass, Vlan, Vni, Weight,
 };
 use transport_dataplane::{
-    Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec, Reading,
-    SegmentReading, SessionKey, StampClock,
+    Binding, Burst, Compiler, Config, DropReason, FramePool, Nanos, Outputs, PortIndex, PortSpec, Reading,
+    SegmentReading, SessionKey, StampClock, WorkerPlace,
 };
 
 use crate::frames;
+use crate::team::Team;
 
 pub(crate) struct Rig {
-    pub(crate) pipeline: Pipeline,
+    pub(crate) pipeline: Team,
     pub(crate) compiler: Compiler,
     pub(crate) pool: FramePool,
     pub(crate) outputs: Outputs,
@@ -88,7 +89,8 @@ impl Rig {
         let count = ports.len();
         let now = Nanos(5_000_000_000);
         let tables = compiler.compile(&program, now).unwrap();
-        let mut pipeline = Pipeline::new(Config { ports, sessions_max, queued_frames_max, clock: StampClock::FREE });
+        let (worker, clock) = (WorkerPlace::ALONE, StampClock::FREE);
+        let mut pipeline = Team::new(&Config { ports, sessions_max, queued_frames_max, worker, clock });
         pipeline.swap(tables);
         while !pipeline.reshape(now) {}
         let (pool, outputs) = (FramePool::new(BUFFERS), Outputs::new(count));
@@ -341,7 +343,7 @@ pub(crate) fn path(to: &str, remote: IpAddr) -> PathProgram {
     }
 }
 
-const PORTS: [(&str, Mac); 4] = [
+pub(crate) const PORTS: [(&str, Mac); 4] = [
     ("access0", Mac([2, 0xed, 0, 0, 0, 0])),
     ("access1", Mac([2, 0xed, 0, 0, 0, 1])),
     ("core0", CORE_MAC),

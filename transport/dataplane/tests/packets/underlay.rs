@@ -155,7 +155,7 @@ fn a_kernel_that_has_the_address_is_not_talked_over() {
     let to_d = frame(Some(120), device(5), device(9), b"x");
     let says = |rig: &mut Rig, addresses: &[std::net::IpAddr], next_hops: &[(std::net::IpAddr, Mac)]| {
         let (addresses, next_hops) = (addresses.to_vec(), next_hops.to_vec());
-        let before = rig.pipeline.follow_kernel(Box::new(KernelPort { port: CORE0, addresses, next_hops }));
+        let before = rig.pipeline.follow_kernel(&KernelPort { port: CORE0, addresses, next_hops });
         before.map_or(0, |before| before.next_hops.len())
     };
     let arp = |operation: u8, from: Mac| {
