@@ -24,8 +24,10 @@ pub struct Config {
     pub aaa_address: IpAddr,
     /// How many sessions it has room for.
     pub sessions_max: usize,
-    /// The processor core that works on packets; whichever is free if none is named.
-    pub core: Option<usize>,
+    /// How many workers share its ports and slices.
+    pub workers: u8,
+    /// The processor cores that work on packets, one for each worker; whichever are free if none is named.
+    pub cores: Vec<usize>,
 }
 
 /// What the agent of a Linux kernel is started with.

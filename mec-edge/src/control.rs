@@ -18,7 +18,7 @@ use crate::programs::{NotAdmitted, Programs};
 use crate::realms::Realms;
 use crate::report;
 use crate::state::{StateError, StateFolder};
-use crate::worker::{Worker, WorkerGone, WorkerReading};
+use crate::worker::{WorkerGone, Workers, WorkersReading};
 
 /// The control side of an edge.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct Site {
     pub(crate) name: NodeName,
     /// Each with its driver.
     pub(crate) ports: Vec<(PortName, Cow<'static, str>)>,
-    pub(crate) worker: Worker,
+    pub(crate) workers: Workers,
 }
 
 /// What a control directs.
@@ -52,7 +52,7 @@ pub(crate) struct Parts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pulse {
     /// None if the worker has ended.
-    worker: Option<transport_dataplane::Pulse>,
+    workers: Option<transport_dataplane::Pulse>,
     realms: Vec<Readiness>,
     refused: Option<(Generation, String)>,
 }
@@ -104,7 +104,7 @@ impl Control {
     async fn run(&mut self, program: Program, keep: bool) -> Result<(), ApplyError> {
         // Numbers are handed out in a copy, so that a program that can't be kept leaves no trace.
         let mut compiler = self.compiler.clone();
-        let mut tables = compiler.compile(&program, self.site.worker.now())?;
+        let mut tables = compiler.compile(&program, self.site.workers.now())?;
         if keep {
             let state = self.programs.state().clone();
             let kept = program.clone();
@@ -116,9 +116,9 @@ impl Control {
         self.kernels.find(&tables).await;
         if self.programs.running().is_some() {
             // What runs goes on until the way of what is to run is known.
-            tables = self.site.worker.introduce(tables).await?;
+            tables = self.site.workers.introduce(tables).await?;
         }
-        self.site.worker.swap(tables).await?;
+        self.site.workers.swap(tables).await?;
         self.kernels.keep(needed).await;
         self.compiler = compiler;
         self.realms.follow(&program.content, &self.compiler, self.programs.state()).await;
@@ -142,8 +142,8 @@ impl Control {
     }
 
     /// What the dataplane runs and has counted.
-    pub(crate) async fn read_worker(&self) -> Result<Box<WorkerReading>, WorkerGone> {
-        self.site.worker.read().await
+    pub(crate) async fn read_workers(&self) -> Result<WorkersReading, WorkerGone> {
+        self.site.workers.read().await
     }
 }
 
@@ -170,7 +170,7 @@ impl Node for Control {
 
     async fn pulse(&self) -> Pulse {
         Pulse {
-            worker: self.site.worker.pulse().await.ok(),
+            workers: self.site.workers.pulse().await.ok(),
             realms: self.realms.states(),
             refused: self.refused().cloned(),
         }

@@ -11,7 +11,7 @@ use model::{NodeName, PortName};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Uri;
 use tracing_subscriber::EnvFilter;
-use transport_dataplane::SESSIONS_MAX;
+use transport_dataplane::{SESSIONS_MAX, WORKERS_MAX};
 
 use crate::config::{Config, KernelConfig, SESSIONS_DEFAULT};
 use crate::edge::{Edge, RunningEdge};
@@ -38,7 +38,7 @@ struct Args {
     state: PathBuf,
     /// Have the kernel of this box do the work of a core node, instead of a dataplane of ours; ports are then the network
     /// devices that the topology names. Needs CAP_NET_ADMIN.
-    #[arg(long, value_enum, conflicts_with_all = ["secrets", "aaa_address", "ports", "poll", "core", "sessions_max"])]
+    #[arg(long, value_enum, conflicts_with_all = ["secrets", "aaa_address", "ports", "poll", "workers", "cores", "sessions_max"])]
     device: Option<DeviceKind>,
     /// Folder of secrets: SLICE/SEGMENT.yaml, readable by nobody else.
     #[arg(long, value_name = "DIR", required_unless_present = "device")]
@@ -54,9 +54,14 @@ struct Args {
     /// How the edge learns of frames: woken by the kernel when it rests, or by looking all the time, which takes a core.
     #[arg(long, value_enum, default_value = "interrupt")]
     poll: PollKind,
-    /// The processor core that works on packets, as the kernel numbers it; whichever is free if left out.
-    #[arg(long, value_name = "CORE")]
-    core: Option<usize>,
+    /// How many workers share the ports and slices, each a thread: 1, or as many as cores are named. The first port is the first
+    /// one's, the second the second one's, and so on, round and round.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=WORKERS_MAX as i64))]
+    workers: Option<u8>,
+    /// The processor cores that work on packets, as the kernel numbers them, one for each worker, such as 2,3; whichever are free
+    /// if left out.
+    #[arg(long = "core", value_name = "CORE", value_delimiter = ',')]
+    cores: Vec<usize>,
     /// How many sessions there is room for.
     #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
     sessions_max: usize,
@@ -152,6 +157,7 @@ async fn start(args: Args) -> Result<RunningEdge, Box<dyn std::error::Error>> {
         let config = KernelConfig { name: args.name, manager: args.manager, tls: args.tls_dir, state: args.state };
         return Ok(Edge::start_on_kernel(config).await?);
     }
+    let workers = workers(args.workers, &args.cores)?;
     let polling = match args.poll {
         PollKind::Interrupt => Polling::Interrupt,
         PollKind::Busy => Polling::Busy,
@@ -170,9 +176,21 @@ async fn start(args: Args) -> Result<RunningEdge, Box<dyn std::error::Error>> {
         secrets: args.secrets.unwrap_or_default(),
         aaa_address: args.aaa_address,
         sessions_max: args.sessions_max,
-        core: args.core,
+        workers,
+        cores: args.cores,
     };
     Ok(Edge::start(config, ports).await?)
+}
+
+/// How many workers there are to be.
+fn workers(asked: Option<u8>, cores: &[usize]) -> Result<u8, String> {
+    let named = cores.len();
+    match asked {
+        Some(count) if named == 0 || named == usize::from(count) => Ok(count),
+        Some(count) => Err(format!("--core: {named} cores for {count} workers; expected one for each, or none")),
+        None if named <= WORKERS_MAX => Ok(u8::try_from(named).unwrap_or(u8::MAX).max(1)),
+        None => Err(format!("--core: {named} cores; expected {WORKERS_MAX} at most")),
+    }
 }
 
 fn start_log(form: LogForm) {
@@ -216,11 +234,29 @@ mod tests {
             (["--aaa-address", "localhost"], "--aaa-address"),
             (["--name", "edge-b"], "--name"),
             (["--metrics", "7481"], "expected ADDRESS:PORT or `none`"),
+            (["--workers", "9"], "9 is not in 1..=8"),
+            (["--workers", "0"], "0 is not in 1..=8"),
+            (["--core", "two"], "--core"),
             (["--dpdk", "on"], "--dpdk"),
         ] {
             let error = parse(&more).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn there_is_a_worker_for_each_core_that_is_named() {
+        for (asked, cores, expected) in [
+            (None, &[][..], Ok(1)),
+            (None, &[2, 3], Ok(2)),
+            (Some(3), &[], Ok(3)),
+            (Some(2), &[0, 1], Ok(2)),
+            (Some(2), &[0], Err("--core: 1 cores for 2 workers; expected one for each, or none")),
+            (None, &[0; 9], Err("--core: 9 cores; expected 8 at most")),
+        ] {
+            assert_eq!(workers(asked, cores), expected.map_err(str::to_owned), "{asked:?} {cores:?}");
+        }
+        assert_eq!(parse(&["--core", "2,3"]).unwrap().cores, [2, 3]);
     }
 
     #[test]

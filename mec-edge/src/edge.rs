@@ -1,6 +1,7 @@
 //! A running edge: worker, control, realms and agent; or the agent of a Linux kernel. A process hosts one, or the testbed
 //! several.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use model::PortName;
@@ -8,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tonic::transport::Uri;
-use transport_dataplane::{CompileError, Compiler, PortIndex, PortSpec};
+use transport_dataplane::{CompileError, Compiler, PortIndex, PortSpec, WorkerPlace};
 use transport_southbound::{Linux, OpenError};
 
 use crate::agent::{self, Manager};
@@ -22,7 +23,7 @@ use crate::realms::Realms;
 use crate::shown::Shown;
 use crate::state::{StateError, StateFolder};
 use crate::told::in_full;
-use crate::worker::WorkerThread;
+use crate::worker::WorkerThreads;
 
 /// Starts edges.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub struct RunningEdge {
 /// Who does the work; held for its end.
 #[derive(Debug)]
 enum Thread {
-    Worker { _thread: WorkerThread },
+    Worker { _thread: WorkerThreads },
     Keeper { _thread: KeeperThread },
 }
 
@@ -77,14 +78,18 @@ impl Edge {
         let state = StateFolder::open(&config.state)?;
         let specs = ports.iter().map(|(name, port)| PortSpec { name: name.clone(), mac: port.mac() }).collect();
         let compiler = Compiler::new(specs)?;
-        let drivers = ports.iter().map(|(name, port)| (name.clone(), port.driver())).collect();
+        let drivers = (0_u8..)
+            .zip(&ports)
+            .map(|(at, (name, port))| (name.clone(), driver(port.as_ref(), PortIndex(at), config.workers)));
+        let drivers = drivers.collect();
         let kernels = kernels(&ports);
-        let thread = WorkerThread::start(config.name.as_str(), ports, config.sessions_max, config.core)
-            .map_err(StartError::Thread)?;
-        let worker = thread.worker();
-        let realms = Realms::new(worker.clone(), config.secrets, config.aaa_address);
-        let kernels = KernelPorts::start(kernels, worker);
-        let site = Site { name: config.name, ports: drivers, worker: worker.clone() };
+        let thread =
+            WorkerThreads::start(config.name.as_str(), ports, config.sessions_max, (config.workers, &config.cores))
+                .map_err(StartError::Thread)?;
+        let workers = thread.workers();
+        let realms = Realms::new(workers.clone(), config.secrets, config.aaa_address);
+        let kernels = KernelPorts::start(kernels, workers);
+        let site = Site { name: config.name, ports: drivers, workers: workers.clone() };
         let shown = Shown::Site { site: site.clone(), realms: realms.watch() };
         let mut control = Control::new(site, Parts { compiler, kernels, state, realms });
         control.resume().await;
@@ -103,6 +108,14 @@ impl Edge {
         let (stop, stopping) = watch::channel(false);
         let agent = tokio::spawn(agent::run(node, manager, stopping));
         Ok(RunningEdge { stop, agent, shown: Shown::Kernel, _thread: Thread::Keeper { _thread: thread } })
+    }
+}
+
+/// How a port works, for listings, and who works on it if there are several.
+fn driver(port: &dyn EdgePort, at: PortIndex, workers: u8) -> Cow<'static, str> {
+    match WorkerPlace::new(0, workers).filter(|place| place.count() > 1) {
+        Some(place) => format!("{}, worker {}", port.driver(), place.of_port(at)).into(),
+        None => port.driver(),
     }
 }
 

@@ -17,7 +17,7 @@ use transport_dataplane::{KernelPort, PortIndex, Tables};
 use transport_southbound::{NeighbourEvents, Neighbours, Resolved};
 
 use crate::told::in_full;
-use crate::worker::{Worker, WorkerGone};
+use crate::worker::{WorkerGone, Workers};
 
 /// The ports that are kernel interfaces.
 #[derive(Debug, Default)]
@@ -44,12 +44,12 @@ struct Wanted {
 
 impl KernelPorts {
     /// Follows these kernels from now on. Needs a tokio runtime; ends when this is dropped.
-    pub(crate) fn start(ports: Vec<(PortIndex, PortName, KernelSide)>, worker: &Worker) -> Self {
+    pub(crate) fn start(ports: Vec<(PortIndex, PortName, KernelSide)>, workers: &Workers) -> Self {
         let followed = ports.into_iter().map(|(port, name, (neighbours, events))| {
             let (wishes, asked) = mpsc::channel(1);
             let (said, wanted) = (Resolved::default(), Wanted::default());
             let follower = Follower { port, name, neighbours: Some(neighbours), wanted, said, failed: false };
-            tokio::spawn(follower.run(events, asked, worker.clone()));
+            tokio::spawn(follower.run(events, asked, workers.clone()));
             Followed { port, wanted: Wanted::default(), wishes }
         });
         Self(followed.collect())
@@ -131,7 +131,7 @@ impl Follower {
         mut self,
         events: NeighbourEvents,
         mut asked: mpsc::Receiver<(Wanted, oneshot::Sender<()>)>,
-        worker: Worker,
+        workers: Workers,
     ) {
         let changed = Arc::new(Notify::new());
         let bell = Arc::downgrade(&changed);
@@ -153,7 +153,7 @@ impl Follower {
                 _ = refresh.tick() => None,
                 () = changed.notified() => None,
             };
-            if self.look(&worker).await.is_err() {
+            if self.look(&workers).await.is_err() {
                 return;
             }
             if let Some(reply) = waits {
@@ -163,7 +163,7 @@ impl Follower {
     }
 
     /// Asks the kernel, and tells the worker what is new.
-    async fn look(&mut self, worker: &Worker) -> Result<(), WorkerGone> {
+    async fn look(&mut self, workers: &Workers) -> Result<(), WorkerGone> {
         let found = match self.ask().await {
             Ok(found) => {
                 self.failed = false;
@@ -181,7 +181,7 @@ impl Follower {
             self.announce(&found);
         }
         let Resolved { addresses, next_hops } = found.clone();
-        worker.follow_kernel(KernelPort { port: self.port, addresses, next_hops }).await?;
+        workers.follow_kernel(KernelPort { port: self.port, addresses, next_hops }).await?;
         self.said = found;
         Ok(())
     }

@@ -18,12 +18,12 @@ use tokio::sync::Mutex;
 use transport_dataplane::{BindError, Binding, Compiler, SegmentUid, SessionKey};
 
 use crate::state::StateFolder;
-use crate::worker::Worker;
+use crate::worker::Workers;
 
 /// The realms of an edge.
 #[derive(Debug)]
 pub(crate) struct Realms {
-    worker: Worker,
+    workers: Workers,
     secrets: PathBuf,
     address: IpAddr,
     running: BTreeMap<SegmentId, Running>,
@@ -49,8 +49,8 @@ struct Running {
 }
 
 impl Realms {
-    pub(crate) fn new(worker: Worker, secrets: PathBuf, address: IpAddr) -> Self {
-        Self { worker, secrets, address, running: BTreeMap::new(), watched: RealmsWatch::default() }
+    pub(crate) fn new(workers: Workers, secrets: PathBuf, address: IpAddr) -> Self {
+        Self { workers, secrets, address, running: BTreeMap::new(), watched: RealmsWatch::default() }
     }
 
     /// Becomes what a program says, whose tables run already: ends realms that it does not have, then changes those that
@@ -77,7 +77,7 @@ impl Realms {
                 tracing::info!(realm = %id, port = config.program.access_port, "a realm starts");
                 let place =
                     Place { address: self.address, secrets: self.secrets.clone(), journal: state.accounting(id) };
-                let binder = Arc::new(SegmentBinder::new(self.worker.clone(), uid));
+                let binder = Arc::new(SegmentBinder::new(self.workers.clone(), uid));
                 Running { host: Host::start(config, place, binder.clone()), binder }
             });
         }
@@ -145,7 +145,7 @@ impl Running {
         self.host.stop().await;
         // A realm unbinds its sessions when it ends; this is for one that ended by a fault.
         for (_, bound) in self.binder.bound.lock().await.drain() {
-            let _ = self.binder.worker.unbind(bound.key).await;
+            let _ = self.binder.workers.unbind(bound.key).await;
         }
     }
 }
@@ -153,7 +153,7 @@ impl Running {
 /// Binds the endpoints of one segment.
 #[derive(Debug)]
 struct SegmentBinder {
-    worker: Worker,
+    workers: Workers,
     segment: SegmentUid,
     /// Held while the worker is asked, so that what is bound and what stands here change in the same order.
     bound: Arc<Mutex<HashMap<Mac, Bound>>>,
@@ -166,19 +166,19 @@ struct Bound {
 }
 
 impl SegmentBinder {
-    fn new(worker: Worker, segment: SegmentUid) -> Self {
-        Self { worker, segment, bound: Arc::default() }
+    fn new(workers: Workers, segment: SegmentUid) -> Self {
+        Self { workers, segment, bound: Arc::default() }
     }
 }
 
 impl Binder for SegmentBinder {
     async fn bind(&self, grant: Grant) -> Result<(), BindRefused> {
-        let (worker, bound) = (self.worker.clone(), self.bound.clone());
+        let (workers, bound) = (self.workers.clone(), self.bound.clone());
         let binding = Binding { segment: self.segment, mac: grant.mac, ipv4: grant.address, ipv6: grant.address6 };
         // In a task of its own: if the caller waits no longer, what came of it still gets noted, and can be unbound.
         let task = tokio::spawn(async move {
             let mut bound = bound.lock().await;
-            match worker.bind(binding).await {
+            match workers.bind(binding).await {
                 Ok(Ok(key)) => {
                     bound.insert(grant.mac, Bound { session: grant.session, key });
                     Ok(())
@@ -200,7 +200,7 @@ impl Binder for SegmentBinder {
         {
             bound.remove(&unbind.mac);
             // A worker that has stopped forwards nothing.
-            let _ = self.worker.unbind(key).await;
+            let _ = self.workers.unbind(key).await;
         }
     }
 }

@@ -12,7 +12,7 @@ use transport_dataplane::{Drops, MeterReading, SegmentReading, TunnelReading};
 use crate::control::{Control, Site};
 use crate::node::UNKNOWN_READING;
 use crate::ports::Losses;
-use crate::worker::{WorkerGone, WorkerReading};
+use crate::worker::{WorkerGone, WorkersReading};
 
 use transport::{Clock, paths, realised_paths, running, tunnel_ends};
 
@@ -22,8 +22,8 @@ pub(crate) use transport::path_readings;
 pub(crate) async fn reading(control: &Control, kind: v1::ReadKind) -> Result<v1::Reading, String> {
     let mut gathered = v1::Reading::default();
     match kind {
-        v1::ReadKind::Drops => gathered.drops = drops(control.site(), &*control.read_worker().await.map_err(text)?),
-        v1::ReadKind::Meters => gathered.meters = meters(control.site(), &*control.read_worker().await.map_err(text)?),
+        v1::ReadKind::Drops => gathered.drops = drops(control.site(), &control.read_workers().await.map_err(text)?),
+        v1::ReadKind::Meters => gathered.meters = meters(control.site(), &control.read_workers().await.map_err(text)?),
         v1::ReadKind::Sessions => gathered.sessions = sessions(control).await.map_err(text)?,
         v1::ReadKind::AaaCounters => gathered.aaa_counters = aaa_counters(control),
         v1::ReadKind::Paths => gathered.paths = paths(control.site()).await.map_err(text)?,
@@ -41,7 +41,7 @@ fn text(error: WorkerGone) -> String {
 
 /// What the edge runs. If the dataplane has stopped, that is what it says, and nothing of what it should run.
 pub(crate) async fn realised(control: &Control) -> v1::Realised {
-    let reading = match control.read_worker().await {
+    let reading = match control.read_workers().await {
         Ok(reading) => reading.pipeline,
         Err(WorkerGone) => return stopped(control),
     };
@@ -89,8 +89,8 @@ fn realised_segment(
 
 /// Packets dropped. Those of a segment are listed under it; the rest of a port, and what its driver lost, under the port
 /// alone.
-pub(crate) fn drops(site: &Site, reading: &WorkerReading) -> Vec<v1::DropCounter> {
-    let WorkerReading { pipeline: reading, losses, .. } = reading;
+pub(crate) fn drops(site: &Site, reading: &WorkersReading) -> Vec<v1::DropCounter> {
+    let WorkersReading { pipeline: reading, losses, .. } = reading;
     let edge = site.name.to_string();
     let mut rows = Vec::new();
     for (at, (port, _)) in site.ports.iter().enumerate() {
@@ -140,8 +140,8 @@ enum Part<'a> {
 }
 
 /// Rate limits and what they let pass.
-pub(crate) fn meters(site: &Site, reading: &WorkerReading) -> Vec<v1::MeterCounter> {
-    let WorkerReading { at, pipeline: reading, .. } = reading;
+pub(crate) fn meters(site: &Site, reading: &WorkersReading) -> Vec<v1::MeterCounter> {
+    let WorkersReading { at, pipeline: reading, .. } = reading;
     let edge = site.name.to_string();
     let row = |slice: &str, part: Part<'_>, direction: &str, ceiling: u64, meter: &MeterReading| v1::MeterCounter {
         edge: edge.clone(),
@@ -192,7 +192,7 @@ fn aaa_counters(control: &Control) -> Vec<v1::AaaCounter> {
 async fn sessions(control: &Control) -> Result<Vec<v1::Session>, WorkerGone> {
     let bound = control.realms().sessions().await;
     let keys: Vec<_> = bound.iter().map(|(_, key)| *key).collect();
-    let counters = control.site().worker.sessions(&keys).await?;
+    let counters = control.site().workers.sessions(&keys).await?;
     let mut rows = Vec::with_capacity(bound.len());
     for ((session, _), counters) in bound.iter().zip(counters) {
         // One whose device has moved on to another segment of the slice is bound there, and not here.

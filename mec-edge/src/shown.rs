@@ -14,7 +14,7 @@ use transport_dataplane::{
 use crate::control::Site;
 use crate::realms::RealmsWatch;
 use crate::report;
-use crate::worker::{WorkerGone, WorkerReading};
+use crate::worker::{WorkerGone, WorkersReading};
 
 /// Whose metrics are shown.
 #[derive(Debug, Clone)]
@@ -44,11 +44,11 @@ impl Shown {
 
 async fn site_page(page: &mut Page, site: &Site) -> Result<(), WorkerGone> {
     let edge = site.name.as_str();
-    let reading = site.worker.read().await?;
+    let reading = site.workers.read().await?;
     page.family(&GENERATION).sample([edge], Value::Count(reading.pipeline.generation.get()));
     let mut ports = Vec::new();
     for (at, (name, _)) in (0..).zip(&site.ports) {
-        if let Some((_, port)) = site.worker.queues(PortIndex(at)).await? {
+        if let Some((_, port)) = site.workers.queues(PortIndex(at)).await? {
             ports.push((name.as_str(), port));
         }
     }
@@ -115,7 +115,7 @@ fn meters(page: &mut Page, meters: &[v1::MeterCounter]) {
     show(&METER_DROPPED_FRAMES, dropped);
 }
 
-fn sessions(page: &mut Page, edge: &str, reading: &WorkerReading) {
+fn sessions(page: &mut Page, edge: &str, reading: &WorkersReading) {
     let segments = &reading.pipeline.segments;
     let mut family = page.family(&SESSIONS);
     for segment in segments {

@@ -15,7 +15,7 @@ pub(crate) async fn queues(site: &Site) -> Result<v1::Reading, WorkerGone> {
     let mut gathered = v1::Reading::default();
     let edge = site.name.as_str();
     for (at, (port, _)) in (0..).zip(&site.ports) {
-        let Some((now, reading)) = site.worker.queues(PortIndex(at)).await? else { continue };
+        let Some((now, reading)) = site.workers.queues(PortIndex(at)).await? else { continue };
         gathered.ports.push(port_row(edge, port, now, &reading.port));
         gathered.queues.extend(rows(edge, port, &reading));
     }

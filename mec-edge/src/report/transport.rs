@@ -24,7 +24,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn of(site: &Site) -> Self {
-        Self { now: site.worker.now(), wall: SystemTime::now() }
+        Self { now: site.workers.now(), wall: SystemTime::now() }
     }
 
     fn tell(&self, at: Nanos) -> prost_types::Timestamp {
@@ -78,13 +78,13 @@ fn slice(slice: &SliceReading) -> v1::RunningSlice {
 
 /// Paths and what was measured of them.
 pub(super) async fn paths(site: &Site) -> Result<Vec<v1::PathReading>, WorkerGone> {
-    Ok(path_readings(site, &site.worker.read().await?.pipeline))
+    Ok(path_readings(site, &site.workers.read().await?.pipeline))
 }
 
 /// Everything that a program says of paths and numbers, as it runs.
 pub(super) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone> {
-    let reading = control.read_worker().await?.pipeline;
-    let numbers = control.site().worker.numbers().await?;
+    let reading = control.read_workers().await?.pipeline;
+    let numbers = control.site().workers.numbers().await?;
     let digest = if reading.generation.get() == 0 { Vec::new() } else { reading.digest.as_bytes().to_vec() };
     Ok(v1::Reading {
         program: Some(v1::RunningProgram { generation: reading.generation.get(), digest }),

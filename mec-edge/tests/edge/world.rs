@@ -242,7 +242,9 @@ impl World {
             secrets: self.path(side, "secrets"),
             aaa_address: self.aaa(side),
             sessions_max: 1_000,
-            core: None,
+            // One alone, and several that hand over most of what they get.
+            workers: if side == Side::A { 1 } else { 3 },
+            cores: Vec::new(),
         }
     }
 

@@ -21,7 +21,7 @@ use model::resource::{SegmentId, Service, Srh};
 use model::{Generation, Mac, PathId, Rate, RateLimits, Snssai, Sst, Weight};
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, GATEWAY_MAC, Nanos, Outputs, Pipeline, PortIndex,
-    PortSpec, StampClock,
+    PortSpec, StampClock, WorkerPlace,
 };
 
 use crate::world::bytes;
@@ -117,6 +117,7 @@ impl Node {
             ports,
             sessions_max: 1_000,
             queued_frames_max: QUEUED_FRAMES_MAX,
+            worker: WorkerPlace::ALONE,
             clock: StampClock::FREE,
         });
         pipeline.swap(tables);

@@ -15,7 +15,7 @@ use model::{
 };
 use transport_dataplane::{
     BURST_FRAMES_MAX, Binding, Burst, Compiler, Config, FramePool, Nanos, Outputs, Pipeline, PortIndex, PortSpec,
-    StampClock,
+    StampClock, WorkerPlace,
 };
 
 use crate::world::bytes;
@@ -56,6 +56,7 @@ impl Lab {
             ports,
             sessions_max: sessions as usize + 1,
             queued_frames_max: QUEUED_FRAMES_MAX,
+            worker: WorkerPlace::ALONE,
             clock: StampClock::FREE,
         });
         pipeline.swap(tables);

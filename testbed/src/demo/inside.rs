@@ -97,7 +97,8 @@ impl Lab for Inside {
             secrets: self.material.secrets(name),
             aaa_address: aaa_address(number),
             sessions_max: SESSIONS_DEFAULT,
-            core: None,
+            workers: 1,
+            cores: Vec::new(),
         };
         self.nodes.insert(name, Edge::start(config, ports).await?);
         self.engine.attach(name, links);

@@ -7,7 +7,7 @@ use model::resource::{Port, SegmentId};
 use model::{Generation, Mac, NodeName, PortName};
 use transport_dataplane::{
     BURST_FRAMES_MAX, BindError, Binding, Burst, CompileError, Compiler, Config, FramePool, Nanos, Outputs, Pipeline,
-    PortIndex, PortSpec, Reading, StampClock, Tables,
+    PortIndex, PortSpec, Reading, StampClock, Tables, WorkerPlace,
 };
 
 use crate::world::bytes::local_mac;
@@ -59,6 +59,7 @@ impl Node {
                 ports: specs,
                 sessions_max: SESSIONS_MAX,
                 queued_frames_max: QUEUED_FRAMES_MAX,
+                worker: WorkerPlace::ALONE,
                 clock: StampClock::FREE,
             }),
             pool: FramePool::new((FRAMES_OF_PORT + QUEUED_FRAMES_MAX as usize) * count.max(1)),

@@ -107,7 +107,14 @@ pub struct FramePool {
 impl FramePool {
     /// Makes so many frames.
     pub fn new(frames: usize) -> Self {
-        Self { free: (0..frames).map(|_| Frame::new()).collect() }
+        Self::with_room(frames, frames)
+    }
+
+    /// Makes so many frames, with room for as many as all workers of an edge have together.
+    pub fn with_room(frames: usize, room: usize) -> Self {
+        let mut free = Vec::with_capacity(room.max(frames));
+        free.extend((0..frames).map(|_| Frame::new()));
+        Self { free }
     }
 
     /// An empty frame, if one is left.
@@ -121,7 +128,7 @@ impl FramePool {
     /// Gives a frame back.
     #[inline]
     pub fn give(&mut self, frame: Frame) {
-        // The vector was filled to its capacity by frames of this pool, so it never grows.
+        // There is room for every frame that there is, so it never grows.
         self.free.push(frame);
     }
 

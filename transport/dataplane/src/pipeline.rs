@@ -86,7 +86,11 @@ impl Pipeline {
             trees: (0_u8..)
                 .map(PortIndex)
                 .take(ports)
-                .map(|port| if config.worker.has_port(port) { Tree::new(config.queued_frames_max) } else { Tree::none() })
+                .map(
+                    |port| {
+                        if config.worker.has_port(port) { Tree::new(config.queued_frames_max) } else { Tree::none() }
+                    },
+                )
                 .collect(),
             others: Others::new(config.worker, ports),
             ports: config.ports,

@@ -178,6 +178,7 @@ impl Pipeline {
                 self.depart_by(now, port, pool, out);
             }
         }
+        self.repay(pool);
     }
 
     /// When the next frame is due that waits; `None` if none waits.

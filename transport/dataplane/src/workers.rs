@@ -25,8 +25,8 @@ use crate::meter::Nanos;
 use crate::neighbour::NextHop;
 use crate::pipeline::Pipeline;
 use crate::port::{Outputs, PortIndex, PortSet};
-use crate::sids::SidAction;
 use crate::session::SessionKey;
+use crate::sids::SidAction;
 use crate::tables::{PortRole, SegmentUid, SliceSlot, Tables};
 use crate::trees::Waits;
 use crate::trees::shape::QueueNumber;
@@ -177,18 +177,6 @@ impl Others {
             self.tell(to, Part::Spent { port, queue, octets });
         }
     }
-
-    /// Gives back as many buffers as came, as far as there are some to spare.
-    fn repay(&mut self, pool: &mut FramePool) {
-        for to in 0..self.owed.len() {
-            while self.owed[to] > 0 && pool.left() > BUFFERS_KEPT {
-                let Some(outbox) = self.outboxes.get_mut(to).filter(|outbox| outbox.len() < OUTBOX_MAX) else { break };
-                let Some(buffer) = pool.take() else { break };
-                outbox.push(Handover(Part::Buffer(buffer)));
-                self.owed[to] -= 1;
-            }
-        }
-    }
 }
 
 impl Pipeline {
@@ -235,8 +223,19 @@ impl Pipeline {
             }
         }
         self.work(&mut Way { now, port: arrived_at, pool, out }, &mut burst);
-        self.others.repay(pool);
         self.depart(now, pool, out);
+    }
+
+    /// Gives back as many buffers as came, as far as there are some to spare.
+    #[inline]
+    pub(crate) fn repay(&mut self, pool: &mut FramePool) {
+        for (owed, outbox) in self.others.owed.iter_mut().zip(&mut self.others.outboxes) {
+            while *owed > 0 && pool.left() > BUFFERS_KEPT && outbox.len() < OUTBOX_MAX {
+                let Some(buffer) = pool.take() else { break };
+                outbox.push(Handover(Part::Buffer(buffer)));
+                *owed -= 1;
+            }
+        }
     }
 
     /// Hands over those frames of a burst that are of other workers' slices; ours are left.

@@ -41,7 +41,8 @@ impl Reading {
         // Mostly they stand in the same place.
         for (at, segment) in part.segments.iter().enumerate() {
             let is_there = self.segments.get(at).is_some_and(|known| known.uid == segment.uid);
-            let place = if is_there { Some(at) } else { self.segments.iter().position(|known| known.uid == segment.uid) };
+            let place =
+                if is_there { Some(at) } else { self.segments.iter().position(|known| known.uid == segment.uid) };
             if let Some(place) = place {
                 self.segments[place].add(segment);
             }
