@@ -85,6 +85,11 @@ pub fn node(name: &str) -> Option<(&'static str, u8)> {
     edges.chain(CORES.into_iter().zip(1..)).find(|node| node.0 == name)
 }
 
+/// How many workers a node has: all but the data centre's do with one.
+pub fn workers(node: &str) -> u8 {
+    if node == HEAD_END.edge { 2 } else { 1 }
+}
+
 /// The port of every edge on which devices are.
 pub const ACCESS: &str = "access0";
 

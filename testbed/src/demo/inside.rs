@@ -97,7 +97,7 @@ impl Lab for Inside {
             secrets: self.material.secrets(name),
             aaa_address: aaa_address(number),
             sessions_max: SESSIONS_DEFAULT,
-            workers: 1,
+            workers: cast::workers(name),
             cores: Vec::new(),
         };
         self.nodes.insert(name, Edge::start(config, ports).await?);

@@ -197,6 +197,7 @@ impl Lab for Namespaces {
             .arg("--secrets")
             .arg(self.material.secrets(name))
             .args(["--aaa-address", &aaa_address(number).to_string()]);
+        command.args(["--workers", &cast::workers(name).to_string()]);
         for port in cast::ports(name) {
             command.args(["--port", &format!("{port}=af-packet:{port}")]);
         }
