@@ -158,7 +158,7 @@ impl Workers {
     pub(crate) async fn read(&self) -> Result<WorkersReading, WorkerGone> {
         let parts = self.ask_all(Command::Read).await?;
         let at = parts.iter().map(|part| part.at).min().unwrap_or_default();
-        let mut losses: Vec<_> = parts.iter().flat_map(|part| part.losses.iter().cloned()).collect();
+        let mut losses: Vec<_> = parts.iter().flat_map(|part| part.losses.iter().copied()).collect();
         losses.sort_by_key(|(port, _)| *port);
         let pipeline = Reading::of_workers(parts.into_iter().map(|part| part.pipeline)).ok_or(WorkerGone)?;
         Ok(WorkersReading { at, pipeline, losses: losses.into_iter().map(|(_, losses)| losses).collect() })

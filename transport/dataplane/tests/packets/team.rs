@@ -22,6 +22,7 @@ impl Team {
         Self { workers, place: WorkerPlace::new(0, WORKERS).unwrap(), owners: BTreeMap::new() }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "as a pipeline has it")]
     pub(crate) fn swap(&mut self, tables: Box<Tables>) {
         self.owners = tables.owners(self.place).collect();
         for worker in &mut self.workers {
@@ -30,7 +31,8 @@ impl Team {
     }
 
     pub(crate) fn reshape(&mut self, now: Nanos) -> bool {
-        self.workers.iter_mut().fold(true, |all, worker| worker.reshape(now) && all)
+        let done: Vec<bool> = self.workers.iter_mut().map(|worker| worker.reshape(now)).collect();
+        done.iter().all(|done| *done)
     }
 
     pub(crate) fn introduce(&mut self, tables: &Tables) -> Range<usize> {

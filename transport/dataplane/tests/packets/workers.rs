@@ -55,8 +55,9 @@ impl Worker {
 
     /// Sends what leaves by a port.
     fn sends(&mut self, port: PortIndex) {
-        let frames: Vec<_> = self.outputs.queue(port).drain(..).collect();
-        frames.into_iter().for_each(|frame| self.pool.give(frame));
+        for frame in self.outputs.queue(port).drain(..) {
+            self.pool.give(frame);
+        }
     }
 }
 
@@ -114,7 +115,9 @@ fn a_worker_without_buffers_to_spare_owes_them_and_pays_when_it_can() {
     carry(&mut workers, 1 - iot, usize::MAX);
     // It had 64 and got 100; it keeps two bursts for itself.
     assert_eq!(carry(&mut workers, iot, usize::MAX), 64 + 100 - 128);
-    kept.into_iter().for_each(|frame| workers[iot].pool.give(frame));
+    for frame in kept {
+        workers[iot].pool.give(frame);
+    }
     workers[1 - iot].put(port, &octets);
     carry(&mut workers, 1 - iot, usize::MAX);
     assert_eq!(carry(&mut workers, iot, usize::MAX), 101 - 36);
