@@ -42,7 +42,7 @@ struct DemoArguments {
 #[derive(Debug, Args)]
 struct BenchArguments {
     /// What to measure.
-    #[arg(value_parser = ["dataplane", "transports", "qos", "ports"])]
+    #[arg(value_parser = ["dataplane", "transports", "qos", "workers", "ports"])]
     name: String,
     /// Writes the rows as JSON.
     #[arg(long, value_name = "FILE")]
@@ -67,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(demo) => demo::run(&demo::Options { netns: demo.netns, report: demo.report, pcap: demo.pcap }),
         Command::Bench(bench) if bench.name == "transports" => bench::run_transports(bench.json.as_deref()),
         Command::Bench(bench) if bench.name == "qos" => bench::qos::run(bench.json.as_deref()),
+        Command::Bench(bench) if bench.name == "workers" => bench::run_workers(bench.json.as_deref()),
         Command::Bench(bench) if bench.name == "ports" => bench::run_ports(bench.json.as_deref()),
         Command::Bench(bench) => bench::run(bench.json.as_deref()),
         Command::Part(part) => parts::run(part.arguments),

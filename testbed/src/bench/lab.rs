@@ -29,15 +29,40 @@ pub enum Underlay {
     Ipv6,
 }
 
-/// A pipeline of an edge with one slice, two segments and one tunnel, its buffers, and a clock that only this moves.
+/// A pipeline of an edge with one slice, its segments and a tunnel of each, its buffers, and a clock that only this moves.
 #[derive(Debug)]
 pub struct Lab {
     pipeline: Pipeline,
+    compiler: Compiler,
     pool: FramePool,
     outputs: Outputs,
     burst: Burst,
     now: Nanos,
     underlay: Underlay,
+}
+
+/// What a lab's program is like.
+struct Setting {
+    segments: u32,
+    /// Of each segment.
+    sessions_max: u32,
+    sessions_in_all: usize,
+    session_rate: Option<Rate>,
+    buffers: usize,
+    worker: WorkerPlace,
+}
+
+impl Setting {
+    fn new(segments: u32, sessions_max: u32, sessions_in_all: usize) -> Self {
+        let buffers = 4 * BURST_FRAMES_MAX;
+        Self { segments, sessions_max, sessions_in_all, session_rate: None, buffers, worker: WorkerPlace::ALONE }
+    }
+
+    /// An endpoint in each, which is held to a rate.
+    fn of_segments(segments: u32) -> Self {
+        let session_rate = Some(Rate::from_bits_per_second(100_000_000_000));
+        Self { session_rate, buffers: 32 * BURST_FRAMES_MAX, ..Self::new(segments, 1, segments as usize) }
+    }
 }
 
 impl Lab {
@@ -47,33 +72,89 @@ impl Lab {
     /// If the program that is written here is not one.
     #[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
     pub fn new(sessions: u32, underlay: Underlay) -> Self {
+        let mut lab = Self::with(&Setting::new(2, sessions, sessions as usize + 1), underlay);
+        for number in 0..sessions {
+            lab.bind(MEASURED, Mac(device(number)), Some(device_address(number)));
+        }
+        lab.bind(OTHER, Mac(STRANGER), None);
+        lab.introduce_router();
+        lab.introduce_far_end(MEASURED);
+        lab
+    }
+
+    /// So many segments with an endpoint each, each of which is held to a rate that it does not reach.
+    ///
+    /// # Panics
+    /// If there are more than an edge has.
+    pub fn of_segments(segments: u32, underlay: Underlay) -> Self {
+        let mut lab = Self::with(&Setting::of_segments(segments), underlay);
+        lab.bind_each(segments);
+        lab.introduce_router();
+        (0..segments).for_each(|segment| lab.introduce_far_end(segment));
+        lab
+    }
+
+    /// The same on two workers, of which the first has the slice and the access port, and the second the core port.
+    ///
+    /// # Panics
+    /// If there are more than an edge has.
+    #[allow(clippy::expect_used, reason = "there are two places")]
+    pub fn of_two_workers(segments: u32, underlay: Underlay) -> [Self; 2] {
+        let place = |index| WorkerPlace::new(index, 2).expect("one of two");
+        let lab = |index| Self::with(&Setting { worker: place(index), ..Setting::of_segments(segments) }, underlay);
+        let mut labs = [lab(0), lab(1)];
+        labs[0].bind_each(segments);
+        for segment in 0..segments {
+            if segment == 0 {
+                labs[1].introduce_router();
+            }
+            labs[1].introduce_far_end(segment);
+            for (from, to) in [(1, 0), (0, 1)] {
+                let handed: Vec<_> =
+                    labs[from].pipeline.handovers(to).into_iter().flat_map(|all| all.drain(..)).collect();
+                let Self { pipeline, pool, outputs, now, .. } = &mut labs[to];
+                pipeline.take_over(*now, from, handed.into_iter(), pool, outputs);
+                labs[to].drain();
+            }
+        }
+        labs
+    }
+
+    /// What a worker's thread needs of it.
+    pub fn into_parts(self) -> (Pipeline, FramePool, Outputs) {
+        (self.pipeline, self.pool, self.outputs)
+    }
+
+    fn bind_each(&mut self, segments: u32) {
+        for number in 0..segments {
+            self.bind(number, Mac(device(number)), Some(device_address(number)));
+        }
+    }
+
+    #[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
+    fn with(setting: &Setting, underlay: Underlay) -> Self {
         let ports = vec![port("access0", 1), port("core0", 2)];
         let mut compiler = Compiler::new(ports.clone()).expect("two ports");
-        let program = program(underlay, sessions);
+        let program = program(underlay, setting);
         let now = Nanos(1_000_000_000);
         let tables = compiler.compile(&program, now).expect("a program for these ports");
         let mut pipeline = Pipeline::new(Config {
             ports,
-            sessions_max: sessions as usize + 1,
+            sessions_max: setting.sessions_in_all,
             queued_frames_max: QUEUED_FRAMES_MAX,
-            worker: WorkerPlace::ALONE,
+            worker: setting.worker,
             clock: StampClock::FREE,
         });
         pipeline.swap(tables);
         while !pipeline.reshape(now) {}
-        let segments = [MEASURED, OTHER].map(|name| compiler.uid(&segment_id(name)).expect("in the program"));
-        for number in 0..sessions {
-            let ipv4 = Some(device_address(number));
-            let binding = Binding { segment: segments[0], mac: Mac(device(number)), ipv4, ipv6: None };
-            pipeline.bind(&binding).expect("room");
-        }
-        let stranger = Binding { segment: segments[1], mac: Mac(STRANGER), ipv4: None, ipv6: None };
-        pipeline.bind(&stranger).expect("room");
-        let (pool, outputs) = (FramePool::new(4 * BURST_FRAMES_MAX), Outputs::new(2));
-        let mut lab = Self { pipeline, pool, outputs, burst: Burst::new(), now, underlay };
-        lab.introduce_router();
-        lab.introduce_far_end();
-        lab
+        let (pool, outputs) = (FramePool::with_room(setting.buffers, 2 * setting.buffers), Outputs::new(2));
+        Self { pipeline, compiler, pool, outputs, burst: Burst::new(), now, underlay }
+    }
+
+    #[allow(clippy::expect_used, reason = "there is room for all that the callers bind")]
+    fn bind(&mut self, segment: u32, mac: Mac, ipv4: Option<Ipv4Addr>) {
+        let segment = self.compiler.uid(&segment_id(segment)).expect("in the program");
+        self.pipeline.bind(&Binding { segment, mac, ipv4, ipv6: None }).expect("room");
     }
 
     /// Puts frames into the burst; at most 64.
@@ -132,11 +213,11 @@ impl Lab {
     /// A datagram from the far end to a device, in its tunnel.
     pub fn to_device(&self, number: u32, octets: usize) -> Vec<u8> {
         let packet = bytes::udp4((FAR_ADDRESS, 7), (device_address(number), 7), &vec![0x5a; octets.saturating_sub(42)]);
-        self.in_tunnel(&bytes::ethernet(device(number), FAR_END, None, 0x0800, &packet))
+        self.in_tunnel(MEASURED, &bytes::ethernet(device(number), FAR_END, None, 0x0800, &packet))
     }
 
-    fn in_tunnel(&self, inner: &[u8]) -> Vec<u8> {
-        let vxlan = [&[8, 0, 0, 0][..], &(MEASURED_VNI << 8).to_be_bytes(), inner].concat();
+    fn in_tunnel(&self, segment: u32, inner: &[u8]) -> Vec<u8> {
+        let vxlan = [&[8, 0, 0, 0][..], &((FIRST_VNI + segment) << 8).to_be_bytes(), inner].concat();
         match self.underlay {
             Underlay::Ipv4 => {
                 let mut packet = bytes::udp4((REMOTE_V4, 50_000), (LOCAL_V4, 4_789), &vxlan);
@@ -173,8 +254,10 @@ impl Lab {
     }
 
     /// The far end sends something, so that the edge knows behind which edge it is.
-    fn introduce_far_end(&mut self) {
-        let frame = self.to_device(0, 64);
+    fn introduce_far_end(&mut self, segment: u32) {
+        let to = if segment == MEASURED { 0 } else { segment };
+        let packet = bytes::udp4((FAR_ADDRESS, 7), (device_address(to), 7), &[0x5a; 22]);
+        let frame = self.in_tunnel(segment, &bytes::ethernet(device(to), FAR_END, None, 0x0800, &packet));
         self.load([frame.as_slice()]);
         self.from_core();
         self.drain();
@@ -217,7 +300,7 @@ fn upper6(ends: (Ipv6Addr, Ipv6Addr), protocol: u8, hop_limit: u8, mut upper: Ve
 }
 
 #[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
-fn program(underlay: Underlay, sessions: u32) -> Program {
+fn program(underlay: Underlay, setting: &Setting) -> Program {
     let unlimited = Rate::from_bits_per_second(1_000_000_000_000);
     let limits = RateLimits::new(Rate::ZERO, unlimited).expect("a ceiling");
     let (local, remote, next_hop): (IpAddr, IpAddr, IpAddr) = match underlay {
@@ -237,15 +320,15 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         steering: Steering::Ip,
         srh: Srh::Reduced,
     };
-    let segment = |name: &str, vni| {
-        let vni = Vni::new(vni).expect("24 bits");
+    let segment = |number: u32| {
+        let vni = Vni::new(u64::from(FIRST_VNI + number)).expect("24 bits");
         let tunnel = Tunnel::Vxlan(vni);
         SegmentProgram {
-            id: segment_id(name),
+            id: segment_id(number),
             vni,
             limits,
             weight: Weight::MIN,
-            sessions_max: sessions.max(1),
+            sessions_max: setting.sessions_max.max(1),
             sids: Vec::new(),
             remotes: vec![Remote {
                 edge: far_edge(),
@@ -268,7 +351,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
         markings: Vec::new(),
         queue: QueueClass::BestEffort,
         weight: Weight::MIN,
-        session_rates: SessionRates::default(),
+        session_rates: SessionRates { from_access: setting.session_rate, to_access: setting.session_rate },
         traffic_class: TrafficClass::new(1).expect("3 bits"),
         circuits: vec![Circuit {
             sdp: "city".parse().expect("a name"),
@@ -278,7 +361,7 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
             gateways: Vec::new(),
         }],
         routes: Vec::new(),
-        segments: vec![segment(MEASURED, u64::from(MEASURED_VNI)), segment(OTHER, u64::from(MEASURED_VNI) + 1)],
+        segments: (0..setting.segments).map(segment).collect(),
     };
     let addresses = [(CORE_V4.into(), 31), (CORE_V6.into(), 64)]
         .into_iter()
@@ -299,7 +382,8 @@ fn program(underlay: Underlay, sessions: u32) -> Program {
 }
 
 #[allow(clippy::expect_used, reason = "the constants of this file are names and numbers in range")]
-fn segment_id(segment: &str) -> SegmentId {
+fn segment_id(number: u32) -> SegmentId {
+    let segment = format!("segment-{number}");
     SegmentId { slice: "iot".parse().expect("a name"), segment: segment.parse().expect("a name") }
 }
 
@@ -325,9 +409,10 @@ const fn device_address(number: u32) -> Ipv4Addr {
 const ACCESS: PortIndex = PortIndex(0);
 const CORE: PortIndex = PortIndex(1);
 const VLAN: u16 = 110;
-const MEASURED: &str = "smart-metering";
-const MEASURED_VNI: u32 = 5_000;
-const OTHER: &str = "personal-health";
+/// The segment that is measured, where there are two, and the other.
+const MEASURED: u32 = 0;
+const OTHER: u32 = 1;
+const FIRST_VNI: u32 = 5_000;
 const ROUTER: bytes::Mac = [0x02, 0xcc, 0, 0, 0, 1];
 const FAR_END: bytes::Mac = [0x02, 0xfe, 0, 0, 0, 1];
 const STRANGER: bytes::Mac = [0x02, 0xbb, 0, 0, 0, 1];

@@ -6,18 +6,28 @@
 //!
 //! Frames of 64 octets, one sender as fast as it can be, a core for it and another for the forwarder. A bridge works on the
 //! core of its sender; so do the kernel's parts of our drivers. The pipeline is not in it, only ports.
+//!
+//! And what a whole edge carries there, of 1,000 segments with a queue each, beside a kernel that does the same: a bridge with
+//! its VXLAN device and an HTB class for each sender, chosen by nftables.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mec_edge::ports::{AfPacketPort, EdgePort, Polling, PortConfig};
 use rustix::thread::{CpuSet, LinkNameSpaceType, move_into_link_name_space, sched_setaffinity};
-use transport_dataplane::{Burst, Frame, FramePool, Port};
+use transport_dataplane::{Burst, Frame, FramePool, Nanos, Port, PortIndex};
 
+use super::lab::{Lab, Underlay};
 use super::{Row, median};
 use crate::netns::{Namespace, NetnsError};
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Forwards until it is told to stop; answers the nanoseconds that its thread has run.
+type Forwards<'f> = dyn Fn(&AtomicBool) -> Result<u64, Failed> + Sync + 'f;
 
 /// What a forwarder did.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +43,7 @@ pub(super) fn rows(mut tell: impl FnMut(&Row)) -> Result<Vec<Row>, Failed> {
     let bridge = wires.bridged()?;
     let mut rows = Vec::new();
     for driver in ["af-packet", "af-xdp"] {
-        let ours = wires.measure(Some(driver))?;
+        let ours = wires.measure(&[PLAIN_FRAME.to_vec()], &|stop| forward(&wires.forwarder, driver, stop))?;
         for (what, unit, value, peer_value) in [
             ("rate", "packets/s", ours.packets_per_second, bridge.packets_per_second),
             ("CPU of sender and forwarder", "ns/packet", ours.cost, bridge.cost),
@@ -52,6 +62,9 @@ pub(super) fn rows(mut tell: impl FnMut(&Row)) -> Result<Vec<Row>, Failed> {
             rows.push(row);
         }
     }
+    let row = wires.edge_beside_kernel()?;
+    tell(&row);
+    rows.push(row);
     Ok(rows)
 }
 
@@ -82,29 +95,89 @@ impl Wires {
              ip link set a0 master br0
              ip link set b0 master br0",
         )?;
-        let measured = self.measure(None)?;
+        let measured = self.measure(&[PLAIN_FRAME.to_vec()], &|_| Ok(0))?;
         self.forwarder.run(&["ip", "link", "del", "br0"])?;
         Ok(measured)
     }
 
+    /// 1,000 senders, each with a queue, into a tunnel: the whole packet path on packet sockets, beside the kernel's.
+    fn edge_beside_kernel(&self) -> Result<Row, Failed> {
+        let tagged: Vec<_> = (0..SENDERS).map(|number| Lab::to_far_end(number, 1_024, 68)).collect();
+        let ours = self.measure(&tagged, &|stop| edge(&self.forwarder, stop))?;
+        self.tunnel_of_kernel()?;
+        // A kernel's bridge need not look at tags.
+        let plain: Vec<_> = tagged.iter().map(|frame| [&frame[..12], &frame[16..]].concat()).collect();
+        let kernel = self.measure(&plain, &|_| Ok(0))?;
+        Ok(Row {
+            figure: "64 octets of 1,000 senders from veth to veth, shaped, in VXLAN".to_owned(),
+            value: ours.packets_per_second,
+            unit: "packets/s",
+            peer: Some("bridge, VXLAN and HTB of the kernel"),
+            peer_value: Some(kernel.packets_per_second),
+            ratio: Some(ours.packets_per_second / kernel.packets_per_second),
+            aim: Some(EDGE_AIM),
+            met: Some(ours.packets_per_second >= EDGE_AIM * kernel.packets_per_second),
+        })
+    }
+
+    /// Has the forwarder's kernel do it.
+    fn tunnel_of_kernel(&self) -> Result<(), Failed> {
+        let far = Lab::to_far_end(0, 1_024, 68)[..6].iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>();
+        self.forwarder.script(&format!(
+            "ip addr add 198.51.100.1/24 dev b0
+             ip neigh replace 198.51.100.2 lladdr 02:00:00:00:00:0b dev b0 nud permanent
+             ip link add vx0 type vxlan id 5000 local 198.51.100.1 remote 198.51.100.2 dstport 4789 dev b0
+             ip link add br0 type bridge
+             ip link set a0 master br0
+             ip link set vx0 master br0
+             bridge fdb replace {} dev vx0 master static
+             ip link set vx0 up
+             ip link set br0 up",
+            far.join(":")
+        ))?;
+        let mut classes = "qdisc add dev b0 root handle 1: htb default 1\n".to_owned();
+        classes.push_str("class add dev b0 parent 1: classid 1:ffff htb rate 40gbit\n");
+        let mut rules = "table netdev t {\n map classes { type ipv4_addr : classid; elements = {\n".to_owned();
+        for number in 0..SENDERS {
+            let minor = number + 1;
+            writeln!(
+                classes,
+                "class add dev b0 parent 1:ffff classid 1:{minor:x} htb rate 40mbit ceil 40gbit quantum 1514"
+            )?;
+            let address = Ipv4Addr::from_bits(0x0a00_0000 | number);
+            writeln!(rules, "  {address} : 1:{minor:x},")?;
+        }
+        rules.push_str(" } }\n chain c {\n  type filter hook ingress device a0 priority 0;\n");
+        rules.push_str("  meta priority set ip saddr map @classes\n }\n}\n");
+        self.feed(&["tc", "-b", "-"], &classes)?;
+        self.feed(&["nft", "-f", "-"], &rules)
+    }
+
+    /// Runs a command in the forwarder's namespace that reads a text.
+    fn feed(&self, command: &[&str], text: &str) -> Result<(), Failed> {
+        let (program, arguments) = command.split_first().ok_or("no command")?;
+        let mut child = self.forwarder.command(program).args(arguments).stdin(std::process::Stdio::piped()).spawn()?;
+        child.stdin.take().ok_or("no pipe")?.write_all(text.as_bytes())?;
+        let status = child.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("{program}: {status}").into()) }
+    }
+
     /// The middle of several samples.
-    fn measure(&self, driver: Option<&str>) -> Result<Sample, Failed> {
-        let samples: Vec<Sample> = (0..SAMPLES).map(|_| self.sample(driver)).collect::<Result<_, Failed>>()?;
+    fn measure(&self, frames: &[Vec<u8>], forwards: &Forwards<'_>) -> Result<Sample, Failed> {
+        let samples = (0..SAMPLES).map(|_| self.sample(frames, forwards));
+        let samples: Vec<Sample> = samples.collect::<Result<_, Failed>>()?;
         Ok(Sample {
             packets_per_second: median(samples.iter().map(|sample| sample.packets_per_second).collect()),
             cost: median(samples.iter().map(|sample| sample.cost).collect()),
         })
     }
 
-    fn sample(&self, driver: Option<&str>) -> Result<Sample, Failed> {
+    fn sample(&self, frames: &[Vec<u8>], forwards: &Forwards<'_>) -> Result<Sample, Failed> {
         let stop = AtomicBool::new(false);
         let (started, before) = (Instant::now(), self.arrived()?);
         let spent = std::thread::scope(|scope| {
-            let forwards = scope.spawn(|| match driver {
-                Some(driver) => forward(&self.forwarder, driver, &stop),
-                None => Ok(0),
-            });
-            let sends = scope.spawn(|| send(&self.sender, &stop));
+            let forwards = scope.spawn(|| forwards(&stop));
+            let sends = scope.spawn(|| send(&self.sender, frames, &stop));
             std::thread::sleep(WINDOW);
             stop.store(true, Ordering::Release);
             let mut spent = 0;
@@ -164,16 +237,35 @@ fn forward(namespace: &Namespace, driver: &str, stop: &AtomicBool) -> Result<u64
     spent()
 }
 
-fn send(namespace: &Namespace, stop: &AtomicBool) -> Result<u64, Failed> {
+/// An edge with a segment for each sender, on packet sockets.
+fn edge(namespace: &Namespace, stop: &AtomicBool) -> Result<u64, Failed> {
+    enter(namespace, 1)?;
+    let (mut from, mut to) =
+        (AfPacketPort::open("a0", Polling::Interrupt)?, AfPacketPort::open("b0", Polling::Interrupt)?);
+    let (mut pipeline, mut pool, mut outputs) = Lab::of_segments(SENDERS, Underlay::Ipv4).into_parts();
+    let (start, mut burst) = (Instant::now(), Burst::new());
+    while !stop.load(Ordering::Acquire) {
+        from.receive(&mut pool, &mut burst);
+        // A lab's clock has begun by then.
+        let now = Nanos(2_000_000_000 + u64::try_from(start.elapsed().as_nanos())?);
+        pipeline.process(now, PortIndex(0), &mut burst, &mut pool, &mut outputs);
+        let out = outputs.queue(PortIndex(1));
+        if !out.is_empty() {
+            to.transmit(out, &mut pool);
+        }
+    }
+    spent()
+}
+
+fn send(namespace: &Namespace, frames: &[Vec<u8>], stop: &AtomicBool) -> Result<u64, Failed> {
     enter(namespace, 0)?;
     let mut port = AfPacketPort::open("g0", Polling::Interrupt)?;
     let mut pool = FramePool::new(64);
     let mut out: Vec<Frame> = Vec::with_capacity(64);
-    let mut octets = [0; 64];
-    octets[..14].copy_from_slice(&[2, 0, 0, 0, 0, 0xa, 2, 0, 0, 0, 0, 0xb, 0x88, 0xb5]);
+    let mut frames = frames.iter().cycle();
     while !stop.load(Ordering::Acquire) {
-        while let Some(mut frame) = pool.take() {
-            frame.copy_from(&octets);
+        while let Some((mut frame, octets)) = pool.take().zip(frames.next()) {
+            frame.copy_from(octets);
             out.push(frame);
         }
         port.transmit(&mut out, &mut pool);
@@ -181,5 +273,19 @@ fn send(namespace: &Namespace, stop: &AtomicBool) -> Result<u64, Failed> {
     spent()
 }
 
+/// 64 octets that nobody but a forwarder looks at.
+const PLAIN_FRAME: [u8; 64] = {
+    let mut octets = [0; 64];
+    let header = [2, 0, 0, 0, 0, 0xa, 2, 0, 0, 0, 0, 0xb, 0x88, 0xb5];
+    let mut at = 0;
+    while at < header.len() {
+        octets[at] = header[at];
+        at += 1;
+    }
+    octets
+};
+const SENDERS: u32 = 1_000;
+/// At least so many times what the kernel carries.
+const EDGE_AIM: f64 = 1.3;
 const SAMPLES: usize = 5;
 const WINDOW: Duration = Duration::from_secs(1);
