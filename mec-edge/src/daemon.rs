@@ -62,7 +62,7 @@ struct Args {
     /// if left out.
     #[arg(long = "core", value_name = "CORE", value_delimiter = ',')]
     cores: Vec<usize>,
-    /// How many sessions there is room for.
+    /// How many sessions there is room for; where there are several workers, on each of them.
     #[arg(long, value_name = "COUNT", default_value_t = SESSIONS_DEFAULT, value_parser = sessions)]
     sessions_max: usize,
     /// Address on which Prometheus finds metrics under /metrics, or `none` [default: 127.0.0.1:7481, if it is free].
@@ -185,6 +185,9 @@ async fn start(args: Args) -> Result<RunningEdge, Box<dyn std::error::Error>> {
 /// How many workers there are to be.
 fn workers(asked: Option<u8>, cores: &[usize]) -> Result<u8, String> {
     let named = cores.len();
+    if let Some(core) = cores.iter().enumerate().find(|(at, core)| cores[..*at].contains(core)).map(|(_, core)| core) {
+        return Err(format!("--core: core {core} twice; expected one for each worker"));
+    }
     match asked {
         Some(count) if named == 0 || named == usize::from(count) => Ok(count),
         Some(count) => Err(format!("--core: {named} cores for {count} workers; expected one for each, or none")),
@@ -252,7 +255,8 @@ mod tests {
             (Some(3), &[], Ok(3)),
             (Some(2), &[0, 1], Ok(2)),
             (Some(2), &[0], Err("--core: 1 cores for 2 workers; expected one for each, or none")),
-            (None, &[0; 9], Err("--core: 9 cores; expected 8 at most")),
+            (None, &[0, 1, 2, 3, 4, 5, 6, 7, 8], Err("--core: 9 cores; expected 8 at most")),
+            (None, &[2, 3, 2], Err("--core: core 2 twice; expected one for each worker")),
         ] {
             assert_eq!(workers(asked, cores), expected.map_err(str::to_owned), "{asked:?} {cores:?}");
         }

@@ -25,8 +25,8 @@ use rtrb::{Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 use transport_dataplane::{
-    BindError, Binding, Burst, Config, FramePool, KernelPort, Nanos, Numbers, Outputs, Pipeline, PortIndex, PortSpec,
-    Pulse, QueuesReading, Reading, SegmentUid, SessionCounters, SessionKey, Tables, WORKERS_MAX, WorkerPlace,
+    BindError, Binding, Burst, Config, FramePool, KernelPort, LENT_MAX, Nanos, Numbers, Outputs, Pipeline, PortIndex,
+    PortSpec, Pulse, QueuesReading, Reading, SegmentUid, SessionCounters, SessionKey, Tables, WORKERS_MAX, WorkerPlace,
 };
 
 use crate::clock;
@@ -130,8 +130,12 @@ impl Workers {
         self.owners.write().unwrap_or_else(PoisonError::into_inner).extend(&owners);
         let mut copies: Vec<Box<Tables>> = (1..self.channels.len()).map(|_| tables.clone()).collect();
         copies.push(tables);
+        let mut waits = Vec::with_capacity(copies.len());
+        for (channel, tables) in self.channels.iter().zip(copies) {
+            waits.push((channel, channel.tell(|reply| Command::Swap(tables, reply)).await?));
+        }
         // The old tables come back to be freed here.
-        self.ask_all(|reply| Command::Swap(copies.pop().unwrap_or_else(|| Box::new(Tables::empty(0))), reply)).await?;
+        answers(waits).await?;
         *self.owners.write().unwrap_or_else(PoisonError::into_inner) = owners;
         Ok(())
     }
@@ -204,12 +208,17 @@ impl Workers {
         for channel in self.channels.iter() {
             waits.push((channel, channel.tell(&mut command).await?));
         }
-        let mut answers = Vec::with_capacity(waits.len());
-        for (channel, answer) in waits {
-            answers.push(channel.answer(answer).await?);
-        }
-        Ok(answers)
+        answers(waits).await
     }
+}
+
+/// What each of them replies.
+async fn answers<T>(waits: Vec<(&Channel, oneshot::Receiver<T>)>) -> Result<Vec<T>, WorkerGone> {
+    let mut answers = Vec::with_capacity(waits.len());
+    for (channel, answer) in waits {
+        answers.push(channel.answer(answer).await?);
+    }
+    Ok(answers)
 }
 
 impl Channel {
@@ -268,6 +277,7 @@ struct Prepared {
     commands: rtrb::Consumer<Command>,
     bell: Arc<OwnedFd>,
     mesh: mesh::Mesh,
+    is_busy_polled: bool,
     ports: Vec<(PortIndex, Box<dyn EdgePort>)>,
 }
 
@@ -285,13 +295,14 @@ impl WorkerThreads {
         let bells: Vec<Arc<OwnedFd>> = bells.collect::<std::io::Result<_>>()?;
         let specs: Vec<PortSpec> =
             ports.iter().map(|(name, port)| PortSpec { name: name.clone(), mac: port.mac() }).collect();
+        let is_busy_polled = ports.iter().any(|(_, port)| port.is_busy_polled());
         let (mut channels, mut prepared) = (Vec::new(), Vec::new());
         for ((index, mesh), bell) in (0_u8..).zip(mesh::meshes(&bells)).zip(bells) {
             let (producer, commands) = RingBuffer::new(COMMANDS_MAX);
             channels.push(Channel { commands: Mutex::new(producer), bell: bell.clone() });
             let place = WorkerPlace::new(index, count).ok_or_else(too_many)?;
             let core = cores.get(place.index()).copied();
-            prepared.push(Prepared { place, core, commands, bell, mesh, ports: Vec::new() });
+            prepared.push(Prepared { place, core, commands, bell, mesh, is_busy_polled, ports: Vec::new() });
         }
         for (at, (_, port)) in (0_u8..).map(PortIndex).zip(ports) {
             prepared[place.of_port(at)].ports.push((at, port));
@@ -320,7 +331,7 @@ impl Prepared {
         epoch: Instant,
     ) -> std::io::Result<JoinHandle<()>> {
         let (pinned, was_pinned) = std::sync::mpsc::channel();
-        let Self { place: worker, core, commands, bell, mesh, ports } = self;
+        let Self { place: worker, core, commands, bell, mesh, is_busy_polled, ports } = self;
         let name = if worker.count() == 1 { format!("worker-{name}") } else { format!("{}-{name}", worker.index()) };
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let is_pinned = pin(core);
@@ -344,6 +355,7 @@ impl Prepared {
                 burst: Burst::new(),
                 ports,
                 mesh,
+                is_busy_polled,
                 commands,
                 bell,
                 epoch,
@@ -394,4 +406,7 @@ const FRAMES_PER_PORT: usize = 1_024;
 /// Buffers for each port that may hold frames that wait for their turn: 49 ms of 1,500 octets at 1 Gbit/s.
 const QUEUED_FRAMES_PER_PORT: u32 = 4_096;
 
-const _: () = assert!(FRAMES_PER_PORT >= 2 * transport_dataplane::OUTPUT_FRAMES_MAX);
+const _: () = assert!(FRAMES_PER_PORT >= 2 * transport_dataplane::OUTPUT_FRAMES_MAX && FRAMES_PER_PORT > LENT_MAX);
+
+#[cfg(test)]
+mod tests;

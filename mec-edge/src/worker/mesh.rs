@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use rtrb::{Consumer, Producer, RingBuffer};
-use transport_dataplane::{FramePool, Handover, Nanos, Outputs, Pipeline};
+use transport_dataplane::{BURST_FRAMES_MAX, FramePool, Handover, Nanos, Outputs, Pipeline};
 
 /// One worker's ends of the rings.
 pub(super) struct Mesh {
@@ -41,26 +41,28 @@ pub(super) fn meshes(bells: &[Arc<OwnedFd>]) -> Vec<Mesh> {
 }
 
 impl Mesh {
-    /// Takes what others have handed over. Answers whether there was any.
+    /// From how many others something may come.
+    pub(super) const fn inlets(&self) -> usize {
+        self.inlets.len()
+    }
+
+    /// Takes some of what one of them has handed over. Answers whether there was any.
     pub(super) fn take(
         &mut self,
+        inlet: usize,
         now: Nanos,
         pipeline: &mut Pipeline,
-        pool: &mut FramePool,
-        outputs: &mut Outputs,
+        (pool, outputs): (&mut FramePool, &mut Outputs),
     ) -> bool {
-        let mut any = false;
-        for (from, inlet) in &mut self.inlets {
-            let count = inlet.slots().min(TAKEN_MAX);
-            if count == 0 {
-                continue;
-            }
-            if let Ok(handed) = inlet.read_chunk(count) {
-                any = true;
+        let Some((from, inlet)) = self.inlets.get_mut(inlet) else { return false };
+        let count = inlet.slots().min(TAKEN_MAX);
+        match inlet.read_chunk(count) {
+            Ok(handed) if count > 0 => {
                 pipeline.take_over(now, *from, handed.into_iter(), pool, outputs);
+                true
             }
+            _ => false,
         }
-        any
     }
 
     /// Hands over what is others', as far as there is room; the rest stays with the pipeline, which bounds it. Answers whether
@@ -69,11 +71,6 @@ impl Mesh {
         let mut any_stays = false;
         for outlet in &mut self.outlets {
             let Some(outbox) = pipeline.handovers(outlet.to).filter(|outbox| !outbox.is_empty()) else { continue };
-            if outlet.ring.is_abandoned() {
-                // That worker has ended, which was said.
-                outbox.clear();
-                continue;
-            }
             let count = outbox.len().min(outlet.ring.slots());
             if let Ok(room) = outlet.ring.write_chunk_uninit(count) {
                 room.fill_from_iter(outbox.drain(..count));
@@ -82,6 +79,11 @@ impl Mesh {
             any_stays |= !outbox.is_empty();
         }
         any_stays
+    }
+
+    /// Has another worker ended?
+    pub(super) fn is_broken(&self) -> bool {
+        self.outlets.iter().any(|outlet| outlet.ring.is_abandoned())
     }
 
     /// Says that this worker goes to sleep; false if it must not, for something was handed to it meanwhile.
@@ -105,6 +107,7 @@ impl Mesh {
 impl Outlet {
     fn wake(&self) {
         fence(Ordering::SeqCst);
+        // A third worker that sees it awake between the swap and the write does not ring; it is woken all the same.
         if self.is_asleep.load(Ordering::Relaxed) && self.is_asleep.swap(false, Ordering::Relaxed) {
             // A bell that rings already is as good.
             let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
@@ -114,5 +117,5 @@ impl Outlet {
 
 /// Handovers under way from one worker to another.
 const RING_HANDOVERS: usize = 4_096;
-/// So many are taken from one before others have their turn.
-const TAKEN_MAX: usize = 256;
+/// So many are taken from one before others and the ports have their turn: a burst, and buffers for one.
+const TAKEN_MAX: usize = 2 * BURST_FRAMES_MAX;

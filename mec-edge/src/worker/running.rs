@@ -50,6 +50,8 @@ pub(super) struct Running {
     pub(super) outputs: Outputs,
     pub(super) burst: Burst,
     pub(super) mesh: Mesh,
+    /// Never rests; so does no worker of the edge, or it would have to be woken for each handover.
+    pub(super) is_busy_polled: bool,
     pub(super) commands: Consumer<Command>,
     pub(super) bell: Arc<OwnedFd>,
     pub(super) epoch: Instant,
@@ -64,7 +66,6 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn run(mut self) {
         let mut idle = 0_u32;
-        let is_busy_polled = self.ports.iter().any(|(_, port)| port.is_busy_polled());
         loop {
             let now = nanos(self.epoch);
             let mut busy = false;
@@ -79,9 +80,11 @@ impl Running {
                 }
             }
             busy |= self.do_what_is_due(now);
-            if self.mesh.take(now, &mut self.pipeline, &mut self.pool, &mut self.outputs) {
-                busy = true;
-                self.flush();
+            for inlet in 0..self.mesh.inlets() {
+                if self.mesh.take(inlet, now, &mut self.pipeline, (&mut self.pool, &mut self.outputs)) {
+                    busy = true;
+                    self.flush();
+                }
             }
             for at in 0..self.ports.len() {
                 let (index, port) = &mut self.ports[at];
@@ -97,8 +100,12 @@ impl Running {
             }
             // Where another does not keep up, what it is to get is tried again.
             busy |= self.mesh.hand(&mut self.pipeline);
+            if self.mesh.is_broken() {
+                // All end when one has: half of an edge would go on as it was told once, and never hear of a change.
+                return;
+            }
             idle = if busy { 0 } else { idle.saturating_add(1) };
-            if idle > SPINS && !is_busy_polled {
+            if idle > SPINS && !self.is_busy_polled {
                 self.rest(now);
             }
         }
@@ -135,8 +142,9 @@ impl Running {
         !is_shaped
     }
 
-    /// Sends what waits.
+    /// Sends what waits, and hands over what is others'.
     fn flush(&mut self) {
+        self.mesh.hand(&mut self.pipeline);
         for (index, port) in &mut self.ports {
             let queue = self.outputs.queue(*index);
             if !queue.is_empty() {

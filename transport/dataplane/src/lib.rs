@@ -70,4 +70,4 @@ pub use shaper::{
 };
 pub use tables::{SegmentUid, Tables};
 pub use underlay::{REMOTE_MAC_AGE, REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};
-pub use workers::{Handover, WORKERS_MAX, WorkerPlace};
+pub use workers::{Handover, LENT_MAX, WORKERS_MAX, WorkerPlace};

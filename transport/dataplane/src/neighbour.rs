@@ -74,6 +74,13 @@ impl Neighbour {
         }
     }
 
+    /// Another worker has said where it is, as far as it knows.
+    pub(crate) const fn believe(&mut self, mac: Option<Mac>) {
+        if !self.is_of_kernel {
+            self.mac = mac;
+        }
+    }
+
     /// The port's kernel has said where it is, if the kernel has the address from which it is asked.
     pub(crate) fn follow(&mut self, kernel: Option<&KernelPort>) {
         let kernel = kernel.filter(|kernel| kernel.addresses.contains(&self.from));

@@ -192,6 +192,7 @@ impl Pipeline {
     pub fn tick(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
         self.forget(now);
         self.retry_reshaping();
+        self.repay(pool);
         if !self.others.place.is_first() {
             return;
         }
@@ -242,8 +243,8 @@ impl Pipeline {
         Ok(SessionKey { slice, segment: binding.segment, mac: binding.mac })
     }
 
-    /// Unbinds: the endpoint's frames are dropped from now on, but for those that wait in a queue already. Answers what it had sent and received; `None` if the key
-    /// names no session any more.
+    /// Unbinds: the endpoint's frames are dropped from now on, but for those that wait in a queue already. Answers what it had
+    /// sent and received; `None` if the key names no session any more.
     pub fn unbind(&mut self, key: &SessionKey) -> Option<SessionCounters> {
         let slot = self.find(key)?;
         let counters = self.sessions.counters(slot);

@@ -359,15 +359,15 @@ impl Tables {
         }
     }
 
-    /// The ports that share the ceilings of what waits in a queue, from when its segment's [`wire`](Segment::wire) was this;
-    /// `None`, if it is nobody's any more.
+    /// The ports that share the ceilings of what waits in a queue, from when its segment's [`wire`](Segment::wire) was this, or
+    /// from another worker's tables, which are ahead of these; `None`, if it is nobody's any more.
     #[inline]
     pub(crate) fn exits(&self, queue: QueueNumber, wire: u16) -> Option<PortSet> {
         if queue == QueueNumber::REST {
             return Some(PortSet::default());
         }
         let segment = &self.segments[self.segment_of_queue(queue)?];
-        (segment.wire == wire).then_some(segment.exits)
+        (segment.wire.wrapping_sub(wire).cast_signed() <= 0).then_some(segment.exits)
     }
 
     /// The place of the segment with this number in trees.

@@ -13,6 +13,8 @@
 //! Which worker is whose follows from numbers: ports from their places, slices from their slots. Frames of one flow always take
 //! the same way, so they stay in their order.
 
+use std::collections::VecDeque;
+
 use model::{Generation, Mac};
 use transport_wire::flow::{Flow, Network};
 use transport_wire::{EtherType, Protocol, mpls, vxlan};
@@ -66,9 +68,23 @@ pub(crate) struct Others {
     pub(crate) place: WorkerPlace,
     own_ports: PortSet,
     /// By worker, for the host to take away.
-    outboxes: Vec<Vec<Handover>>,
+    outboxes: Vec<VecDeque<Handover>>,
     /// By worker, how many of its buffers are here.
     owed: Vec<usize>,
+    /// By worker, how many of our buffers are there, or on their way.
+    lent: Vec<usize>,
+}
+
+/// How much of what may be lent to a worker a frame may make use of, in eighths: what nobody has answered for leaves room for
+/// what is finished, and both for what keeps paths alive.
+#[derive(Debug, Clone, Copy)]
+enum Claim {
+    /// As it arrived, for a slice.
+    Arrived = 4,
+    /// Of a proven sender, finished.
+    Leaves = 7,
+    /// Of the edge itself, or for it.
+    Edge = 8,
 }
 
 impl WorkerPlace {
@@ -128,8 +144,10 @@ impl Others {
         for port in (0_u8..).map(PortIndex).take(ports).filter(|port| place.has_port(*port)) {
             own_ports.insert(port);
         }
-        let outbox = |at| Vec::with_capacity(if at == place.index() { 0 } else { OUTBOX_MAX });
-        Self { place, own_ports, outboxes: (0..place.count()).map(outbox).collect(), owed: vec![0; place.count()] }
+        let count = place.count();
+        let outbox = |at| VecDeque::with_capacity(if at == place.index() { 0 } else { OUTBOX_MAX });
+        let outboxes = (0..count).map(outbox).collect();
+        Self { place, own_ports, outboxes, owed: vec![0; count], lent: vec![0; count] }
     }
 
     #[inline]
@@ -137,12 +155,15 @@ impl Others {
         self.own_ports.contains(port)
     }
 
-    /// Hands a frame over; gives it back if the other does not keep up. Room is left for what is no frame.
+    /// Hands a frame over; gives it back if the other does not keep up. No more of our buffers are lent than a port leaves to
+    /// spare, so whoever stands still takes none from slices that are ours.
     #[inline]
-    fn hand(&mut self, to: usize, frame: Frame, part: impl FnOnce(Frame) -> Part) -> Result<(), Frame> {
-        match self.outboxes.get_mut(to) {
-            Some(outbox) if outbox.len() < OUTBOX_FRAMES_MAX => {
-                outbox.push(Handover(part(frame)));
+    fn hand(&mut self, to: usize, claim: Claim, frame: Frame, part: impl FnOnce(Frame) -> Part) -> Result<(), Frame> {
+        let most = LENT_MAX / (self.place.count() - 1).max(1) * claim as usize / Claim::Edge as usize;
+        match (self.outboxes.get_mut(to), self.lent.get_mut(to)) {
+            (Some(outbox), Some(lent)) if *lent < most && outbox.len() < OUTBOX_MAX => {
+                *lent += 1;
+                outbox.push_back(Handover(part(frame)));
                 Ok(())
             }
             _ => Err(frame),
@@ -152,7 +173,7 @@ impl Others {
     /// Tells something that is told again, or may be missed.
     fn tell(&mut self, to: usize, part: Part) {
         if let Some(outbox) = self.outboxes.get_mut(to).filter(|outbox| outbox.len() < OUTBOX_MAX) {
-            outbox.push(Handover(part));
+            outbox.push_back(Handover(part));
         }
     }
 
@@ -163,25 +184,27 @@ impl Others {
         }
     }
 
-    /// A slice has sent so much by a port of ours, which counts at a port of another worker. If that one does not keep up, its
-    /// ceilings hear nothing of it.
+    /// A slice has sent so much by a port of ours, which counts at a port of another worker. If that one stands still until
+    /// [`OUTBOX_MAX`] wait for it, its ceilings hear nothing of it.
     #[inline]
     pub(crate) fn spent(&mut self, port: PortIndex, queue: QueueNumber, octets: u32) {
         let to = self.place.of_port(port);
-        let last = self.outboxes.get_mut(to).and_then(|outbox| outbox.last_mut());
-        if let Some(Handover(Part::Spent { port: last_port, queue: last_queue, octets: before })) = last
-            && (*last_port, *last_queue) == (port, queue)
-        {
-            *before = before.saturating_add(octets);
-        } else {
-            self.tell(to, Part::Spent { port, queue, octets });
+        let untold = self.outboxes.get_mut(to).into_iter().flat_map(|outbox| outbox.iter_mut().rev().take(SUMS_MAX));
+        for handover in untold {
+            if let Part::Spent { port: of_port, queue: of_queue, octets: before } = &mut handover.0
+                && (*of_port, *of_queue) == (port, queue)
+            {
+                *before = before.saturating_add(octets);
+                return;
+            }
         }
+        self.tell(to, Part::Spent { port, queue, octets });
     }
 }
 
 impl Pipeline {
     /// What is to be handed to another worker, in this order; the host takes it away.
-    pub fn handovers(&mut self, to: usize) -> Option<&mut Vec<Handover>> {
+    pub fn handovers(&mut self, to: usize) -> Option<&mut VecDeque<Handover>> {
         self.others.outboxes.get_mut(to)
     }
 
@@ -219,7 +242,12 @@ impl Pipeline {
                     self.tables.probes.believe(word.into(), usable);
                 }
                 Part::Paths { .. } => {}
-                Part::Buffer(frame) => pool.give(frame),
+                Part::Buffer(frame) => {
+                    if let Some(lent) = self.others.lent.get_mut(from) {
+                        *lent = lent.saturating_sub(1);
+                    }
+                    pool.give(frame);
+                }
             }
         }
         self.work(&mut Way { now, port: arrived_at, pool, out }, &mut burst);
@@ -232,7 +260,7 @@ impl Pipeline {
         for (owed, outbox) in self.others.owed.iter_mut().zip(&mut self.others.outboxes) {
             while *owed > 0 && pool.left() > BUFFERS_KEPT && outbox.len() < OUTBOX_MAX {
                 let Some(buffer) = pool.take() else { break };
-                outbox.push(Handover(Part::Buffer(buffer)));
+                outbox.push_back(Handover(Part::Buffer(buffer)));
                 *owed -= 1;
             }
         }
@@ -242,13 +270,13 @@ impl Pipeline {
     pub(crate) fn spread(&mut self, way: &mut Way<'_>, burst: &mut Burst) {
         let mut own = Burst::new();
         for frame in burst.drain(..) {
-            let worker = self.worker_of(way.port, &frame);
+            let (worker, claim) = self.worker_of(way.port, &frame);
             if worker == self.others.place.index() {
                 own.push(frame);
                 continue;
             }
             let port = way.port;
-            if let Err(frame) = self.others.hand(worker, frame, |frame| Part::Arrived { port, frame }) {
+            if let Err(frame) = self.others.hand(worker, claim, frame, |frame| Part::Arrived { port, frame }) {
                 self.drop(way, None, DropReason::WorkerFull, frame);
             }
         }
@@ -266,7 +294,7 @@ impl Pipeline {
     ) {
         let (worker, from) = (self.others.place.of_port(to), way.port);
         let part = |frame| Part::Leaves { to, from, waits, wire, frame };
-        if let Err(frame) = self.others.hand(worker, frame, part) {
+        if let Err(frame) = self.others.hand(worker, Claim::Leaves, frame, part) {
             self.drop(way, segment, DropReason::WorkerFull, frame);
         }
     }
@@ -274,7 +302,7 @@ impl Pipeline {
     /// Hands over a frame of the edge itself that leaves by a port of another worker.
     pub(crate) fn hand_sent(&mut self, way: &mut Way<'_>, to: PortIndex, segment: Option<usize>, frame: Frame) {
         let (worker, from) = (self.others.place.of_port(to), way.port);
-        if let Err(frame) = self.others.hand(worker, frame, |frame| Part::Sent { to, from, frame }) {
+        if let Err(frame) = self.others.hand(worker, Claim::Edge, frame, |frame| Part::Sent { to, from, frame }) {
             self.drop(way, segment, DropReason::WorkerFull, frame);
         }
     }
@@ -308,14 +336,14 @@ impl Pipeline {
     fn believe_next_hop(&mut self, next_hop: &NextHop, mac: Option<Mac>) {
         let mut known = self.tables.neighbours.iter_mut();
         if let Some(neighbour) = known.find(|known| known.next_hop() == *next_hop) {
-            neighbour.mac = mac;
+            neighbour.believe(mac);
         }
     }
 
     /// Whose a frame is that arrives at a port of ours: of its slice's worker, if it is of a slice; of the first one's, if it
     /// is for the edge itself; else ours. No more than a hint: who gets it looks at all of it.
     #[inline]
-    fn worker_of(&self, port: PortIndex, frame: &Frame) -> usize {
+    fn worker_of(&self, port: PortIndex, frame: &Frame) -> (usize, Claim) {
         let place = self.others.place;
         let slice = match self.tables.role(port) {
             PortRole::Unused => None,
@@ -325,11 +353,11 @@ impl Pipeline {
             }),
             PortRole::Core => match self.inside(port, frame) {
                 Inside::Slice(segment) => self.tables.segments.get(segment).map(|segment| segment.slice),
-                Inside::Edge => return 0,
+                Inside::Edge => return (0, Claim::Edge),
                 Inside::Others => None,
             },
         };
-        slice.map_or(place.index(), |slice| place.of_slice(slice))
+        (slice.map_or(place.index(), |slice| place.of_slice(slice)), Claim::Arrived)
     }
 
     /// Where a packet from the underlay leads.
@@ -386,9 +414,12 @@ enum Inside {
 
 /// The most workers of an edge.
 pub const WORKERS_MAX: usize = 8;
-/// How much waits for another worker at most, and how much of it may be frames.
+/// How much waits for another worker at most.
 const OUTBOX_MAX: usize = 4_096;
-const OUTBOX_FRAMES_MAX: usize = 1_024;
+/// So many of a worker's buffers are lent to all others together: fewer than it has for one port beyond what may wait there.
+pub const LENT_MAX: usize = 896;
+/// Among so many of the last things that were told is it looked whether a sum can be added to.
+const SUMS_MAX: usize = 8;
 /// Buffers that are not given back: a burst, and a copy of each of its frames.
 const BUFFERS_KEPT: usize = 2 * BURST_FRAMES_MAX;
 

@@ -37,6 +37,10 @@ struct Heard {
     since: Option<prost_types::Timestamp>,
     /// When this was first heard.
     at: Timestamp,
+    /// When it was first heard to be down, if it has not worked for a while since. One that comes and goes counts as down.
+    failing: Option<Timestamp>,
+    /// Does its edge run what it should, so that this counts?
+    counts: bool,
 }
 
 /// What the two ends of a path say of it together.
@@ -51,13 +55,13 @@ impl Lookout {
     pub(crate) fn look(&mut self, decided: &Decided, observations: &Observations, now: Timestamp) -> Suspects {
         self.hear(decided, observations, now);
         let mut said: BTreeMap<&PathKey, Said> = BTreeMap::new();
-        for ((_, path), heard) in &self.heard {
+        for ((_, path), heard) in self.heard.iter().filter(|(_, heard)| heard.counts) {
             let said = said.entry(path).or_default();
-            let since = match heard.state {
-                v1::PathState::Up => &mut said.up_since,
-                _ => &mut said.down_since,
+            let (since, at) = match heard.state {
+                v1::PathState::Up => (&mut said.up_since, heard.at),
+                _ => (&mut said.down_since, heard.failing.unwrap_or(heard.at)),
             };
-            *since = Some(since.map_or(heard.at, |at| at.min(heard.at)));
+            *since = Some(since.map_or(at, |other| at.min(other)));
         }
         let (mut failed, mut works, mut proven) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         self.due = None;
@@ -65,7 +69,7 @@ impl Lookout {
             let Some(planned) = decided.plan.paths.get(path) else { continue };
             match (said.down_since, said.up_since) {
                 // A path leads there and back: one end alone can't vouch for links on which the other gets nothing.
-                (Some(since), _) if now.0.saturating_sub(since.0) >= HOLD_OFF_MILLIS => failed.extend(&planned.links),
+                (Some(since), _) if now.0.abs_diff(since.0) >= HOLD_OFF_MILLIS => failed.extend(&planned.links),
                 (Some(since), _) => {
                     let due = Timestamp(since.0.saturating_add(HOLD_OFF_MILLIS));
                     self.due = Some(self.due.map_or(due, |other| other.min(due)));
@@ -90,12 +94,15 @@ impl Lookout {
         self.due
     }
 
-    /// Takes in what edges say. An edge is believed only while it is there, and about paths that it has by its target.
+    /// Takes in what edges say. An edge is believed only while it is there, and about paths that it has by its target; of one that
+    /// is about to change, what it said is remembered.
     fn hear(&mut self, decided: &Decided, observations: &Observations, now: Timestamp) {
         let mut heard = BTreeMap::new();
         for (edge, observed) in observations {
             let Some(report) = observed.report.as_ref().filter(|_| observed.session.is_some()) else { continue };
             if standing(decided, edge, Some(report)) != Standing::InStep {
+                let of_edge = self.heard.iter().filter(|((teller, _), _)| teller == edge);
+                heard.extend(of_edge.map(|(teller, said)| (teller.clone(), Heard { counts: false, ..said.clone() })));
                 continue;
             }
             for path in &report.paths {
@@ -107,8 +114,7 @@ impl Lookout {
                     continue;
                 }
                 let teller = (edge.clone(), key);
-                let known = self.heard.get(&teller).filter(|known| known.state == state && known.since == path.since);
-                let said = known.cloned().unwrap_or(Heard { state, since: path.since, at: now });
+                let said = Heard::again(self.heard.get(&teller), state, path.since, now);
                 heard.insert(teller, said);
             }
         }
@@ -116,7 +122,26 @@ impl Lookout {
     }
 }
 
-/// How long a path must have failed before its links are suspected.
+impl Heard {
+    /// What is heard now, after what was heard before.
+    fn again(
+        before: Option<&Self>,
+        state: v1::PathState,
+        since: Option<prost_types::Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let same = before.filter(|before| before.state == state && before.since == since);
+        let at = same.map_or(now, |same| same.at);
+        let failing = before.and_then(|before| before.failing);
+        let failing = match state {
+            v1::PathState::Up => failing.filter(|_| now.0.abs_diff(at.0) < HOLD_OFF_MILLIS),
+            _ => Some(failing.unwrap_or(at)),
+        };
+        Self { state, since, at, failing, counts: true }
+    }
+}
+
+/// How long a path must have failed before its links are suspected, and have worked before that is forgotten.
 const HOLD_OFF_MILLIS: u64 = 2_000;
 /// How long a path must have worked before its links are trusted again.
 const TRUST_MILLIS: u64 = 10_000;

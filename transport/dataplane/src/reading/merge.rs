@@ -30,24 +30,27 @@ impl Reading {
         for (at, (port, more)) in (0..).zip(self.ports.iter_mut().zip(&part.ports)) {
             port.add(more, place.has_port(PortIndex(at)));
         }
-        for slice in part.slices {
-            let Some(known) = self.slices.iter_mut().find(|known| known.slice == slice.slice) else { continue };
+        // Mostly they stand in the same place.
+        for (at, slice) in part.slices.iter().enumerate() {
+            let Some(place) = place_of(&self.slices, at, |known| known.slice == slice.slice) else { continue };
+            let known = &mut self.slices[place];
             for circuit in &slice.circuits {
                 if let Some(known) = known.circuits.iter_mut().find(|known| known.circuit.sdp == circuit.circuit.sdp) {
                     known.add(circuit);
                 }
             }
         }
-        // Mostly they stand in the same place.
         for (at, segment) in part.segments.iter().enumerate() {
-            let is_there = self.segments.get(at).is_some_and(|known| known.uid == segment.uid);
-            let place =
-                if is_there { Some(at) } else { self.segments.iter().position(|known| known.uid == segment.uid) };
-            if let Some(place) = place {
+            if let Some(place) = place_of(&self.segments, at, |known| known.uid == segment.uid) {
                 self.segments[place].add(segment);
             }
         }
     }
+}
+
+/// Where it is, looked for first where it should be.
+fn place_of<T>(all: &[T], at: usize, is_it: impl Fn(&T) -> bool) -> Option<usize> {
+    if all.get(at).is_some_and(&is_it) { Some(at) } else { all.iter().position(is_it) }
 }
 
 impl PortReading {

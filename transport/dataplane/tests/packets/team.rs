@@ -1,6 +1,6 @@
 //! The workers of one edge, one after the other, so that each test sees the same every time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use transport_dataplane::{
@@ -28,6 +28,20 @@ impl Team {
         for worker in &mut self.workers {
             worker.swap(tables.clone());
         }
+    }
+
+    /// Exchanges the tables of one worker after the other, the slices' first, and does something after each.
+    pub(crate) fn exchange_one_by_one<T>(&mut self, tables: &Tables, mut then: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        self.owners = tables.owners(self.place).collect();
+        let mut order: Vec<usize> = (0..self.workers.len()).collect();
+        let is_owner: BTreeSet<usize> = self.owners.values().copied().collect();
+        order.sort_by_key(|worker| !is_owner.contains(worker));
+        let exchanged = order.into_iter().map(|worker| {
+            self.workers[worker].swap(Box::new(tables.clone()));
+            while !self.reshape(Nanos(6_000_000_000)) {}
+            then(self)
+        });
+        exchanged.collect()
     }
 
     pub(crate) fn reshape(&mut self, now: Nanos) -> bool {

@@ -77,10 +77,42 @@ fn a_path_that_fails_for_less_than_two_seconds_moves_nothing() {
     assert_eq!(after(100_000, DOWN, 99), (0, Some(102_000)));
     assert_eq!(after(101_999, DOWN, 99), (0, Some(102_000)));
     assert_eq!(after(101_999, UP, 101), (0, None));
-    // It has been up in between, if only for a moment that nobody saw: it counts anew.
-    assert_eq!(after(103_000, DOWN, 102), (0, Some(105_000)));
-    assert_eq!(after(104_000, DOWN, 103), (0, Some(106_000)));
-    assert_eq!(after(106_000, DOWN, 103), (2, None));
+    // It worked for as long: that is forgotten.
+    assert_eq!(after(103_999, UP, 101), (0, None));
+    assert_eq!(after(104_000, DOWN, 104), (0, Some(106_000)));
+    assert_eq!(after(106_000, DOWN, 104), (2, None));
+}
+
+#[test]
+fn a_path_that_comes_and_goes_counts_as_down() {
+    let decided = decided();
+    let mut lookout = Lookout::default();
+    let mut after = |now, state, since| {
+        let suspects = lookout.look(&decided, &observations(vec![says("c", 1, state, since)]), Timestamp(now));
+        (suspects.len(), lookout.due().map(|due| due.0))
+    };
+    assert_eq!(after(100_000, DOWN, 100), (0, Some(102_000)));
+    assert_eq!(after(101_500, UP, 101), (0, None));
+    // Down again, or up and down between two looks: it has failed since 100.
+    assert_eq!(after(101_900, DOWN, 102), (0, Some(102_000)));
+    assert_eq!(after(102_000, DOWN, 103), (2, None));
+}
+
+#[test]
+fn what_an_edge_said_is_remembered_while_it_changes() {
+    let decided = decided();
+    let mut lookout = Lookout::default();
+    let down = observations(vec![says("c", 1, DOWN, 99)]);
+    let mut changing = observations(vec![says("c", 1, DOWN, 99)]);
+    let report = Arc::make_mut(changing.get_mut(&name("a")).unwrap()).report.as_mut().unwrap();
+    report.digest = Some(model::Digest::from_bytes([7; 32]));
+    assert_eq!(lookout.look(&decided, &down, Timestamp(100_000)), Suspects::new());
+    assert_eq!(lookout.look(&decided, &changing, Timestamp(101_000)), Suspects::new());
+    assert_eq!(named(&lookout.look(&decided, &down, Timestamp(102_000))), ["far", "near"]);
+    // A clock that was set is no reason to wait for an hour.
+    let mut lookout = Lookout::default();
+    assert_eq!(lookout.look(&decided, &down, Timestamp(3_700_000)), Suspects::new());
+    assert_eq!(named(&lookout.look(&decided, &down, Timestamp(100_000))), ["far", "near"]);
 }
 
 #[test]
