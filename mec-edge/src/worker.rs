@@ -15,13 +15,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
+use model::resource::SegmentId;
 use rtrb::{Consumer, Producer, RingBuffer};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::sync::oneshot;
 use transport_dataplane::{
     BindError, Binding, Burst, Config, FramePool, KernelPort, Nanos, Numbers, Outputs, PORTS_MAX, Pipeline, PortIndex,
-    PortSpec, Pulse, QueuesReading, Reading, SessionCounters, SessionKey, Tables,
+    PortSpec, Pulse, QueuesReading, Reading, SessionCounters, SessionKey, Tables, TreePlace, TreeReading,
 };
 
 use crate::clock;
@@ -67,6 +68,8 @@ enum Command {
     Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
     Read(oneshot::Sender<Box<WorkerReading>>),
     Queues(PortIndex, oneshot::Sender<Option<(Nanos, QueuesReading)>>),
+    Watch(Box<SegmentId>, oneshot::Sender<bool>),
+    Tree(PortIndex, TreePlace, oneshot::Sender<Option<TreeReading>>),
     Numbers(oneshot::Sender<Numbers>),
     Pulse(oneshot::Sender<Pulse>),
     Sessions(Vec<SessionKey>, oneshot::Sender<Vec<Option<SessionCounters>>>),
@@ -123,6 +126,23 @@ impl Worker {
     /// What waits at a port, and when it was read; `None` if there is no such port.
     pub(crate) async fn queues(&self, port: PortIndex) -> Result<Option<(Nanos, QueuesReading)>, WorkerGone> {
         self.ask(|reply| Command::Queues(port, reply)).await
+    }
+
+    /// Tells from now on how long frames stay in each queue of a segment; answers whether there is such a segment.
+    pub(crate) async fn watch(&self, segment: SegmentId) -> Result<bool, WorkerGone> {
+        let segment = Box::new(segment);
+        self.ask(|reply| Command::Watch(segment, reply)).await
+    }
+
+    /// The tree of a port, in parts, so that bursts go on in between; none if there is no such port.
+    pub(crate) async fn tree(&self, port: PortIndex) -> Result<Vec<TreeReading>, WorkerGone> {
+        let (mut parts, mut from) = (Vec::new(), Some(TreePlace::default()));
+        while let Some(place) = from {
+            let part = self.ask(|reply| Command::Tree(port, place, reply)).await?;
+            from = part.as_ref().and_then(|part| part.next);
+            parts.extend(part);
+        }
+        Ok(parts)
     }
 
     /// The SIDs and labels that run.
@@ -396,6 +416,8 @@ impl Running {
                 let now = nanos(self.epoch);
                 drop(reply.send(self.pipeline.read_queues(port).map(|reading| (now, reading))));
             }
+            Command::Watch(segment, reply) => drop(reply.send(self.pipeline.watch(&segment))),
+            Command::Tree(port, from, reply) => drop(reply.send(self.pipeline.read_tree(port, from))),
             Command::Numbers(reply) => drop(reply.send(self.pipeline.read_numbers())),
             Command::Sessions(keys, reply) => {
                 drop(reply.send(keys.iter().map(|key| self.pipeline.session(key)).collect()));

@@ -3,6 +3,7 @@
 
 mod numbers;
 mod queues;
+mod trees;
 mod tunnels;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::trees::Tree;
 
 pub use numbers::{LabelReading, Numbers, SidReading};
 pub use queues::{QueueReading, QueuesReading, SliceClassReading};
+pub use trees::{TreePlace, TreeReading, TreeSegment, TreeSlice};
 pub use tunnels::{LaneReading, Sends, TunnelReading};
 
 /// What a pipeline runs and has counted.

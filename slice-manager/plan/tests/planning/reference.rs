@@ -51,6 +51,17 @@ fn it_plans_and_audits_clean() {
 }
 
 #[test]
+fn an_edge_is_told_how_fast_its_access_ports_are() {
+    let manager = Manager::new(reference());
+    let access = |edge: &str| -> Vec<(String, u64)> {
+        let ports = manager.plan.programs[&node(edge)].content.access_ports.iter();
+        ports.map(|access| (access.port.to_string(), access.rate.bits_per_second() / MBIT)).collect()
+    };
+    assert_eq!(access("edge-a"), [("access0".to_owned(), 1_000)]);
+    assert_eq!(access("edge-c"), [("access0".to_owned(), 10_000)]);
+}
+
+#[test]
 fn the_lowest_numbers_of_the_pools_are_handed_out_in_order_of_names() {
     let manager = Manager::new(reference());
     assert_eq!((manager.vni("iot/personal-health"), manager.access_port("iot/personal-health")), (10_000, 20_000));

@@ -22,5 +22,6 @@ mod rig;
 mod routed;
 mod srv6;
 mod transit;
+mod trees;
 mod tunnels;
 mod underlay;
