@@ -69,7 +69,7 @@ fn share_name((slice, segment): (&str, &str), number: u32, port: &impl Display) 
 
 fn held((guaranteed, ceiling): (Rate, Rate), weight: u32, low_latency: Rate, leaves: bool) -> String {
     let low = if low_latency.is_zero() { String::new() } else { format!(", low latency {low_latency}") };
-    let leaves = if leaves { ", goes when what waits has left" } else { "" };
+    let leaves = if leaves { ", goes when nothing of it waits" } else { "" };
     format!("guaranteed {guaranteed}, ceiling {ceiling}, weight {weight}{low}{leaves}")
 }
 
@@ -162,7 +162,7 @@ mod tests {
                 text("segment iot/metering on core0", "guaranteed 7 bit/s, ceiling 9 bit/s, weight 3"),
                 text(
                     "segment number 5 on core0",
-                    "guaranteed 7 bit/s, ceiling 9 bit/s, weight 3, low latency 7 bit/s, goes when what waits has left"
+                    "guaranteed 7 bit/s, ceiling 9 bit/s, weight 3, low latency 7 bit/s, goes when nothing of it waits"
                 ),
             ]
         );

@@ -249,7 +249,7 @@ async fn schedulers_that_run_another_rate_are_drift_by_the_name_of_port_slice_an
     let (wanted, found) = ("guaranteed 12 Mbit/s, ceiling 80 Mbit/s, weight 60", "ceiling 79999999 bit/s, weight 60");
     assert!(changed.1 == wanted && changed.2.ends_with(found), "{changed:?}");
     assert_eq!((gone.0, gone.1), ("segment number 77 on core1", ""));
-    assert!(gone.2.ends_with("weight 0, goes when what waits has left"), "{gone:?}");
+    assert!(gone.2.ends_with("weight 0, goes when nothing of it waits"), "{gone:?}");
     assert_eq!(port.0, "shaping of access0");
     assert!(port.2.ends_with("1 bit/s") && !port.1.ends_with(" bit/s"), "{port:?}");
     // A port towards devices and two towards the underlay, of which each has the slice and the one segment that is there.

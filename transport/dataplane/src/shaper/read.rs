@@ -27,7 +27,7 @@ pub struct SegmentRuns {
     pub runs: Runs,
     /// The cap of its low-latency class; nothing, if that class is like the others.
     pub low_latency: Rate,
-    /// It was removed: it takes nothing more, and is there until what it has queued is sent.
+    /// It was removed: it takes nothing more, and is there until nothing of it is queued.
     pub is_leaving: bool,
 }
 
