@@ -8,6 +8,7 @@ use api::v1::edge_report::Report;
 use api::v1::edge_service_client::EdgeServiceClient;
 use model::Generation;
 use model::program::Program;
+use model::resource::SegmentId;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -143,7 +144,7 @@ async fn take(node: &mut impl Node, message: v1::Program) {
 async fn answer(node: &impl Node, reports: &mpsc::Sender<v1::EdgeReport>, read: v1::Read) -> Result<(), Ended> {
     let part = || v1::Reading { id: read.id, ..v1::Reading::default() };
     let mut parts: Vec<v1::Reading> = Vec::new();
-    let problem = match node.read(read.kind()).await {
+    let problem = match ask(node, &read).await {
         Ok(all) => {
             parts.extend(all.drops.chunks(ROWS_MAX).map(|rows| v1::Reading { drops: rows.to_vec(), ..part() }));
             parts.extend(all.meters.chunks(ROWS_MAX).map(|rows| v1::Reading { meters: rows.to_vec(), ..part() }));
@@ -161,6 +162,7 @@ async fn answer(node: &impl Node, reports: &mpsc::Sender<v1::EdgeReport>, read: 
             parts.extend(all.routes.chunks(ROWS_MAX).map(|rows| v1::Reading { routes: rows.to_vec(), ..part() }));
             parts.extend(all.ports.chunks(ROWS_MAX).map(|rows| v1::Reading { ports: rows.to_vec(), ..part() }));
             parts.extend(all.queues.chunks(ROWS_MAX).map(|rows| v1::Reading { queues: rows.to_vec(), ..part() }));
+            parts.extend(all.shares.chunks(ROWS_MAX).map(|rows| v1::Reading { shares: rows.to_vec(), ..part() }));
             // A port has many classes.
             parts.extend(all.shaping.chunks(1).map(|rows| v1::Reading { shaping: rows.to_vec(), ..part() }));
             String::new()
@@ -172,6 +174,16 @@ async fn answer(node: &impl Node, reports: &mpsc::Sender<v1::EdgeReport>, read: 
         send(reports, Report::Reading(part)).await?;
     }
     Ok(())
+}
+
+/// Has the segment watched that a reading asks for, and reads.
+async fn ask(node: &impl Node, read: &v1::Read) -> Result<v1::Reading, String> {
+    if !read.watch_segment.is_empty() {
+        let slice = read.watch_slice.parse().map_err(|error| format!("watchSlice: {error}"))?;
+        let segment = read.watch_segment.parse().map_err(|error| format!("watchSegment: {error}"))?;
+        node.watch(SegmentId { slice, segment }).await;
+    }
+    node.read(read.kind()).await
 }
 
 /// Waits longer each time, and never the same for two edges.

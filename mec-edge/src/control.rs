@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use aaa_server::Readiness;
 use api::{ConvertError, v1};
 use model::program::Program;
+use model::resource::SegmentId;
 use model::{Generation, NodeName, PortName};
 use transport_dataplane::{CompileError, Compiler};
 
@@ -182,6 +183,11 @@ impl Node for Control {
 
     async fn read(&self, kind: v1::ReadKind) -> Result<v1::Reading, String> {
         report::reading(self, kind).await
+    }
+
+    async fn watch(&self, segment: SegmentId) {
+        // A worker that has gone says so when it is read.
+        let _ = self.site.workers.watch(segment).await;
     }
 
     /// Ends the realms; their sessions are unbound.

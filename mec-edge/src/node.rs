@@ -5,6 +5,7 @@ use std::future::Future;
 
 use api::{ConvertError, v1};
 use model::program::Program;
+use model::resource::SegmentId;
 use model::{Generation, NodeName, PortName};
 
 /// A node that runs programs and tells what it runs.
@@ -29,6 +30,12 @@ pub(crate) trait Node: Send + Sync + 'static {
 
     /// A reading, or why there is none.
     fn read(&self, kind: v1::ReadKind) -> impl Future<Output = Result<v1::Reading, String>> + Send;
+
+    /// Tells from now on how long frames stay in each queue of a segment; a node that has no queues of ours does not.
+    fn watch(&self, segment: SegmentId) -> impl Future<Output = ()> + Send {
+        let _ = segment;
+        async {}
+    }
 
     /// Ends what it does only while an agent speaks for it.
     fn stop(&mut self) -> impl Future<Output = ()> + Send;

@@ -2,6 +2,7 @@
 
 pub(crate) mod queues;
 mod transport;
+mod trees;
 
 use api::v1;
 use model::PortName;

@@ -21,12 +21,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use model::resource::SegmentId;
 use rtrb::{Producer, RingBuffer};
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 use transport_dataplane::{
     BindError, Binding, Burst, Config, FramePool, KernelPort, LENT_MAX, Nanos, Numbers, Outputs, Pipeline, PortIndex,
-    PortSpec, Pulse, QueuesReading, Reading, SegmentUid, SessionCounters, SessionKey, Tables, WORKERS_MAX, WorkerPlace,
+    PortSpec, Pulse, QueuesReading, Reading, SegmentUid, SessionCounters, SessionKey, Tables, TreePlace, TreeReading,
+    WORKERS_MAX, WorkerPlace,
 };
 
 use crate::clock;
@@ -92,6 +94,8 @@ enum Command {
     Unbind(SessionKey, oneshot::Sender<Option<SessionCounters>>),
     Read(oneshot::Sender<Box<WorkerReading>>),
     Queues(PortIndex, oneshot::Sender<Option<(Nanos, QueuesReading)>>),
+    Watch(Arc<SegmentId>, oneshot::Sender<bool>),
+    Tree(PortIndex, TreePlace, oneshot::Sender<Option<TreeReading>>),
     Numbers(oneshot::Sender<Numbers>),
     Pulse(oneshot::Sender<Pulse>),
     Sessions(Vec<SessionKey>, oneshot::Sender<Vec<Option<SessionCounters>>>),
@@ -171,6 +175,25 @@ impl Workers {
     /// What waits at a port, and when it was read; `None` if there is no such port.
     pub(crate) async fn queues(&self, port: PortIndex) -> Result<Option<(Nanos, QueuesReading)>, WorkerGone> {
         self.channel(self.place.of_port(port))?.ask(|reply| Command::Queues(port, reply)).await
+    }
+
+    /// Tells from now on how long frames stay in each queue of a segment; answers whether there is such a segment.
+    pub(crate) async fn watch(&self, segment: SegmentId) -> Result<bool, WorkerGone> {
+        let segment = Arc::new(segment);
+        let watched = self.ask_all(|reply| Command::Watch(segment.clone(), reply)).await?;
+        Ok(watched.into_iter().any(|watched| watched))
+    }
+
+    /// The tree of a port, in parts, so that bursts go on in between; none if there is no such port.
+    pub(crate) async fn tree(&self, port: PortIndex) -> Result<Vec<TreeReading>, WorkerGone> {
+        let owner = self.channel(self.place.of_port(port))?;
+        let (mut parts, mut from) = (Vec::new(), Some(TreePlace::default()));
+        while let Some(place) = from {
+            let part = owner.ask(|reply| Command::Tree(port, place, reply)).await?;
+            from = part.as_ref().and_then(|part| part.next);
+            parts.extend(part);
+        }
+        Ok(parts)
     }
 
     /// The SIDs and labels that run.

@@ -1,4 +1,4 @@
-//! What an edge tells of its paths, SIDs, labels and routes: from the tables that run, never from the program.
+//! What an edge tells of its paths, SIDs, labels, routes and shares: from the tables and trees that run, never from the program.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,7 @@ use transport_dataplane::{
     SliceReading, TunnelReading,
 };
 
+use super::trees::trees;
 use super::{moment, realised_segment};
 use crate::control::{Control, Site};
 use crate::worker::WorkerGone;
@@ -85,6 +86,7 @@ pub(super) async fn paths(site: &Site) -> Result<Vec<v1::PathReading>, WorkerGon
 pub(super) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone> {
     let reading = control.read_workers().await?.pipeline;
     let numbers = control.site().workers.numbers().await?;
+    let (shaping, shares) = trees(control.site()).await?;
     let digest = if reading.generation.get() == 0 { Vec::new() } else { reading.digest.as_bytes().to_vec() };
     Ok(v1::Reading {
         program: Some(v1::RunningProgram { generation: reading.generation.get(), digest }),
@@ -94,6 +96,8 @@ pub(super) async fn running(control: &Control) -> Result<v1::Reading, WorkerGone
         routes: numbers.routes.iter().map(route).collect(),
         segments: reading.segments.iter().map(|segment| realised_segment(control, segment, tunnel_whole)).collect(),
         slices: reading.slices.iter().map(slice).collect(),
+        shaping,
+        shares,
         ..v1::Reading::default()
     })
 }

@@ -183,6 +183,8 @@ impl Running {
                 let now = nanos(self.epoch);
                 drop(reply.send(self.pipeline.read_queues(port).map(|reading| (now, reading))));
             }
+            Command::Watch(segment, reply) => drop(reply.send(self.pipeline.watch(&segment))),
+            Command::Tree(port, from, reply) => drop(reply.send(self.pipeline.read_tree(port, from))),
             Command::Numbers(reply) => drop(reply.send(self.pipeline.read_numbers())),
             Command::Sessions(keys, reply) => {
                 drop(reply.send(keys.iter().map(|key| self.pipeline.session(key)).collect()));

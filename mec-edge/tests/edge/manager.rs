@@ -194,8 +194,13 @@ impl Attached {
 
     /// Asks, and gathers the parts of the answer.
     pub(crate) async fn read(&mut self, kind: v1::ReadKind) -> v1::Reading {
+        self.ask(v1::Read { kind: kind.into(), ..v1::Read::default() }).await
+    }
+
+    /// Asks as the message says.
+    pub(crate) async fn ask(&mut self, read: v1::Read) -> v1::Reading {
         self.reads += 1;
-        let read = Command::Read(v1::Read { id: self.reads, kind: kind.into() });
+        let read = Command::Read(v1::Read { id: self.reads, ..read });
         self.commands.send(Ok(v1::EdgeCommand { command: Some(read) })).await.unwrap();
         let mut all = v1::Reading::default();
         loop {
@@ -217,6 +222,8 @@ impl Attached {
                     all.labels.extend(part.labels);
                     all.segments.extend(part.segments);
                     all.slices.extend(part.slices);
+                    all.shaping.extend(part.shaping);
+                    all.shares.extend(part.shares);
                     all.problem.push_str(&part.problem);
                     if part.last {
                         return all;

@@ -2,8 +2,8 @@
 
 use api::v1::{self, ReadKind};
 use model::profile::QueueClass;
-use model::program::{PortShaping, Program, QueueProgram, SliceClass};
-use model::{ClassNumber, Rate, RateLimits, Weight};
+use model::program::{AccessPort, PortShaping, Program, QueueProgram, SliceClass};
+use model::{ClassNumber, Generation, Rate, RateLimits, Weight};
 
 use crate::forwarding::{Network, message};
 use crate::world::{HEAD_END, HEALTH, METER, METERING, Side, program};
@@ -97,6 +97,117 @@ async fn a_backlog_is_told_queue_by_queue_and_the_ceiling_holds_between_two_read
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_that_is_asked_for_tells_how_long_its_frames_stay_from_then_on() {
+    let mut network = Network::raise().await;
+    network.streams[0].run(&shaped()).await;
+    network.admit_all().await;
+    let read = |segment: &str| v1::Read {
+        kind: ReadKind::Queues.into(),
+        watch_slice: "iot".to_owned(),
+        watch_segment: segment.to_owned(),
+        ..v1::Read::default()
+    };
+    let send = async |network: &mut Network| {
+        assert!(network.access[0].send(&message(METER, HEAD_END, &[0; 958])));
+        network.settle().await;
+    };
+    send(&mut network).await;
+    let first = network.streams[0].ask(read("metering")).await;
+    let [slice, segment] = at_core(&first);
+    // Nothing is told of what had left before.
+    assert_eq!((segment.sent_frames, segment.sojourns.as_ref().map(|stays| stays.buckets.len())), (1, Some(0)));
+    assert_eq!(stays(slice), 1);
+    send(&mut network).await;
+    // A frame takes 0.8 s.
+    let mut second = network.streams[0].read(ReadKind::Queues).await;
+    for _ in 0..LOOKS {
+        if at_core(&second)[1].waiting_frames == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        second = network.streams[0].read(ReadKind::Queues).await;
+    }
+    let [slice, segment] = at_core(&second);
+    assert_eq!((stays(slice), stays(segment)), (2, 1));
+    // Of one that is not here, and of what is no name.
+    assert_eq!(network.streams[0].ask(read("nobody")).await.problem, "");
+    let problem = network.streams[0].ask(read("No Name")).await.problem;
+    assert!(problem.starts_with("watchSegment: "), "{problem}");
+    for edge in network.edges {
+        edge.shutdown().await;
+    }
+}
+
+fn stays(queue: &v1::QueueCounter) -> u64 {
+    queue.sojourns.iter().flat_map(|sojourns| &sojourns.buckets).map(|bucket| bucket.frames).sum()
+}
+
+/// What a class or a segment is held to, in a line.
+fn held(name: &str, limits: Option<v1::RateLimits>, weight: u32) -> String {
+    let limits = limits.unwrap();
+    format!("{name} {} {} {weight}", limits.guaranteed_bits_per_second, limits.ceiling_bits_per_second)
+}
+
+/// The rate of a port, its slices, and its segments, as they run.
+async fn shares(network: &mut Network, port: &str) -> Vec<String> {
+    let running = network.streams[0].read(ReadKind::Running).await;
+    let shaping: Vec<_> = running.shaping.into_iter().filter(|shaping| shaping.port == port).collect();
+    let [shaping] = &shaping[..] else { panic!("{shaping:?}") };
+    let whole = format!("{port} {}", shaping.rate_bits_per_second);
+    let classes = shaping.classes.iter().map(|class| {
+        let name = if class.slice.is_empty() { format!("slice {}", class.number) } else { class.slice.clone() };
+        held(&name, class.limits, class.weight.unwrap())
+    });
+    let segments = running.shares.iter().filter(|share| share.port == port).map(|share| {
+        let named = format!("{}/{}", share.slice, share.segment);
+        let name = if share.segment.is_empty() { format!("segment {}", share.number) } else { named };
+        held(&name, share.limits, share.weight) + if share.leaving { " leaves" } else { "" }
+    });
+    std::iter::once(whole).chain(classes).chain(segments).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schedulers_tell_what_they_run_before_and_after_a_change_and_while_it_is_held_up() {
+    let mut network = Network::raise().await;
+    let mut program = shaped();
+    let access = |bits| AccessPort { port: "access0".parse().unwrap(), rate: Rate::from_bits_per_second(bits) };
+    program.content.access_ports = vec![access(50_000_001)];
+    network.streams[0].run(&program).await;
+    let [rest, segment] = ["slice 0 0 1000000 1", "segment 0 0 1000000 1"];
+    let [health, metering] = ["iot/health 1000 10000 1", "iot/metering 1000 10000 1"];
+    assert_eq!(
+        shares(&mut network, "core0").await,
+        ["core0 1000000", rest, "iot 5000 10000 1", segment, health, metering]
+    );
+    // One SDP, whose limits are 10 and 100 Mbit/s; the port carries half of that.
+    let access0 = shares(&mut network, "access0").await;
+    assert_eq!(access0[..3], ["access0 50000001", "slice 0 0 50000001 1", "iot 10000000 50000001 1"]);
+    let ports = network.streams[0].read(ReadKind::Queues).await.ports;
+    assert_eq!(ports[0].rate_bits_per_second, Some(50_000_001));
+
+    network.admit_all().await;
+    for _ in 0..FRAMES {
+        assert!(network.access[0].send(&message(METER, HEAD_END, &[0; 958])));
+    }
+    network.settle().await;
+    // The segment whose frames wait goes, and its slice has other limits.
+    let mut other = shaped();
+    other.generation = Generation::new(3);
+    other.content.slices[0].segments.retain(|segment| segment.id.segment.as_str() == "health");
+    other.content.shaping[0].classes[0].limits = rates(6_001, CEILING + 1);
+    other.content.shaping[0].classes[0].weight = Weight::new(7).unwrap();
+    network.streams[0].run(&other).await;
+    let gone = "segment 2 1000 10000 1 leaves";
+    assert_eq!(shares(&mut network, "core0").await, ["core0 1000000", rest, "iot 6001 10001 7", segment, health, gone]);
+    assert_eq!(network.streams[0].read(ReadKind::Queues).await.ports[0].rate_bits_per_second, None);
+    for edge in network.edges {
+        edge.shutdown().await;
+    }
+}
+
 const CEILING: u64 = 10_000;
 const FRAME_OCTETS: u32 = 14 + 28 + 958;
 const FRAMES: u64 = 100;
+/// 10 s.
+const LOOKS: u32 = 500;

@@ -327,7 +327,7 @@ pub(crate) enum DataplaneCommand {
         /// Of this slice only.
         #[arg(long)]
         slice: Option<SliceName>,
-        /// Of micro-segments of this name only.
+        /// Of micro-segments of this name only. With --slice: from now on it is told how long frames stay in each of its queues.
         #[arg(long)]
         segment: Option<SegmentName>,
     },

@@ -6,6 +6,8 @@
 //!   transit: what the node does for the packets of others (End, End.X, swap, pop, routes)
 //! ```
 
+mod trees;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use schemars::JsonSchema;
@@ -17,6 +19,8 @@ use crate::{
     ClassNumber, Digest, Dscp, Generation, InterfaceAddress, Label, NodeName, PathId, Pcp, PortName, Prefix, Qfi, Rate,
     RateLimits, SdpName, Sid, SliceName, Snssai, TrafficClass, Vlan, Vni, Weight,
 };
+
+pub use trees::{PORT_RATE_MAX, PortTree, SegmentShare, SliceShare};
 
 /// The program of one edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,9 @@ pub struct ProgramContent {
     pub loopback: Vec<IpAddr>,
     /// Its ports towards the underlay, by name.
     pub core_ports: Vec<CorePort>,
+    /// An edge's ports towards devices, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access_ports: Vec<AccessPort>,
     /// How its paths are probed; not at all if absent.
     pub probes: Option<ProbeProgram>,
     /// The paths to other edges, by edge and id.
@@ -67,6 +74,7 @@ impl ProgramContent {
             edge,
             loopback: Vec::new(),
             core_ports: Vec::new(),
+            access_ports: Vec::new(),
             probes: None,
             paths: Vec::new(),
             transit: TransitProgram { sids: Vec::new(), labels: Vec::new(), routes: Vec::new(), queues: Vec::new() },
@@ -242,6 +250,15 @@ pub struct CorePort {
     pub addresses: Vec<InterfaceAddress>,
     /// The longest layer-3 packet that it carries, in octets.
     pub mtu: u16,
+}
+
+/// A port towards devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessPort {
+    /// Its name.
+    pub port: PortName,
+    /// What it carries.
+    pub rate: Rate,
 }
 
 /// How slices share what a node sends by one port. What belongs to none of them shares what they leave.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::{Allocation, PathKey, Plan, SlicePlan};
 use model::program::{
-    Circuit, CorePort, PathProgram, ProbeProgram, Program, ProgramContent, QueueProgram, RealmProgram, Remote,
-    SegmentProgram, ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitProgram, TransitQueue,
-    Tunnel,
+    AccessPort, Circuit, CorePort, PathProgram, ProbeProgram, Program, ProgramContent, QueueProgram, RealmProgram,
+    Remote, SegmentProgram, ServiceBehaviour, ServiceSid, SliceProgram, SliceRoute, Steering, TransitProgram,
+    TransitQueue, Tunnel,
 };
 use model::resource::{Control, NodeRole, Probes, Sdp, SdpVlan, SegmentId, Service, Srh, Transport};
 use model::{Generation, NodeName, Prefix, Sid, SliceName};
@@ -103,6 +103,7 @@ impl Decided<'_, '_> {
             edge: name.clone(),
             loopback: view.node.loopback.addresses().collect(),
             core_ports: core_ports(view),
+            access_ports: if view.is_edge() { access_ports(view) } else { Vec::new() },
             probes,
             paths,
             transit,
@@ -288,6 +289,12 @@ fn routes(slice: &SliceWish<'_>, edge: &NodeName) -> Vec<SliceRoute> {
 /// Does an agent of ours tell it what to do? An edge always has one.
 fn is_told(view: &NodeView<'_>) -> bool {
     view.node.role == NodeRole::Edge || view.node.control() != Control::Static
+}
+
+/// What no link is at faces devices.
+fn access_ports(node: &NodeView<'_>) -> Vec<AccessPort> {
+    let ports = node.ports.values().filter(|view| view.link.is_none()).map(|view| view.port);
+    ports.map(|port| AccessPort { port: port.name.clone(), rate: port.rate }).collect()
 }
 
 fn core_ports(node: &NodeView<'_>) -> Vec<CorePort> {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use model::profile::QueueClass;
 use model::program::{
     Circuit, CorePort, PathProgram, Program, ProgramContent, Remote, SegmentProgram, SessionRates, SliceProgram,
-    Steering, TransitProgram, Tunnel,
+    Steering, Tunnel,
 };
 use model::resource::{SegmentId, Service, Srh};
 use model::{
@@ -368,15 +368,11 @@ fn program(underlay: Underlay, setting: &Setting) -> Program {
         .filter_map(|(address, length)| InterfaceAddress::new(address, length))
         .collect();
     let content = ProgramContent {
-        edge: "edge-a".parse().expect("a name"),
         loopback: vec![LOCAL_V4.into(), LOCAL_V6.into()],
         core_ports: vec![CorePort { port: core(), addresses, mtu: 9_000 }],
-        probes: None,
         paths: vec![path],
-        transit: TransitProgram::default(),
-        shaping: Vec::new(),
-        queues: Vec::new(),
         slices: vec![slice],
+        ..ProgramContent::empty("edge-a".parse().expect("a name"))
     };
     Program { generation: Generation::new(1), content }
 }

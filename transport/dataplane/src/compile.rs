@@ -211,7 +211,7 @@ impl Build<'_> {
         for slice in &content.slices {
             self.slice(&mut tables, slice)?;
         }
-        self.trees(&mut tables);
+        self.trees(&mut tables)?;
         tables.transit_classes = TransitClasses::new(&content.transit.queues);
         tables.by_uid.sort_unstable();
         let learning = tables.segments.iter().filter(|segment| segment.service == Service::L2Multipoint).count();

@@ -58,15 +58,16 @@ pub use port::{OUTPUT_FRAMES_MAX, Outputs, Port, PortIndex, PortSpec};
 pub use probe::{Delays, Jitter, Measures, PATHS_MAX, PathState, ProbeError, Prober, StampClock};
 pub use reading::{
     CircuitReading, LabelReading, LaneReading, MeterReading, Numbers, PathReading, PortReading, Pulse, QueueReading,
-    QueuesReading, Reading, SegmentReading, Sends, SidReading, SliceClassReading, SliceReading, TunnelReading,
+    QueuesReading, Reading, SegmentReading, Sends, SidReading, SliceClassReading, SliceReading, TreePlace, TreeReading,
+    TreeSegment, TreeSlice, TunnelReading,
 };
 pub use route::{ROUTES_MAX, Routes, RoutesError};
 pub use session::{BindError, Binding, FLOOD_COPIES_MAX, SESSIONS_MAX, SessionCounters, SessionKey};
 pub use shaper::{
     Arrival, Backlog, CLASS_TABLES_MAX, CLASSES, ClassShape, ClassTable, Codel, Departure, Departures, Fate,
-    LOW_LATENCY_CLASS, Memory, Parent, PortShape, QueueCounts, QueueDrop, QueueId, RATE_MAX,
-    SEGMENTS_MAX as SHAPED_SEGMENTS_MAX, SOJOURN_BUCKETS, SegmentShape, Shape, ShapeError, Shaper, ShaperLimits,
-    Sojourns, WATCHED_SEGMENTS_MAX, WEIGHT_MAX, WatchError,
+    LOW_LATENCY_CLASS, Memory, Parent, PortShape, QueueCounts, QueueDrop, QueueId, RATE_MAX, Runs,
+    SEGMENTS_MAX as SHAPED_SEGMENTS_MAX, SOJOURN_BUCKETS, SegmentRuns, SegmentShape, Shape, ShapeError, Shaper,
+    ShaperLimits, Sojourns, WATCHED_SEGMENTS_MAX, WEIGHT_MAX, WatchError,
 };
 pub use tables::{SegmentUid, Tables};
 pub use underlay::{REMOTE_MAC_AGE, REMOTE_MACS_MAX, REMOTE_MACS_PER_SEGMENT_MAX};

@@ -4,6 +4,7 @@
 mod merge;
 mod numbers;
 mod queues;
+mod trees;
 mod tunnels;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::trees::Tree;
 
 pub use numbers::{LabelReading, Numbers, SidReading};
 pub use queues::{QueueReading, QueuesReading, SliceClassReading};
+pub use trees::{TreePlace, TreeReading, TreeSegment, TreeSlice};
 pub use tunnels::{LaneReading, Sends, TunnelReading};
 
 /// What a pipeline runs and has counted.

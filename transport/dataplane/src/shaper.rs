@@ -34,7 +34,7 @@ mod wheel;
 
 pub use counts::{QueueCounts, QueueDrop, SOJOURN_BUCKETS, Sojourns};
 pub use pace::RATE_MAX;
-pub use read::{Backlog, Memory, WATCHED_SEGMENTS_MAX, WatchError};
+pub use read::{Backlog, Memory, Runs, SegmentRuns, WATCHED_SEGMENTS_MAX, WatchError};
 pub use spec::{
     CLASS_TABLES_MAX, CLASSES, ClassShape, ClassTable, Codel, LOW_LATENCY_CLASS, Parent, PortShape, SegmentShape,
     Shape, ShapeError, ShaperLimits, WEIGHT_MAX,
@@ -60,7 +60,7 @@ pub struct Shaper {
     segments: Vec<Segment>,
     /// The calendars' lists: a place for each segment.
     links: Vec<u32>,
-    /// What is needed of a segment for its low-latency class and when it changes.
+    /// What is needed of a segment for its low-latency class and when it changes or is read.
     reserves: Vec<Reserve>,
     tables: Vec<Table>,
     queues: Queues,
@@ -147,6 +147,7 @@ struct Slice {
     totals: Box<[Totals]>,
     segments: u32,
     guaranteed: u64,
+    ceiling: u64,
     /// Guarantees of its segments.
     promised: u64,
 }
@@ -197,6 +198,7 @@ struct Reserve {
     low_rate: u64,
     low_burst_octets: u32,
     guaranteed: u64,
+    ceiling: u64,
 }
 
 /// A class table, ready for use.

@@ -109,6 +109,12 @@ impl Tree {
         self.parked.len() - self.free.len()
     }
 
+    /// Its slices and its segments have numbers below these.
+    pub(crate) fn ends(&self) -> (u32, u32) {
+        let end = |numbers: usize| u32::try_from(numbers).unwrap_or(u32::MAX);
+        (end(self.runs.slices.len()), end(self.runs.segments.len()))
+    }
+
     /// Parks a frame; gives it back if there is no room.
     #[inline]
     fn park(&mut self, from: PortIndex, waits: Waits, wire: u16, frame: Frame) -> Result<(), Frame> {

@@ -2,11 +2,11 @@
 
 use model::profile::{AaaFeature, AaaFeatures};
 use model::program::{
-    Circuit, CorePort, Marking, PathProgram, PortShaping, Program, ProgramContent, QueueProgram, RealmProgram, Remote,
-    SegmentProgram, ServiceSid, SessionRates, SliceProgram, SliceRoute,
+    AccessPort, Circuit, CorePort, Marking, PathProgram, PortShaping, Program, ProgramContent, QueueProgram,
+    RealmProgram, Remote, SegmentProgram, ServiceSid, SessionRates, SliceProgram, SliceRoute,
 };
 use model::resource::{Client, SegmentId};
-use model::{Digest, Dscp, Generation, SliceName, TrafficClass, Vlan, Vni};
+use model::{Digest, Dscp, Generation, Rate, SliceName, TrafficClass, Vlan, Vni};
 
 use super::queueing::queue;
 use super::resource::{service, service_message, weight};
@@ -26,6 +26,7 @@ impl TryFrom<v1::Program> for Program {
             edge: message.edge.parse().at("edge")?,
             loopback,
             core_ports: list(message.core_ports, "corePorts", CorePort::try_from)?,
+            access_ports: list(message.access_ports, "accessPorts", AccessPort::try_from)?,
             probes: message.probes.map(TryInto::try_into).transpose().within("probes")?,
             paths: list(message.paths, "paths", PathProgram::try_from)?,
             transit: message.transit.unwrap_or_default().try_into().within("transit")?,
@@ -46,6 +47,7 @@ impl From<&Program> for v1::Program {
             edge: content.edge.to_string(),
             loopback: content.loopback.iter().map(ToString::to_string).collect(),
             core_ports: content.core_ports.iter().map(Into::into).collect(),
+            access_ports: content.access_ports.iter().map(Into::into).collect(),
             probes: content.probes.map(Into::into),
             paths: content.paths.iter().map(Into::into).collect(),
             transit: Some((&content.transit).into()),
@@ -80,6 +82,23 @@ impl From<&CorePort> for v1::CorePort {
             addresses: port.addresses.iter().map(ToString::to_string).collect(),
             mtu_octets: port.mtu.into(),
         }
+    }
+}
+
+impl TryFrom<v1::AccessPort> for AccessPort {
+    type Error = ConvertError;
+
+    fn try_from(message: v1::AccessPort) -> Result<Self, ConvertError> {
+        Ok(Self {
+            port: message.port.parse().at("port")?,
+            rate: Rate::from_bits_per_second(message.rate_bits_per_second),
+        })
+    }
+}
+
+impl From<&AccessPort> for v1::AccessPort {
+    fn from(port: &AccessPort) -> Self {
+        Self { port: port.port.to_string(), rate_bits_per_second: port.rate.bits_per_second() }
     }
 }
 

@@ -255,7 +255,7 @@ fn a_program_of_an_older_build_is_read_by_its_own_digest_and_means_what_it_meant
 fn the_digest_covers_what_came_later() {
     use model::profile::QueueClass;
     let program = older();
-    let changes: [fn(&mut ProgramContent); 8] = [
+    let changes: [fn(&mut ProgramContent); 9] = [
         |content| content.shaping[0].classes[0].weight = model::Weight::MAX,
         |content| content.slices[0].weight = model::Weight::MAX,
         |content| content.slices[0].queue = QueueClass::Streaming,
@@ -270,6 +270,10 @@ fn the_digest_covers_what_came_later() {
             let (queue, weight) = (QueueClass::Streaming, model::Weight::MIN);
             let queue = model::program::QueueProgram { queue, weight, octets_max: 0, time_max_nanos: 0, codel: None };
             content.queues.push(queue);
+        },
+        |content| {
+            let (port, rate) = ("access0".parse().unwrap(), Rate::from_bits_per_second(7));
+            content.access_ports.push(model::program::AccessPort { port, rate });
         },
     ];
     for change in changes {

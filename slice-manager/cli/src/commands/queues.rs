@@ -40,7 +40,7 @@ fn text(answer: &v1::ListQueuesResponse) -> String {
     let header = ["edge", "port", "rate", "guaranteed", "waiting", "sent frames", "sent octets"];
     let text = table::table(&header, ports);
     let queues = answer.queues.iter().map(|queue| {
-        let p99 = queue.sojourns.as_ref().and_then(|sojourns| percentile(&sojourns.buckets, P99));
+        let p99 = queue.sojourns.as_ref().map(|sojourns| percentile(&sojourns.buckets, P99));
         [
             queue.edge.clone(),
             queue.port.clone(),
@@ -51,12 +51,19 @@ fn text(answer: &v1::ListQueuesResponse) -> String {
             queue.sent_octets.to_string(),
             queue.marked_frames.to_string(),
             dropped(queue),
-            p99.map(Stay::text).unwrap_or_default(),
+            p99.map_or_else(|| UNWATCHED.to_owned(), |p99| p99.map(Stay::text).unwrap_or_default()),
         ]
     });
     let header =
         ["edge", "port", "of", "class", "waiting", "sent frames", "sent octets", "marked", "dropped", "99th stay"];
-    text + &table::part("queues", &table::table(&header, queues))
+    let text = text + &table::part("queues", &table::table(&header, queues));
+    if answer.queues.iter().all(|queue| queue.sojourns.is_some()) {
+        return text;
+    }
+    text + "\n"
+        + UNWATCHED
+        + ": how long frames stay is told of whole slices, and of a micro-segment from when it is asked for by \
+            --slice and --segment\n"
 }
 
 /// Whose queue it is: a micro-segment's, all of a slice's together, or nobody's.
@@ -112,6 +119,8 @@ pub(super) fn percentile_bucket(buckets: &[v1::SojournBucket], permille: u64) ->
     bucket.copied()
 }
 
+/// Nothing is told of how long frames stay in a queue.
+const UNWATCHED: &str = "not watched";
 pub(super) const P99: u64 = 990;
 
 #[cfg(test)]

@@ -130,10 +130,22 @@ fn verdicts(context: &mut Context<'_>, answer: &v1::VerifyResponse) -> Result<()
                 read(node.segments),
                 read(node.routes),
                 read(node.classes),
+                read(node.shares),
             ]
         });
-        let header =
-            ["node", "verdict", "runs/target", "digest", "paths", "sids", "labels", "segments", "routes", "classes"];
+        let header = [
+            "node",
+            "verdict",
+            "runs/target",
+            "digest",
+            "paths",
+            "sids",
+            "labels",
+            "segments",
+            "routes",
+            "classes",
+            "shares",
+        ];
         let text = table::table(&header, rows);
         let rows = answer.nodes.iter().flat_map(|node| {
             let row = |d: &v1::Difference| [node.node.clone(), d.what.clone(), or_none(&d.wanted), or_none(&d.found)];

@@ -106,7 +106,9 @@ edge-a  core0    1 Gbit/s   20 Mbit/s   3        101          107000
 queues
 EDGE    PORT   OF                  CLASS        WAITING     SENT FRAMES  SENT OCTETS  MARKED  DROPPED                                          99TH STAY
 edge-a  core0  iot (all)           low-latency  0 (0 B)     100          100000       0       0                                                >= 805.31 ms
-edge-a  core0  iot/smart-metering  low-latency  3 (4242 B)  100          100000       7       4 queue-time, 18446744073709551615 queue-stands
+edge-a  core0  iot/smart-metering  low-latency  3 (4242 B)  100          100000       7       4 queue-time, 18446744073709551615 queue-stands  not watched
+
+not watched: how long frames stay is told of whole slices, and of a micro-segment from when it is asked for by --slice and --segment
 ",
         &json!({
             "queues": [row("", json!({ "sojourns": { "buckets": buckets } })), row("smart-metering", waits)],

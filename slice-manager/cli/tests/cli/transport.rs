@@ -130,6 +130,7 @@ fn verdict(node: &str) -> v1::NodeVerdict {
         segments: 1,
         routes: 3,
         classes: 5,
+        shares: 12,
         ..v1::NodeVerdict::default()
     }
 }
@@ -142,26 +143,28 @@ fn it_is_well_only_if_every_node_was_read_and_none_differs() {
         assert_eq!(
             manager.slicectl(&["transport", command, "--node", "edge-a"]).quietly(),
             "\
-NODE    VERDICT       RUNS/TARGET  DIGEST        PATHS  SIDS  LABELS  SEGMENTS  ROUTES  CLASSES
-edge-a  as it should  7/7          abababababab  4      2     0       1         3       5
+NODE    VERDICT       RUNS/TARGET  DIGEST        PATHS  SIDS  LABELS  SEGMENTS  ROUTES  CLASSES  SHARES
+edge-a  as it should  7/7          abababababab  4      2     0       1         3       5        12
 "
         );
-        let difference = v1::Difference { what: text("SID fd00:a::"), wanted: text("End"), found: String::new() };
-        let differs = v1::NodeVerdict { differences: vec![difference], ..verdict("edge-b") };
+        let lost = v1::Difference { what: text("SID fd00:a::"), wanted: text("End"), found: String::new() };
+        let (wanted, found) = (text("ceiling 4 Mbit/s, weight 1"), text("ceiling 5 Mbit/s, weight 1"));
+        let shares = v1::Difference { what: text("segment iot/smart-metering on core0"), wanted, found };
+        let differs = v1::NodeVerdict { differences: vec![lost, shares], ..verdict("edge-b") };
         let unread = v1::NodeVerdict { node: text("edge-c"), unread: text("it is away"), ..v1::NodeVerdict::default() };
         let verdicts = v1::VerifyResponse { nodes: vec![verdict("edge-a"), differs.clone(), unread.clone()] };
         let manager = Manager::start(Answers { verdicts, ..Answers::default() });
         let ended = manager.slicectl(&["transport", command]);
         assert_eq!((ended.code, ended.err.as_str()), (1, "error: of 3 nodes 1 differ, and 1 were not read\n"));
-        assert!(ended.out.contains("edge-b  1 difference"), "{}", ended.out);
+        assert!(ended.out.contains("edge-b  2 differences"), "{}", ended.out);
         assert!(ended.out.contains("edge-c  not read: it is away"), "{}", ended.out);
-        assert!(
-            ended.out.ends_with(
-                "\ndifferences\nNODE    WHAT          WANTED  FOUND\nedge-b  SID fd00:a::  End     nothing\n"
-            ),
-            "{}",
-            ended.out
-        );
+        let differences = "
+differences
+NODE    WHAT                                 WANTED                      FOUND
+edge-b  SID fd00:a::                         End                         nothing
+edge-b  segment iot/smart-metering on core0  ceiling 4 Mbit/s, weight 1  ceiling 5 Mbit/s, weight 1
+";
+        assert!(ended.out.ends_with(differences), "{}", ended.out);
         for (nodes, said) in [
             (vec![verdict("edge-a"), differs], "error: 1 of 2 nodes differ\n"),
             (vec![unread], "error: 1 of 1 nodes were not read\n"),

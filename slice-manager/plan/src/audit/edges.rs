@@ -160,9 +160,25 @@ impl<'a> Audit<'a> {
         let is_more = ports.iter().all(|(port, view)| found_ports.get(*port) == Some(view));
         let is_right = if is_under_way { is_more } else { found_ports == ports };
         let is_twice = content.core_ports.len() != found_ports.len();
-        if (found_loopback != loopback && !(is_under_way && is_gone)) || !is_right || is_twice {
+        let access_differs = self.access_ports_differ(edge, content, &ports);
+        if ((found_loopback != loopback || access_differs) && !(is_under_way && is_gone)) || !is_right || is_twice {
             self.error(Finding::OtherUnderlay(edge.clone()));
         }
+    }
+
+    /// Has an edge, and nobody else, other ports towards devices than those that no link is at?
+    fn access_ports_differ<V>(
+        &self,
+        edge: &NodeName,
+        content: &ProgramContent,
+        linked: &BTreeMap<&PortName, V>,
+    ) -> bool {
+        let node = self.nodes.get(edge).filter(|node| node.role == NodeRole::Edge);
+        let ports = node.into_iter().flat_map(|node| node.ports.iter());
+        let expected: BTreeMap<_, _> =
+            ports.filter(|port| !linked.contains_key(&port.name)).map(|port| (&port.name, port.rate)).collect();
+        let found: BTreeMap<_, _> = content.access_ports.iter().map(|port| (&port.port, port.rate)).collect();
+        content.access_ports.len() != found.len() || found != expected
     }
 
     pub(super) fn segments(&mut self) {

@@ -4,7 +4,7 @@
 use crate::world::{CATALOG, Manager, assert_clean, reference, segment, small};
 use model::plan::{Booking, LinkDirection, PathKey};
 use model::profile::QueueClass;
-use model::program::{PortShaping, SegmentProgram, SliceClass, SliceProgram, Steering, Tunnel};
+use model::program::{PortShaping, ProgramContent, SegmentProgram, SliceClass, SliceProgram, Steering, Tunnel};
 use model::{Latency, NodeName, Rate};
 use plan::{Finding, Severity, audit, headroom};
 
@@ -48,6 +48,25 @@ fn it_plans_and_audits_clean() {
         .collect();
     let without = ["factory", "handsets", "vehicles"].map(|s| Finding::SliceWithoutSegment(s.parse().unwrap()));
     assert_eq!(warnings, without);
+}
+
+#[test]
+fn an_edge_is_told_how_fast_its_access_ports_are() {
+    let manager = Manager::new(reference());
+    let access = |edge: &str| -> Vec<(String, u64)> {
+        let ports = manager.plan.programs[&node(edge)].content.access_ports.iter();
+        ports.map(|access| (access.port.to_string(), access.rate.bits_per_second() / MBIT)).collect()
+    };
+    assert_eq!(access("edge-a"), [("access0".to_owned(), 1_000)]);
+    assert_eq!(access("edge-c"), [("access0".to_owned(), 10_000)]);
+    let changes: [fn(&mut ProgramContent); 2] =
+        [|content| content.access_ports.clear(), |content| content.access_ports[0].rate = mbit(7)];
+    for change in changes {
+        let mut plan = manager.plan.clone();
+        change(&mut plan.programs.get_mut(&node("edge-b")).unwrap().content);
+        let notes = audit(&plan, &manager.intents, &CATALOG);
+        assert!(notes.iter().any(|note| note.finding == Finding::OtherUnderlay(node("edge-b"))), "{notes:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::observed::SessionId;
 
-pub(crate) use reading::{Gathered, ReadError, ReadRequest, Unreached, gather, read_each};
+pub(crate) use reading::{Gathered, Question, ReadError, ReadRequest, Unreached, gather, read_each};
 pub(crate) use session::serve;
 
 /// Who is attached.

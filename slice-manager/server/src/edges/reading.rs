@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use api::v1;
 use model::NodeName;
+use model::resource::SegmentId;
 use prost::Message;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -15,8 +16,35 @@ use super::{EdgeRequest, READS_WAITING_MAX, Registry};
 /// A reading that is asked of one edge.
 #[derive(Debug)]
 pub(crate) struct ReadRequest {
-    pub(crate) kind: v1::ReadKind,
+    pub(crate) question: Question,
     pub(crate) reply: oneshot::Sender<Result<Gathered, ReadError>>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) kind: v1::ReadKind,
+    /// Whose queues are told apart from now on.
+    pub(crate) watch: Option<SegmentId>,
+}
+
+impl From<v1::ReadKind> for Question {
+    fn from(kind: v1::ReadKind) -> Self {
+        Self { kind, watch: None }
+    }
+}
+
+impl Question {
+    /// As a message.
+    pub(super) fn read(self, id: u64) -> v1::Read {
+        let name = |name: Option<String>| name.unwrap_or_default();
+        v1::Read {
+            id,
+            kind: self.kind.into(),
+            watch_slice: name(self.watch.as_ref().map(|id| id.slice.to_string())),
+            watch_segment: name(self.watch.as_ref().map(|id| id.segment.to_string())),
+        }
+    }
 }
 
 /// What a reading has brought.
@@ -38,13 +66,14 @@ pub(crate) struct Gathered {
     pub(crate) shaping: Vec<v1::PortShaping>,
     pub(crate) queues: Vec<v1::QueueCounter>,
     pub(crate) ports: Vec<v1::PortCounter>,
+    pub(crate) shares: Vec<v1::SegmentShare>,
 }
 
 impl Gathered {
     fn len(&self) -> usize {
         let counted = self.drops.len() + self.meters.len() + self.sessions.len() + self.aaa_counters.len();
         let numbers = self.sids.len() + self.labels.len() + self.routes.len() + classes(&self.shaping);
-        let queues = self.queues.len() + self.ports.len();
+        let queues = self.queues.len() + self.ports.len() + self.shares.len();
         counted + self.paths.len() + numbers + self.segments.len() + self.slices.len() + queues
     }
 
@@ -54,7 +83,7 @@ impl Gathered {
         self.octets += part.encoded_len();
         let counted = part.drops.len() + part.meters.len() + part.sessions.len() + part.aaa_counters.len();
         let numbers = part.sids.len() + part.labels.len() + part.routes.len() + classes(&part.shaping);
-        let queues = part.queues.len() + part.ports.len();
+        let queues = part.queues.len() + part.ports.len() + part.shares.len();
         let more = counted + part.paths.len() + numbers + part.segments.len() + part.slices.len() + queues;
         if self.len() + more > ENTRIES_OF_EDGE_MAX || self.octets > OCTETS_OF_EDGE_MAX {
             return Err(ReadError::TooMany);
@@ -76,6 +105,7 @@ impl Gathered {
         self.slices.extend(part.slices);
         self.routes.extend(part.routes);
         self.shaping.extend(part.shaping);
+        self.shares.extend(part.shares);
         Ok(())
     }
 
@@ -131,9 +161,9 @@ impl ReadError {
 pub(crate) type Unreached = BTreeMap<NodeName, ReadError>;
 
 /// Asks every one of the edges at once; in the order of their names, whoever answers first.
-pub(crate) async fn gather(registry: &Registry, kind: v1::ReadKind, edges: Vec<NodeName>) -> (Gathered, Unreached) {
+pub(crate) async fn gather(registry: &Registry, question: Question, edges: Vec<NodeName>) -> (Gathered, Unreached) {
     let (mut gathered, mut unreached) = (Gathered::default(), Unreached::new());
-    for (edge, answer) in read_each(registry, kind, edges).await {
+    for (edge, answer) in read_each(registry, question, edges).await {
         match answer {
             Ok(part) => gathered.append(part),
             Err(error) => drop(unreached.insert(edge, error)),
@@ -145,23 +175,23 @@ pub(crate) async fn gather(registry: &Registry, kind: v1::ReadKind, edges: Vec<N
 /// Asks every one of the edges at once.
 pub(crate) async fn read_each(
     registry: &Registry,
-    kind: v1::ReadKind,
+    question: Question,
     edges: Vec<NodeName>,
 ) -> BTreeMap<NodeName, Result<Gathered, ReadError>> {
     let mut asked = JoinSet::new();
     for edge in edges {
-        let requests = registry.requests(&edge);
+        let (requests, question) = (registry.requests(&edge), question.clone());
         asked.spawn(async move {
-            let answer = ask(requests, kind).await;
+            let answer = ask(requests, question).await;
             (edge, answer)
         });
     }
     asked.join_all().await.into_iter().collect()
 }
 
-async fn ask(requests: Option<mpsc::Sender<EdgeRequest>>, kind: v1::ReadKind) -> Result<Gathered, ReadError> {
+async fn ask(requests: Option<mpsc::Sender<EdgeRequest>>, question: Question) -> Result<Gathered, ReadError> {
     let (reply, answer) = oneshot::channel();
-    let request = EdgeRequest::Read(ReadRequest { kind, reply });
+    let request = EdgeRequest::Read(ReadRequest { question, reply });
     requests.ok_or(ReadError::Away)?.try_send(request).map_err(|error| ReadError::not_sent(&error))?;
     match timeout(Duration::from_secs(ANSWER_SECONDS), answer).await {
         Ok(Ok(answer)) => answer,

@@ -243,7 +243,7 @@ impl<'a> Session<'a> {
             return;
         }
         self.last_read += 1;
-        self.questions.push_back(v1::Read { id: self.last_read, kind: request.kind.into() });
+        self.questions.push_back(request.question.read(self.last_read));
         self.waiting.insert(self.last_read, (Gathered::default(), request.reply));
     }
 

@@ -1,13 +1,13 @@
 //! Counters and sessions, read from the edges when they are asked for.
 
 use api::v1;
-use model::resource::Control;
+use model::resource::{Control, SegmentId};
 use model::{NodeName, SegmentName, SliceName};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::{Services, narrowing};
-use crate::edges::{Gathered, Unreached, gather};
+use crate::edges::{Gathered, Question, Unreached, gather};
 use crate::manager::MESSAGE_OCTETS_MAX;
 use crate::status::View;
 
@@ -30,7 +30,9 @@ impl v1::dataplane_service_server::DataplaneService for Services {
         let request = request.into_inner();
         let slice: Option<SliceName> = narrowing("slice", &request.slice)?;
         let segment: Option<SegmentName> = narrowing("segment", &request.segment)?;
-        let (mut gathered, unreachable) = self.read(v1::ReadKind::Queues, &request.edge).await?;
+        let watch = slice.clone().zip(segment.clone()).map(|(slice, segment)| SegmentId { slice, segment });
+        let question = Question { kind: v1::ReadKind::Queues, watch };
+        let (mut gathered, unreachable) = self.read(question, &request.edge).await?;
         gathered.queues.retain(|queue| {
             slice.as_ref().is_none_or(|slice| queue.slice == slice.as_str())
                 && segment.as_ref().is_none_or(|segment| queue.segment == segment.as_str())
@@ -82,7 +84,11 @@ impl v1::aaa_service_server::AaaService for Services {
 
 impl Services {
     /// Asks one edge, or every edge that there is.
-    async fn read(&self, kind: v1::ReadKind, edge: &str) -> Result<(Gathered, Vec<v1::Unreachable>), Status> {
+    async fn read(
+        &self,
+        question: impl Into<Question>,
+        edge: &str,
+    ) -> Result<(Gathered, Vec<v1::Unreachable>), Status> {
         let only: Option<NodeName> = narrowing("edge", edge)?;
         let (decided, observations) = (self.0.decided(), self.0.observed.snapshot());
         let mut edges: Vec<NodeName> = View::new(&decided, &observations).edge_names().cloned().collect();
@@ -99,12 +105,16 @@ impl Services {
                 return Err(Status::not_found(format!("there is no edge `{only}`")));
             }
         }
-        Ok(self.gather(kind, edges).await)
+        Ok(self.gather(question, edges).await)
     }
 
     /// Asks these edges.
-    pub(super) async fn gather(&self, kind: v1::ReadKind, edges: Vec<NodeName>) -> (Gathered, Vec<v1::Unreachable>) {
-        let (gathered, unreached) = gather(&self.0.sessions, kind, edges).await;
+    pub(super) async fn gather(
+        &self,
+        question: impl Into<Question>,
+        edges: Vec<NodeName>,
+    ) -> (Gathered, Vec<v1::Unreachable>) {
+        let (gathered, unreached) = gather(&self.0.sessions, question.into(), edges).await;
         (gathered, unreachable(unreached))
     }
 }

@@ -150,7 +150,7 @@ impl Services {
     }
 
     async fn verdicts(&self, nodes: Vec<NodeName>) -> v1::VerifyResponse {
-        let answers = read_each(&self.0.sessions, v1::ReadKind::Running, nodes).await;
+        let answers = read_each(&self.0.sessions, v1::ReadKind::Running.into(), nodes).await;
         let decided = self.0.decided();
         v1::VerifyResponse { nodes: verdicts(&decided, &answers) }
     }

@@ -5,15 +5,18 @@ use model::Rate;
 use model::program::{ProgramContent, UnderlayRoute};
 
 use super::numbers::neighbour;
+use super::shares;
 use crate::edges::Gathered;
 
 /// What a node should have, by what it is called.
 pub(super) fn wanted(content: &ProgramContent) -> impl Iterator<Item = (String, String)> {
     let routes = content.transit.routes.iter().map(|route| (format!("route {}", route.prefix), neighbour(&route.via)));
-    // Only a kernel tells how its ports are shared; it has no queues of ours, and its classes no weight.
-    let shared = content.shaping.iter().filter(|_| content.queues.is_empty());
-    let shaping = shared.flat_map(|shaping| of_port(&shaping.into(), Some(content)));
-    routes.chain(shaping)
+    // A kernel has no queues of ours, and its classes no weight.
+    let is_kernel = content.queues.is_empty();
+    let classes = content.shaping.iter().filter(move |_| is_kernel);
+    let classes = classes.flat_map(|shaping| of_port(&shaping.into(), Some(content)));
+    let shares = (!is_kernel).then(|| shares::wanted(content)).into_iter().flatten();
+    routes.chain(classes).chain(shares)
 }
 
 /// What it has. A kernel knows classes by number; their slices are those of the program.
@@ -22,7 +25,11 @@ pub(super) fn found(found: &Gathered, content: Option<&ProgramContent>) -> impl 
         let neighbour = UnderlayRoute::try_from(route.clone()).map(|route| neighbour(&route.via));
         (format!("route {}", route.prefix), neighbour.unwrap_or_else(|error| format!("ill-formed: {error}")))
     });
-    routes.chain(found.shaping.iter().flat_map(move |port| of_port(port, content)))
+    let classes = found.shaping.iter().flat_map(move |port| {
+        let is_kernel = port.classes.iter().all(|class| class.weight.is_none());
+        if is_kernel { of_port(port, content) } else { shares::found_port(port) }
+    });
+    routes.chain(classes).chain(found.shares.iter().map(shares::found))
 }
 
 fn of_port(shaping: &v1::PortShaping, content: Option<&ProgramContent>) -> Vec<(String, String)> {

@@ -6,6 +6,7 @@
 mod forwarding;
 mod numbers;
 mod paths;
+mod shares;
 mod suspects;
 mod verify;
 mod words;

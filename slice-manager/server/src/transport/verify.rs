@@ -50,7 +50,8 @@ pub(crate) fn verdict(node: &NodeName, target: Option<&Program>, found: &Gathere
         segments: count(&found.segments),
         differences,
         routes: count(&found.routes),
-        classes: found.shaping.iter().map(|port| count(&port.classes)).sum(),
+        classes: found.shaping.iter().flat_map(|port| &port.classes).filter(|class| class.number != 0).map(|_| 1).sum(),
+        shares: found.shares.iter().filter(|share| share.number != 0).map(|_| 1).sum(),
     }
 }
 

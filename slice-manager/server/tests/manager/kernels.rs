@@ -25,7 +25,10 @@ fn running(program: &Program) -> v1::Reading {
         ..v1::RunningSid::default()
     };
     let mut shaping = told.shaping;
-    shaping.iter_mut().flat_map(|port| &mut port.classes).for_each(|class| class.slice.clear());
+    for class in shaping.iter_mut().flat_map(|port| &mut port.classes) {
+        class.slice.clear();
+        class.weight = None;
+    }
     v1::Reading {
         program: Some(v1::RunningProgram { generation: told.generation, digest: told.digest }),
         sids: transit.sids.into_iter().map(sid).collect(),

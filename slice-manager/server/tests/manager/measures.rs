@@ -68,6 +68,32 @@ async fn queues_are_narrowed_by_slice_and_segment_and_are_those_of_the_edge_that
     assert_eq!(client.list_queues(request).await.unwrap_err().code(), Code::NotFound);
 }
 
+#[tokio::test]
+async fn a_segment_that_is_named_with_its_slice_is_watched() {
+    let world = World::with_iot().await;
+    let mut edge = world.attach("edge-a").await;
+    edge.report(None).await;
+    let channel = world.channel("viewer", "vera");
+    for (slice, segment, watched) in
+        [("iot", "", ["", ""]), ("", "smart-metering", ["", ""]), ("iot", "smart-metering", ["iot", "smart-metering"])]
+    {
+        let mut client = DataplaneServiceClient::new(channel.clone());
+        let request = v1::ListQueuesRequest { edge: "edge-a".into(), slice: slice.into(), segment: segment.into() };
+        let asked = tokio::spawn(async move { client.list_queues(request).await });
+        let read = loop {
+            if let Command::Read(read) = edge.command().await.unwrap() {
+                break read;
+            }
+        };
+        assert_eq!(
+            (read.kind(), [read.watch_slice.as_str(), read.watch_segment.as_str()]),
+            (v1::ReadKind::Queues, watched)
+        );
+        edge.send(Report::Reading(v1::Reading { id: read.id, last: true, ..v1::Reading::default() })).await;
+        asked.await.unwrap().unwrap();
+    }
+}
+
 /// Edge-a has sent 250,000 octets a second: 2 Mbit/s of the 20 that it may be sure of, and nothing waits.
 #[tokio::test]
 async fn objectives_are_measured_between_two_readings_of_the_edges() {

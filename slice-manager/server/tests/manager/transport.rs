@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use api::v1;
 use model::PathId;
-use model::program::{Program, Remote, SliceProgram, Tunnel};
+use model::program::{PortTree, Program, ProgramContent, Remote, SliceProgram, Tunnel};
 use tokio::task::JoinHandle;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -49,8 +49,59 @@ fn running(program: &Program) -> v1::Reading {
         paths: content.paths.iter().map(path).collect(),
         segments,
         slices: content.slices.iter().map(slice).collect(),
+        shaping: shaping(content),
+        shares: shares(content),
         ..v1::Reading::default()
     }
+}
+
+/// What the schedulers of its ports are, slice by slice.
+fn shaping(content: &ProgramContent) -> Vec<v1::PortShaping> {
+    let class = |number, slice: &str, limits: v1::RateLimits, weight| v1::SliceClass {
+        number,
+        slice: slice.to_owned(),
+        limits: Some(limits),
+        weight: Some(weight),
+        vnis: Vec::new(),
+    };
+    let port = |tree: &PortTree<'_>| {
+        let rest =
+            v1::RateLimits { guaranteed_bits_per_second: 0, ceiling_bits_per_second: tree.rate.bits_per_second() };
+        let slices = tree.slices.iter().zip(1..).map(|(share, number)| {
+            class(number, share.slice.slice.as_str(), share.limits.into(), share.weight.get().into())
+        });
+        let classes = std::iter::once(class(0, "", rest, 1)).chain(slices).collect();
+        let rate_bits_per_second = tree.rate.bits_per_second();
+        v1::PortShaping { port: tree.port.to_string(), rate_bits_per_second, classes }
+    };
+    content.trees().iter().map(port).collect()
+}
+
+/// The same, segment by segment.
+fn shares(content: &ProgramContent) -> Vec<v1::SegmentShare> {
+    let mut shares = Vec::new();
+    for tree in content.trees() {
+        let ceiling_bits_per_second = tree.rate.bits_per_second();
+        shares.push(v1::SegmentShare {
+            port: tree.port.to_string(),
+            limits: Some(v1::RateLimits { guaranteed_bits_per_second: 0, ceiling_bits_per_second }),
+            weight: 1,
+            ..v1::SegmentShare::default()
+        });
+        for (share, number) in tree.slices.iter().flat_map(|slice| &slice.segments).zip(1..) {
+            shares.push(v1::SegmentShare {
+                port: tree.port.to_string(),
+                number,
+                slice: share.segment.id.slice.to_string(),
+                segment: share.segment.id.segment.to_string(),
+                limits: Some(share.limits.into()),
+                weight: share.segment.weight.get().into(),
+                low_latency_bits_per_second: share.low_latency.bits_per_second(),
+                leaving: false,
+            });
+        }
+    }
+    shares
 }
 
 /// What an edge puts in front of a packet over a path.
@@ -161,6 +212,52 @@ async fn what_nodes_run_is_compared_with_their_programs_and_what_differs_is_name
     assert_eq!(verify(&world, "edge-b").await.len(), 1);
     let none = client(&world).verify(v1::VerifyRequest { node: "edge-z".into() }).await.unwrap_err();
     assert_eq!(none.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn schedulers_that_run_another_rate_are_drift_by_the_name_of_port_slice_and_segment() {
+    let world = World::with_iot().await;
+    // Until it is sent its program for the second time.
+    let spoil = |programs, reading: &mut v1::Reading| {
+        if programs > 1 {
+            return;
+        }
+        let port = reading.shaping.iter_mut().find(|port| port.port == "access0").unwrap();
+        port.rate_bits_per_second += 1;
+        let class = port.classes.iter_mut().find(|class| class.slice == "iot").unwrap();
+        class.weight = Some(3);
+        let at = |share: &&mut v1::SegmentShare| share.port == "core0" && share.segment == "smart-metering";
+        let share = reading.shares.iter_mut().find(at).unwrap();
+        share.limits.as_mut().unwrap().ceiling_bits_per_second -= 1;
+        reading.shares.retain(|share| !(share.port == "core0" && share.segment == "personal-health"));
+        let gone = v1::SegmentShare { port: "core1".into(), number: 77, leaving: true, ..v1::SegmentShare::default() };
+        reading.shares.push(gone);
+    };
+    edge(&world, "edge-a", spoil).await;
+    for name in ["edge-b", "edge-c"] {
+        edge(&world, name, |_, _| {}).await;
+    }
+    active(&world).await;
+    let nodes = verify(&world, "edge-a").await;
+    let differences: Vec<_> = nodes[0].differences.iter().map(said).collect();
+    let [class, lost, changed, gone, port] = differences[..] else { panic!("{differences:#?}") };
+    assert_eq!(class.0, "class of iot on access0");
+    assert!(class.1.ends_with(", weight 1") && class.2.ends_with(", weight 3"), "{class:?}");
+    assert_eq!((lost.0, lost.2), ("segment iot/personal-health on core0", ""));
+    assert_eq!(changed.0, "segment iot/smart-metering on core0");
+    // 60 % of the slice's 20 Mbit/s, and 80 % of its 100.
+    let (wanted, found) = ("guaranteed 12 Mbit/s, ceiling 80 Mbit/s, weight 60", "ceiling 79999999 bit/s, weight 60");
+    assert!(changed.1 == wanted && changed.2.ends_with(found), "{changed:?}");
+    assert_eq!((gone.0, gone.1), ("segment number 77 on core1", ""));
+    assert!(gone.2.ends_with("weight 0, goes when nothing of it waits"), "{gone:?}");
+    assert_eq!(port.0, "shaping of access0");
+    assert!(port.2.ends_with("1 bit/s") && !port.1.ends_with(" bit/s"), "{port:?}");
+    // A port towards devices and two towards the underlay, of which each has the slice and the one segment that is there.
+    let other = &verify(&world, "edge-b").await[0];
+    assert_eq!((other.differences.len(), other.classes, other.shares), (0, 3, 3), "{other:#?}");
+
+    let repaired = client(&world).repair(v1::RepairRequest { node: "edge-a".into() }).await.unwrap().into_inner();
+    assert_eq!(repaired.nodes[0].differences, []);
 }
 
 #[tokio::test]

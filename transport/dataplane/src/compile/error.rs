@@ -22,7 +22,7 @@ pub enum CompileError {
         known: Vec<PortName>,
     },
     /// A port faces the underlay twice.
-    #[error("port {0} is listed twice among those that face the underlay")]
+    #[error("port {0} is listed twice")]
     PortTwice(PortName),
     /// A port faces the underlay and devices at once.
     #[error("port {0} faces the underlay and is given an attachment circuit")]

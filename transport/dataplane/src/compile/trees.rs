@@ -3,23 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::profile::QueueClass;
-use model::program::{PortShaping, ProgramContent, QueueProgram, SliceProgram};
-use model::{PortName, Rate, RateLimits};
+use model::program::{ProgramContent, QueueProgram, SegmentShare, SliceProgram, SliceShare};
+use model::{PortName, Rate, RateLimits, Weight};
 use transport_wire::ethernet;
 
-use super::{Build, CompileError, PORTS_MAX};
-use crate::port::{PortIndex, PortSet};
+use super::{Build, CompileError};
+use crate::port::PortSet;
 use crate::shaper::{CLASSES, ClassShape, ClassTable, Codel, LOW_LATENCY_CLASS, RATE_MAX, SegmentShape, Shape};
-use crate::tables::{PortRole, SliceSlot, Tables};
+use crate::tables::{SliceSlot, Tables};
 use crate::trees::shape::{QueueNumber, TreeShape, burst_octets, slice_number};
 use crate::{FRAME_OCTETS_MAX, Nanos};
-
-/// A slice's part of a port.
-struct Part {
-    slot: SliceSlot,
-    limits: RateLimits,
-    weight: u8,
-}
 
 /// What can be said of trees before they are built.
 pub(super) fn check(content: &ProgramContent) -> Result<(), CompileError> {
@@ -39,16 +32,22 @@ pub(super) fn check(content: &ProgramContent) -> Result<(), CompileError> {
             return Err(CompileError::Oversubscribed { port: port.clone(), guaranteed, rate: shaping.rate });
         }
     }
+    let mut access = BTreeSet::new();
+    if let Some(twice) = content.access_ports.iter().find(|access_port| !access.insert(&access_port.port)) {
+        return Err(CompileError::PortTwice(twice.port.clone()));
+    }
     let mut promised: BTreeMap<&PortName, u128> = BTreeMap::new();
     for slice in &content.slices {
         for circuit in &slice.circuits {
             *promised.entry(&circuit.port).or_default() += u128::from(slice.limits.guaranteed().bits_per_second());
         }
     }
-    let most = u128::from(RATE_MAX.bits_per_second());
-    if let Some((port, guaranteed)) = promised.into_iter().find(|(_, guaranteed)| *guaranteed > most) {
-        let guaranteed = Rate::from_bits_per_second(u64::try_from(guaranteed).unwrap_or(u64::MAX));
-        return Err(CompileError::Oversubscribed { port: port.clone(), guaranteed, rate: RATE_MAX });
+    for (port, guaranteed) in promised {
+        let rate = content.access_rate(port).unwrap_or(RATE_MAX).min(RATE_MAX);
+        if guaranteed > u128::from(rate.bits_per_second()) {
+            let guaranteed = Rate::from_bits_per_second(u64::try_from(guaranteed).unwrap_or(u64::MAX));
+            return Err(CompileError::Oversubscribed { port: port.clone(), guaranteed, rate });
+        }
     }
     let mut queues = BTreeSet::new();
     match content.queues.iter().find(|queue| !queues.insert(queue.queue)) {
@@ -79,73 +78,35 @@ impl Build<'_> {
         Ok(exits)
     }
 
-    pub(super) fn trees(&self, tables: &mut Tables) {
-        for at in 0..self.ports.len().min(PORTS_MAX) {
-            #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]
-            let port = PortIndex(at as u8);
-            let tree = match tables.role(port) {
-                PortRole::Unused => continue,
-                PortRole::Access => self.access_tree(&self.ports[at].name),
-                PortRole::Core => self.core_tree(&self.ports[at].name),
-            };
-            tables.ports[at].tree = tree;
+    /// The tree of each port that the program speaks of.
+    pub(super) fn trees(&self, tables: &mut Tables) -> Result<(), CompileError> {
+        for said in self.content.trees() {
+            let mut tree = TreeShape::none(said.rate);
+            tree.classes = self.classes();
+            tree.set_rest();
+            for slice in &said.slices {
+                self.slice_in_tree(&mut tree, slice);
+            }
+            tables.ports[self.port(said.port)?.get()].tree = tree;
         }
+        Ok(())
     }
 
-    /// Of a port towards devices: each slice has what its SDPs there have, and no link is known that they share.
-    fn access_tree(&self, port: &PortName) -> TreeShape {
-        let parts = self.content.slices.iter().filter_map(|slice| {
-            let circuits = slice.circuits.iter().filter(|circuit| circuit.port == *port).count() as u64;
-            (circuits > 0).then(|| (slice, times(slice.limits, circuits), slice.weight.get()))
-        });
-        self.tree(RATE_MAX, parts)
-    }
-
-    /// Of a port towards the underlay: each slice has what is booked for it on the link behind.
-    fn core_tree(&self, port: &PortName) -> TreeShape {
-        let shaping = self.content.shaping.iter().find(|shaping| shaping.port == *port);
-        let rate = shaping.map_or(RATE_MAX, |shaping| shaping.rate.min(RATE_MAX));
-        let parts = self.content.slices.iter().map(|slice| {
-            let (limits, weight) = part(shaping, slice);
-            (slice, limits, weight)
-        });
-        self.tree(rate, parts)
-    }
-
-    fn tree<'p>(&self, rate: Rate, parts: impl Iterator<Item = (&'p SliceProgram, RateLimits, u8)>) -> TreeShape {
-        let mut tree = TreeShape::none(rate);
-        tree.classes = self.classes();
-        tree.set_rest();
-        for (slice, limits, weight) in parts {
-            let slot = SliceSlot(self.numbers.slots.get(&slice.slice));
-            self.slice_in_tree(&mut tree, slice, &Part { slot, limits, weight });
-        }
-        tree
-    }
-
-    fn slice_in_tree(&self, tree: &mut TreeShape, slice: &SliceProgram, part: &Part) {
+    fn slice_in_tree(&self, tree: &mut TreeShape, share: &SliceShare<'_>) {
+        let SliceShare { slice, limits, weight, .. } = share;
+        let slot = SliceSlot(self.numbers.slots.get(&slice.slice));
         let frame_octets = usize::from(slice.packet_octets_max) + ethernet::HEADER_OCTETS;
-        let limits = capped(part.limits, tree.port.rate);
-        let burst = burst_octets(limits.ceiling(), frame_octets);
-        tree.set_slice(part.slot, Shape { limits, burst_octets: burst, weight: part.weight });
-        let guaranteed = |limits: RateLimits| u128::from(limits.guaranteed().bits_per_second());
-        // What is booked here is the slice's; its segments have it in proportion.
-        let (of_slice, of_segments) =
-            (guaranteed(limits), slice.segments.iter().map(|s| guaranteed(s.limits)).sum::<u128>());
-        let has_low_latency = slice.queue == QueueClass::LowLatency
-            || slice.markings.iter().any(|marking| marking.queue == QueueClass::LowLatency);
-        for segment in &slice.segments {
-            let ceiling = segment.limits.ceiling().min(tree.port.rate);
-            let own = guaranteed(segment.limits);
-            let share = if of_segments > of_slice { own * of_slice / of_segments } else { own };
-            let sure = Rate::from_bits_per_second(u64::try_from(share).unwrap_or(u64::MAX)).min(ceiling);
-            let Ok(limits) = RateLimits::new(sure, ceiling) else { continue };
-            let burst_octets = burst_octets(ceiling, frame_octets);
-            let shape = Shape { limits, burst_octets, weight: segment.weight.get() };
-            let low_latency = if has_low_latency { sure } else { Rate::ZERO };
-            let number = QueueNumber::of(self.numbers.queues.get(&segment.id));
-            let shape = SegmentShape { slice: slice_number(part.slot), shape, low_latency, classes: 0 };
-            tree.set_segment(number, shape);
+        let shape = |limits: RateLimits, weight: Weight| Shape {
+            limits,
+            burst_octets: burst_octets(limits.ceiling(), frame_octets),
+            weight: weight.get(),
+        };
+        tree.set_slice(slot, shape(*limits, *weight));
+        for share in &share.segments {
+            let number = QueueNumber::of(self.numbers.queues.get(&share.segment.id));
+            let shape = shape(share.limits, share.segment.weight);
+            let SegmentShare { low_latency, .. } = *share;
+            tree.set_segment(number, SegmentShape { slice: slice_number(slot), shape, low_latency, classes: 0 });
         }
     }
 
@@ -160,18 +121,6 @@ impl Build<'_> {
     }
 }
 
-/// What is booked for a slice on the link behind a port; without a word of it, nothing is.
-fn part(shaping: Option<&PortShaping>, slice: &SliceProgram) -> (RateLimits, u8) {
-    let class = shaping.and_then(|shaping| shaping.classes.iter().find(|class| class.slice == slice.slice));
-    class.map_or_else(
-        || {
-            let ceiling = times(slice.limits, slice.circuits.len().max(1) as u64).ceiling();
-            (RateLimits::new(Rate::ZERO, ceiling).unwrap_or(slice.limits), slice.weight.get())
-        },
-        |class| (class.limits, class.weight.get()),
-    )
-}
-
 fn class(queue: &QueueProgram) -> ClassShape {
     let codel =
         queue.codel.map(|codel| Codel { target: Nanos(codel.target_nanos), interval: Nanos(codel.interval_nanos) });
@@ -181,17 +130,6 @@ fn class(queue: &QueueProgram) -> ClassShape {
         time_max: Nanos(queue.time_max_nanos),
         codel,
     }
-}
-
-/// The limits of so many SDPs together.
-fn times(limits: RateLimits, sdps: u64) -> RateLimits {
-    let (guaranteed, ceiling) = (limits.guaranteed().saturating_mul(sdps), limits.ceiling().saturating_mul(sdps));
-    RateLimits::new(guaranteed, ceiling).unwrap_or(limits)
-}
-
-/// No more than the port.
-fn capped(limits: RateLimits, rate: Rate) -> RateLimits {
-    RateLimits::new(limits.guaranteed().min(rate), limits.ceiling().min(rate)).unwrap_or(limits)
 }
 
 /// The number of a class in a tree.

@@ -10,8 +10,9 @@ use model::resource::SegmentId;
 use super::{PortReading, read_port};
 use crate::pipeline::Pipeline;
 use crate::port::PortIndex;
-use crate::shaper::{Backlog, QueueCounts, QueueId, Shaper, Sojourns};
+use crate::shaper::{Backlog, QueueCounts, QueueId, Shaper, Sojourns, WatchError};
 use crate::tables::{Slice, SliceSlot};
+use crate::trees::Tree;
 use crate::trees::shape::{QueueNumber, slice_number};
 
 /// What waits at a port, and what has waited there.
@@ -76,6 +77,24 @@ impl Pipeline {
             QueueClass::ALL.into_iter().zip(0..).filter_map(class).collect::<Vec<_>>()
         });
         Some(QueuesReading { port: read_port(counters, tree), queues, slices: slices.collect() })
+    }
+
+    /// Tells from now on how long frames stay in each queue of a segment, at every port where it has some. If too many are
+    /// told apart at a port already, the one that was asked for longest ago is no more. Answers whether it is anywhere.
+    pub fn watch(&mut self, segment: &SegmentId) -> bool {
+        let Some(segment) = self.tables.segments.iter().find(|own| *own.id == *segment) else { return false };
+        let number = segment.queue.get();
+        let mut is_watched = false;
+        for Tree { shaper, .. } in &mut self.trees {
+            let mut watched = shaper.watch(number);
+            let oldest = shaper.watched().next();
+            if let (Err(WatchError::TooMany { .. }), Some(oldest)) = (watched, oldest) {
+                shaper.unwatch(oldest);
+                watched = shaper.watch(number);
+            }
+            is_watched |= watched.is_ok();
+        }
+        is_watched
     }
 
     fn read_queue(&self, shaper: &Shaper, id: QueueId) -> Option<QueueReading> {

@@ -68,7 +68,7 @@ impl Shaper {
             *place = Slice { share: Share::new(shape, now, [0; 3]), totals: totals(), ..Slice::nobody(now) };
             place.offers = Offers::default();
         }
-        place.guaranteed = asked;
+        (place.guaranteed, place.ceiling) = (asked, shape.limits.ceiling().bits_per_second());
         self.port.guaranteed = others + asked;
         self.wheel.disarm(self.limits.segments + u32::from(slice));
         self.settle_slice(u32::from(slice), now);
@@ -111,7 +111,7 @@ impl Shaper {
         let asked = shape.shape.limits.guaranteed().bits_per_second();
         slice.promised = slice.promised - reserve.guaranteed + asked;
         reserve.reshape(shape.low_latency, burst, self.port.credit, now);
-        reserve.guaranteed = asked;
+        (reserve.guaranteed, reserve.ceiling) = (asked, shape.shape.limits.ceiling().bits_per_second());
         self.port.reserve(reserve);
         place.table = shape.classes;
         place.share.own.bulk = if reserve.low_rate == 0 { u16::MAX } else { !(1 << LOW_LATENCY_CLASS) };
@@ -196,7 +196,8 @@ impl Slice {
     pub(super) fn nobody(now: u64) -> Self {
         let mut share = Share::new(&NOBODY, now, [0; 3]);
         share.state = 0;
-        Self { share, offers: Offers::default(), totals: Box::default(), segments: 0, guaranteed: 0, promised: 0 }
+        let (offers, totals) = (Offers::default(), Box::default());
+        Self { share, offers, totals, segments: 0, guaranteed: 0, ceiling: 0, promised: 0 }
     }
 }
 
@@ -220,6 +221,7 @@ impl Reserve {
         low_rate: 0,
         low_burst_octets: 0,
         guaranteed: 0,
+        ceiling: 0,
     };
 
     fn reshape(&mut self, cap: Rate, burst_octets: u32, credit: Nanos, now: u64) {

@@ -20,6 +20,18 @@ impl Pace {
         Self(if pace == 0 { 1 } else { pace })
     }
 
+    /// The rate that it was made of, if it was made of this one; else what it comes to, so that nobody is told of a rate that
+    /// does not run.
+    pub(super) const fn rate(self, made_of: Rate) -> Rate {
+        if Self::of(made_of).0 == self.0 {
+            return made_of;
+        }
+        let pace = self.0 as u128;
+        #[allow(clippy::cast_possible_truncation, reason = "8 * 10^9 * 2^31 is less than 2^64")]
+        let bits = ((OCTET_NANOS_AT_1_BIT << FRACTION_BITS) + pace / 2).div_euclid(pace) as u64;
+        Rate::from_bits_per_second(bits)
+    }
+
     /// Nanoseconds for so many octets, rounded down.
     #[inline]
     pub(super) const fn nanos(self, octets: u32) -> u64 {
@@ -175,7 +187,7 @@ pub(super) const CEILING_CREDIT_LEAST: Nanos = Nanos(20_000);
 /// The same for a guarantee, which may have to wait until its siblings have got theirs.
 pub(super) const GUARANTEE_CREDIT_LEAST: Nanos = Nanos(10_000_000);
 /// The fastest rate that is told from faster ones.
-pub const RATE_MAX: Rate = Rate::from_bits_per_second(1_000_000_000_000);
+pub const RATE_MAX: Rate = model::program::PORT_RATE_MAX;
 
 const _: () = assert!((u32::MAX as u64) << TOLERANCE_BITS < EPOCH);
 const _: () = assert!(OCTET_NANOS_AT_1_BIT << FRACTION_BITS < 1 << 64);
@@ -203,6 +215,15 @@ mod tests {
             let error = u128::from(due.nanos() - EPOCH).abs_diff(exact);
             assert!(error * 10_000_000 <= exact * 2 + 10_000_000, "{rate} bit/s: {error} ns of {exact}");
         }
+    }
+
+    #[test]
+    fn a_pace_tells_the_rate_that_it_was_made_of_and_of_no_other() {
+        let rate = Rate::from_bits_per_second;
+        for bits in [0, 1, 7, 999_999_937, 400_000_000_001, 999_999_999_999, u64::MAX] {
+            assert_eq!(Pace::of(rate(bits)).rate(rate(bits)), rate(bits));
+        }
+        assert_eq!(Pace::of(rate(10_000_000)).rate(rate(20_000_000)), rate(10_000_000));
     }
 
     #[test]

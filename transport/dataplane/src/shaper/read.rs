@@ -1,10 +1,35 @@
-//! What can be read of a tree: backlog and counters of queues, and what it takes in memory.
+//! What can be read of a tree: what slices and segments are held to, backlog and counters of queues, and what it takes in
+//! memory.
 
 use super::counts::{QueueCounts, QueueDrop, Sojourns};
-use super::share::LIVE;
+use super::share::{LEAVING, LIVE};
 use super::{CLASS_PLACES, CLASSES, QueueId, Segment, Shaper, Totals, Watch, queue};
 use crate::meter::Nanos;
 use model::Rate;
+
+/// What a slice or a segment is held to now, read from the clocks that hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runs {
+    /// Met first.
+    pub guaranteed: Rate,
+    /// Never exceeded.
+    pub ceiling: Rate,
+    /// Its share of what its siblings' guarantees leave.
+    pub weight: u8,
+}
+
+/// A segment as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentRuns {
+    /// The number of its slice.
+    pub slice: u16,
+    /// Its rates.
+    pub runs: Runs,
+    /// The cap of its low-latency class; nothing, if that class is like the others.
+    pub low_latency: Rate,
+    /// It was removed: it takes nothing more, and is there until nothing of it is queued.
+    pub is_leaving: bool,
+}
 
 /// What waits in a queue.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +87,24 @@ impl Shaper {
         self.state(id).map(|number| self.queues.counts(number)).unwrap_or_default()
     }
 
+    /// What a slice is held to; `None` if there is none.
+    pub fn slice_runs(&self, slice: u16) -> Option<Runs> {
+        let slice = self.slices.get(usize::from(slice)).filter(|slice| slice.share.is(LIVE))?;
+        Some(slice.share.runs(slice.guaranteed, slice.ceiling))
+    }
+
+    /// What a segment is held to; `None` if there is none.
+    pub fn segment_runs(&self, segment: u32) -> Option<SegmentRuns> {
+        let (at, share) = (segment as usize, &self.segments.get(segment as usize)?.share);
+        let reserve = self.reserves.get(at).filter(|_| share.is(LIVE))?;
+        Some(SegmentRuns {
+            slice: share.own.slice,
+            runs: share.runs(reserve.guaranteed, reserve.ceiling),
+            low_latency: reserve.low_pace.rate(Rate::from_bits_per_second(reserve.low_rate)),
+            is_leaving: share.is(LEAVING),
+        })
+    }
+
     /// The number of a segment's slice.
     pub fn slice_of(&self, segment: u32) -> Option<u16> {
         self.segments.get(segment as usize).map(|segment| segment.share.own.slice)
@@ -95,12 +138,14 @@ impl Shaper {
         watch.sojourns.get(usize::from(id.class))
     }
 
-    /// Gives each class of a segment a histogram of its own, from now on.
+    /// Gives each class of a segment a histogram of its own, from now on. One that has them keeps them, and counts as asked for last.
     pub fn watch(&mut self, segment: u32) -> Result<(), WatchError> {
         if !self.is_live(segment) {
             return Err(WatchError::UnknownSegment { segment });
         }
-        if self.watched.iter().any(|watch| watch.segment == segment) {
+        if let Some(place) = self.watched.iter().position(|watch| watch.segment == segment) {
+            self.watched[place..].rotate_left(1);
+            self.renumber_watched();
             return Ok(());
         }
         if self.watched.len() == WATCHED_SEGMENTS_MAX {
@@ -114,9 +159,14 @@ impl Shaper {
     /// Takes the histograms of a segment away again.
     pub fn unwatch(&mut self, segment: u32) {
         let Some(place) = self.watched.iter().position(|watch| watch.segment == segment) else { return };
-        self.watched.swap_remove(place);
+        self.watched.remove(place);
         self.mark_watched(segment, 0);
         self.renumber_watched();
+    }
+
+    /// The segments that are watched, the one asked for longest ago first.
+    pub fn watched(&self) -> impl Iterator<Item = u32> {
+        self.watched.iter().map(|watch| watch.segment)
     }
 
     fn renumber_watched(&mut self) {
@@ -156,7 +206,7 @@ impl Shaper {
 
     /// What the port carries.
     pub const fn rate(&self) -> Rate {
-        Rate::from_bits_per_second(self.port.rate)
+        self.port.pace.rate(Rate::from_bits_per_second(self.port.rate))
     }
 
     /// What is guaranteed to all slices together.
@@ -228,7 +278,7 @@ impl Shaper {
 
 impl Segment {
     pub(super) const fn is_live(&self) -> bool {
-        self.share.state & (LIVE | super::share::LEAVING) == LIVE
+        self.share.state & (LIVE | LEAVING) == LIVE
     }
 }
 

@@ -8,8 +8,11 @@
 //!                               └── guarantee not yet due, may borrow ── calendar, served by weight; waits in the wheel, too
 //! ```
 
+use model::Rate;
+
 use super::calendar::{Calendar, INVERSES, Tag};
 use super::pace::{CEILING_CREDIT_LEAST, Due, GUARANTEE_CREDIT_LEAST, Pace, Tolerance};
+use super::read::Runs;
 use super::ring::Ring;
 use super::spec::Shape;
 
@@ -77,6 +80,15 @@ impl<T> Share<T> {
         self.state &= !(SPLIT | BORROWS);
         if guaranteed != ceiling {
             self.state |= BORROWS | if guaranteed.is_zero() { 0 } else { SPLIT };
+        }
+    }
+
+    /// What it is held to, as it was told in bit/s.
+    pub(super) const fn runs(&self, guaranteed: u64, ceiling: u64) -> Runs {
+        Runs {
+            guaranteed: self.guarantee_pace.rate(Rate::from_bits_per_second(guaranteed)),
+            ceiling: self.ceiling_pace.rate(Rate::from_bits_per_second(ceiling)),
+            weight: self.weight,
         }
     }
 

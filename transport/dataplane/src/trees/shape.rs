@@ -116,5 +116,6 @@ pub(crate) const fn slice_number(slot: SliceSlot) -> u16 {
     slot.0 + 1
 }
 
-pub(super) const SLICE_NUMBERS: u16 = crate::compile::SLOTS + 1;
+/// Slices of a tree have numbers below this.
+pub(crate) const SLICE_NUMBERS: u16 = crate::compile::SLOTS + 1;
 pub(super) const QUEUE_NUMBERS: u32 = crate::compile::QUEUE_SLOTS as u32 + 1;

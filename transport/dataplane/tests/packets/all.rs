@@ -22,6 +22,7 @@ mod routed;
 mod srv6;
 mod team;
 mod transit;
+mod trees;
 mod tunnels;
 mod underlay;
 mod workers;

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use model::profile::QueueClass;
-use model::program::{CorePort, PathProgram, PortShaping, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel};
+use model::program::{
+    AccessPort, CorePort, PathProgram, PortShaping, Program, ServiceBehaviour, ServiceSid, Steering, Tunnel,
+};
 use model::resource::Service;
 use model::{Generation, Label, PathId, Rate, RateLimits};
 use transport_dataplane::{CompileError, Compiler, FRAME_OCTETS_MAX, PORTS_MAX, PortSpec, SEGMENTS_MAX};
@@ -44,7 +46,7 @@ fn each_contradiction_is_refused_by_name() {
                 let again = p.content.core_ports[0].clone();
                 p.content.core_ports.push(again);
             }),
-            "port core0 is listed twice among those that face the underlay",
+            "port core0 is listed twice",
         ),
         (
             Box::new(|p| p.content.slices[1].circuits[0].port = "core0".parse().unwrap()),
@@ -187,10 +189,17 @@ fn each_contradiction_is_refused_by_name() {
         ),
         (
             Box::new(|p| {
+                let port = AccessPort { port: "access0".parse().unwrap(), rate: Rate::from_bits_per_second(1_000) };
+                p.content.access_ports = vec![port.clone(), port];
+            }),
+            "port access0 is listed twice",
+        ),
+        (
+            Box::new(|p| {
                 let (port, rate) = ("core0".parse().unwrap(), Rate::from_bits_per_second(1_000));
                 p.content.shaping = vec![PortShaping { port, rate, classes: vec![] }; 2];
             }),
-            "port core0 is listed twice among those that face the underlay",
+            "port core0 is listed twice",
         ),
         (
             Box::new(|p| p.content.queues = vec![queue(QueueClass::Streaming); 2]),

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use model::resource::SegmentId;
 use transport_dataplane::{
-    BindError, Binding, Burst, Config, FramePool, KernelPort, Nanos, Outputs, Pipeline, PortIndex, Reading, SegmentUid,
-    SessionCounters, SessionKey, Tables, WorkerPlace,
+    BindError, Binding, Burst, Config, FramePool, KernelPort, Nanos, Outputs, Pipeline, PortIndex, QueuesReading, Reading, SegmentUid,
+    SessionCounters, SessionKey, Tables, TreePlace, TreeReading, WorkerPlace,
 };
 
 /// As many workers as the tests are run with, who are asked as one pipeline is.
@@ -113,6 +114,19 @@ impl Team {
 
     pub(crate) fn read(&self) -> Reading {
         Reading::of_workers(self.workers.iter().map(Pipeline::read)).unwrap()
+    }
+
+    pub(crate) fn read_queues(&self, port: PortIndex) -> Option<QueuesReading> {
+        self.workers[self.place.of_port(port)].read_queues(port)
+    }
+
+    pub(crate) fn read_tree(&self, port: PortIndex, from: TreePlace) -> Option<TreeReading> {
+        self.workers[self.place.of_port(port)].read_tree(port, from)
+    }
+
+    pub(crate) fn watch(&mut self, segment: &SegmentId) -> bool {
+        let watched: Vec<bool> = self.workers.iter_mut().map(|worker| worker.watch(segment)).collect();
+        watched.contains(&true)
     }
 
     /// Carries what each hands to the others, until nothing is left.

@@ -168,3 +168,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_set_reads_back_and_what_goes_is_told_as_going() {
+    let mut bed = Bed::new(GBIT, 3, 1_000);
+    assert_eq!((bed.tree.slice_runs(1), bed.tree.segment_runs(2)), (None, None));
+    bed.slice(1, 5_000_003, 999_999_937, 9);
+    let mut shape = plain(1, 1_000_003, 77_777_777, 4);
+    shape.low_latency = rate(999_999);
+    bed.set(2, &shape);
+    let runs = |guaranteed, ceiling, weight| Runs { guaranteed: rate(guaranteed), ceiling: rate(ceiling), weight };
+    let segment = |runs, low, is_leaving| Some(SegmentRuns { slice: 1, runs, low_latency: rate(low), is_leaving });
+    assert_eq!(bed.tree.slice_runs(1), Some(runs(5_000_003, 999_999_937, 9)));
+    assert_eq!(bed.tree.segment_runs(2), segment(runs(1_000_003, 77_777_777, 4), 999_999, false));
+    // What is refused changes nothing.
+    bed.tree.set_segment(2, &plain(1, 6_000_000, 77_777_777, 5), Nanos(bed.now)).unwrap_err();
+    assert_eq!(bed.tree.segment_runs(2), segment(runs(1_000_003, 77_777_777, 4), 999_999, false));
+    bed.segment(2, 1, 0, 1, 1);
+    assert_eq!(bed.tree.segment_runs(2), segment(runs(0, 1, 1), 0, false));
+    bed.segment(2, 1, 0, MBIT, 1);
+    assert!((0..3).all(|_| bed.put(2, 3, 1_000)));
+    bed.tree.remove_segment(2).unwrap();
+    assert_eq!(bed.tree.segment_runs(2), segment(runs(0, MBIT, 1), 0, true));
+    bed.run(START + SECOND);
+    assert_eq!(bed.tree.segment_runs(2), None);
+    bed.tree.remove_slice(1).unwrap();
+    assert_eq!(bed.tree.slice_runs(1), None);
+}

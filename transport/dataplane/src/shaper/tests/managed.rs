@@ -94,6 +94,43 @@ fn what_is_counted_is_what_left() {
     assert_eq!(bed.tree.sojourns(QUEUE), None);
 }
 
+/// As many as there may be, and no more; each has its own, whoever comes and goes, and they are told in the order in which they were
+/// asked for.
+#[test]
+fn who_is_watched_has_histograms_of_its_own() {
+    let segments = u32::try_from(WATCHED_SEGMENTS_MAX).unwrap() + 1;
+    let mut bed = Bed::new(GBIT, segments, 1_000);
+    bed.slice(0, 0, GBIT, 1);
+    for segment in 0..segments {
+        bed.segment(segment, 0, 0, GBIT, 1);
+    }
+    assert_eq!(bed.tree.watch(segments), Err(WatchError::UnknownSegment { segment: segments }));
+    let last = segments - 1;
+    assert!((0..last).all(|segment| bed.tree.watch(segment).is_ok()));
+    assert_eq!(bed.tree.watch(last), Err(WatchError::TooMany { segment: last }));
+    // Asked for again, it counts as the last one.
+    bed.tree.watch(0).unwrap();
+    assert_eq!(bed.tree.watched().next(), Some(1));
+    bed.tree.unwatch(1);
+    bed.tree.watch(last).unwrap();
+    assert_eq!(bed.tree.watched().collect::<Vec<_>>(), (2..last).chain([0, last]).collect::<Vec<_>>());
+    let sent = |bed: &mut Bed| {
+        for segment in 0..segments {
+            assert!((0..=segment % 5).all(|_| bed.put(segment, 3, 100)));
+        }
+        bed.run(bed.now + SECOND);
+    };
+    sent(&mut bed);
+    bed.tree.watch(2).unwrap();
+    bed.tree.unwatch(7);
+    sent(&mut bed);
+    for segment in 0..segments {
+        let told = bed.tree.sojourns(QueueId { segment, class: 3 }).map(|s| s.iter().map(|(_, n)| n).sum::<u64>());
+        let expected = (segment != 1 && segment != 7).then_some(2 * u64::from(segment % 5 + 1));
+        assert_eq!(told, expected, "{segment}");
+    }
+}
+
 /// More queues than have state: the counts of those that gave theirs up are in the totals, and none is missing.
 #[test]
 fn a_queue_that_gives_up_its_state_leaves_its_counts() {
