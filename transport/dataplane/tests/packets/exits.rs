@@ -64,6 +64,26 @@ fn a_ceiling_holds_over_all_ways_out() {
     assert!((exact - 5 * 8_000_000..=exact + 1_000).contains(&took), "{took} instead of {exact}");
 }
 
+/// Where the ports are of workers that hear of one another late, as much more may leave as the ceiling gives in that time; it is
+/// owed, so that it does not add up.
+#[test]
+fn a_ceiling_over_workers_is_missed_by_no_more_than_what_is_under_way() {
+    let mut rig = two_ways(|_| {});
+    let other = frame(Some(120), device(1), device(8), &[0; 958]);
+    let frames: Vec<_> = (0..25).flat_map(|number| [numbered(number, 0), other.clone()]).collect();
+    let began = rig.now;
+    rig.put(ACCESS0, &frames);
+    rig.pipeline.lateness = Nanos(20_000_000);
+    let left = rig.wait(Nanos(u64::MAX));
+    let octets = |until: u64| left.iter().filter(|(at, _)| at.0 <= began.0 + until).count() as u64 * 1_000;
+    // 125 octets a millisecond; two frames of each port after a silence and one that makes its debt; 20 ms of both.
+    let most = |millis: u64| 125 * (millis + 20) + 6 * 1_000;
+    for millis in (0..400).step_by(10) {
+        assert!(octets(millis * 1_000_000) <= most(millis), "{} after {millis} ms", octets(millis * 1_000_000));
+    }
+    assert!(octets(500_000_000) >= 45_000, "it is made use of, too: {}", octets(500_000_000));
+}
+
 /// A ceiling is one for each direction.
 #[test]
 fn what_comes_down_costs_nothing_of_what_goes_up() {

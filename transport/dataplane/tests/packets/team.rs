@@ -14,13 +14,16 @@ pub(crate) struct Team {
     workers: Vec<Pipeline>,
     place: WorkerPlace,
     owners: BTreeMap<SegmentUid, usize>,
+    /// How long what one hands to another is under way, at most.
+    pub(crate) lateness: Nanos,
+    exchanged: Nanos,
 }
 
 impl Team {
     pub(crate) fn new(config: &Config) -> Self {
         let places = (0..WORKERS).map(|index| WorkerPlace::new(index, WORKERS).unwrap());
         let workers = places.map(|worker| Pipeline::new(Config { worker, ..config.clone() })).collect();
-        Self { workers, place: WorkerPlace::new(0, WORKERS).unwrap(), owners: BTreeMap::new() }
+        Self { workers, place: WorkerPlace::new(0, WORKERS).unwrap(), owners: BTreeMap::new(), lateness: Nanos(0), exchanged: Nanos(0) }
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "as a pipeline has it")]
@@ -131,6 +134,10 @@ impl Team {
 
     /// Carries what each hands to the others, until nothing is left.
     fn exchange(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
+        if now.0 < self.exchanged.0 + self.lateness.0 {
+            return;
+        }
+        self.exchanged = now;
         let count = self.workers.len();
         let mut is_quiet = false;
         while !is_quiet {
