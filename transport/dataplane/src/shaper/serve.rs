@@ -70,8 +70,8 @@ impl Shaper {
         self.segments.get(who as usize).map_or(0, |segment| u32::from(segment.share.state))
     }
 
-    /// Reads what the next segments will need, all at once: the segment, the state of its first queue that has frames, the frame
-    /// at its head. Answers how many turns it was for, at most so many.
+    /// Reads what the next segments will need, all at once: the segment, the state of its first queues that have frames, the
+    /// frames at their heads. Answers how many turns it was for, at most so many.
     #[inline]
     fn touch_ahead(&self, most: usize) -> usize {
         let (mut slices, mut ahead, mut count) = ([0; AHEAD], [0; AHEAD], 0);
@@ -82,15 +82,17 @@ impl Shaper {
             let offers = &self.slices[*slice as usize].offers;
             count += offers.peek(&self.links, &mut ahead[count..count + each]);
         }
-        let ahead = &mut ahead[..count];
-        for at in &mut *ahead {
-            *at = self.segments.get(*at as usize).map_or(0, Segment::first_queue);
+        let mut queues = [[0; QUEUES_AHEAD]; AHEAD];
+        let queues = &mut queues[..count];
+        for (queues, who) in queues.iter_mut().zip(ahead) {
+            *queues = self.segments.get(who as usize).map_or([0; QUEUES_AHEAD], Segment::first_queues);
         }
-        for at in &mut *ahead {
+        let queues = queues.as_flattened_mut();
+        for at in &mut *queues {
             *at = self.queues.touch_head(*at);
         }
         let mut seen = 0;
-        for at in &*ahead {
+        for at in &*queues {
             seen ^= self.queues.touch_frame(*at);
         }
         black_box(seen);
@@ -373,6 +375,8 @@ impl Slice {
 
 /// So many segments or frames are read ahead of their turn.
 pub(super) const AHEAD: usize = 16;
+/// And so many queues of each of those segments: a turn of short frames is mostly of more than one.
+pub(super) const QUEUES_AHEAD: usize = 2;
 /// More than a burst of frames, fewer than would hold up the worker.
 const WAKES_PER_POLL_MAX: usize = 256;
 /// Places that a segment has left meanwhile are passed over, but not without end.
