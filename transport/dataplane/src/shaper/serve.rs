@@ -7,7 +7,9 @@ use super::pace::Pace;
 use super::queue::Queues;
 use super::share::{EXCESS, GUARANTEED, LEAVING, LOW, OFFERED, Offers};
 use super::wheel::Wheel;
-use super::{CLASS_PLACES, Departure, Departures, Fate, Port, Reserve, Segment, Shaper, Slice, Table, Totals, Watch};
+use super::{
+    CLASS_PLACES, Class, Departure, Departures, Fate, Port, Reserve, Segment, Shaper, Slice, Table, Totals, Watch,
+};
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -267,8 +269,10 @@ impl Run<'_> {
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     fn take_turn<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, allowed: u32) -> u32 {
         let mut turn = 0;
+        let tables: &[Table] = self.tables;
+        let shapes = &tables[usize::from(segment.table)].classes;
         while segment.ready::<TIER>(self.now, who, self.reserves) {
-            let Some(octets) = self.serve_segment::<TIER>(segment, who, turn) else { break };
+            let Some(octets) = self.serve_segment::<TIER>(segment, who, shapes, turn) else { break };
             turn += octets;
             if turn >= allowed || self.departures.len() >= self.end {
                 break;
@@ -281,24 +285,29 @@ impl Run<'_> {
     /// too short for it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
-    fn serve_segment<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, turn: u32) -> Option<u32> {
+    fn serve_segment<const TIER: u8>(
+        &mut self,
+        segment: &mut Segment,
+        who: u32,
+        shapes: &[Class; CLASS_PLACES],
+        turn: u32,
+    ) -> Option<u32> {
         let now = self.now;
         let (class, weights) = if TIER == LOW { (0, 0) } else { segment.pick(self.queues) };
         let number = segment.queues[class];
-        let shape = &self.tables[usize::from(segment.table)].classes[class % CLASS_PLACES];
-        let (head, queue) = self.queues.pop(number, turn, shape)?;
+        let shape = &shapes[class % CLASS_PLACES];
+        let (head, queue) = self.queues.pop(number, turn, shape, now)?;
         if TIER != LOW {
             segment.turned(weights, head.octets, queue.start);
         }
         if head.last {
             segment.share.own.classes &= !(1 << class);
         }
-        let sojourn = now - head.at;
-        self.totals[class % CLASS_PLACES].sojourns.count(sojourn);
+        self.totals[class % CLASS_PLACES].sojourns.count(head.sojourn);
         if queue.watched != 0 {
-            self.watched[usize::from(queue.watched) - 1].sojourns[class].count(sojourn);
+            self.watched[usize::from(queue.watched) - 1].sojourns[class].count(head.sojourn);
         }
-        let stands = TIER != LOW && codel::stands(&shape.codel, sojourn, queue.octets);
+        let stands = TIER != LOW && codel::stands(&shape.codel, head.sojourn, queue.octets);
         let mut fate = Fate::Send;
         if TIER != LOW && (stands || queue.stands) {
             fate = self.queues.manage(number, &shape.codel, now, &head, stands);
