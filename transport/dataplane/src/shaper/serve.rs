@@ -46,7 +46,11 @@ impl Shaper {
             let mut woken = [0; AHEAD];
             let count = self.wheel.pop(now, &mut woken);
             let woken = &woken[..count];
-            black_box(woken.iter().fold(0, |seen, who| seen ^ self.touch_segment(*who)));
+            let mut reserves = [0; AHEAD];
+            for (reserve, who) in reserves.iter_mut().zip(woken) {
+                *reserve = self.segments.get(*who as usize).filter(|segment| segment.kinds().0).map_or(0, |_| *who);
+            }
+            black_box(reserves[..count].iter().fold(0, |seen, who| seen ^ self.touch_reserve(*who)));
             let mut last = None;
             for who in woken {
                 let slice = match who.checked_sub(self.limits.segments) {
@@ -68,8 +72,8 @@ impl Shaper {
     }
 
     #[inline]
-    fn touch_segment(&self, who: u32) -> u32 {
-        self.segments.get(who as usize).map_or(0, |segment| u32::from(segment.share.state))
+    fn touch_reserve(&self, who: u32) -> u64 {
+        self.reserves.get(who as usize).map_or(0, |reserve| reserve.low.nanos())
     }
 
     /// Reads what the next segments will need, all at once: the segment, the state of its first queues that have frames, the
