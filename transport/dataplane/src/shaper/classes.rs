@@ -3,6 +3,7 @@
 use super::Segment;
 use super::calendar::{INVERSES, Tag};
 use super::queue::Queues;
+use super::serve::QUEUES_AHEAD;
 
 impl Segment {
     /// Does it have low latency, and bulk?
@@ -25,10 +26,15 @@ impl Segment {
         before & if bulk & bit == 0 { !bulk } else { bulk } == 0
     }
 
-    /// Where the state of its first queue is that has frames.
+    /// Where the state of its first queues is that have frames.
     #[inline]
-    pub(super) fn first_queue(&self) -> u32 {
-        self.queues.get(self.share.own.classes.trailing_zeros() as usize).map_or(0, |number| *number)
+    pub(super) fn first_queues(&self) -> [u32; QUEUES_AHEAD] {
+        let mut left = self.share.own.classes;
+        [(); QUEUES_AHEAD].map(|()| {
+            let class = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            self.queues.get(class).map_or(0, |number| *number)
+        })
     }
 
     /// The class whose turn it is, if there is bulk; and the weights of all that have a turn, or 0 if there is one only.

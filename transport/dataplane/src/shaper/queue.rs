@@ -67,7 +67,8 @@ pub(super) struct Head {
     pub(super) handle: u32,
     pub(super) octets: u32,
     pub(super) markable: bool,
-    pub(super) at: u64,
+    /// How long it stayed.
+    pub(super) sojourn: u64,
     /// Is none behind it?
     pub(super) last: bool,
 }
@@ -253,15 +254,15 @@ impl Queues {
     /// the turn has begun and is too short for it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
-    pub(super) fn pop(&mut self, number: u32, turn: u32, class: &Class) -> Option<(Head, &mut Queue)> {
+    pub(super) fn pop(&mut self, number: u32, turn: u32, class: &Class, now: u64) -> Option<(Head, &mut Queue)> {
         let queue = &mut self.states[number as usize];
         let handle = queue.head;
         let waiting = &mut self.waiting[handle as usize];
         let octets = u32::from(waiting.octets & !MARKABLE);
-        if turn != 0 && turn + octets > TURN_OCTETS {
+        if turn > TURN_OCTETS.saturating_sub(octets) {
             return None;
         }
-        let Waiting { next, next_octets, at, .. } = *waiting;
+        let sojourn = now - waiting.at;
         let markable = std::mem::take(&mut waiting.octets) & MARKABLE != 0;
         queue.octets -= octets;
         queue.frames -= 1;
@@ -270,8 +271,8 @@ impl Queues {
         self.free += 1;
         let last = queue.frames == 0;
         if !last {
-            queue.head = next;
-            queue.finish = queue.start.after(u32::from(next_octets), class.inverse);
+            queue.head = waiting.next;
+            queue.finish = queue.start.after(u32::from(waiting.next_octets), class.inverse);
             queue.weight = class.weight;
         } else if !queue.listed {
             // Each state is on the list at most once, and there is room for all.
@@ -279,7 +280,7 @@ impl Queues {
             self.idle.push(number);
         }
         queue.sent_octets += u64::from(octets);
-        Some((Head { handle, octets, markable, at, last }, queue))
+        Some((Head { handle, octets, markable, sojourn, last }, queue))
     }
 
     /// What becomes of a frame that was taken from the head of a queue that stands or did so lately.

@@ -46,14 +46,14 @@ impl Ring {
         Some(number)
     }
 
-    /// The first ones, without taking them: those that lie in one piece, as many as fit.
+    /// The first ones, without taking them, as many as fit.
     #[inline]
     pub(super) fn peek(&self, first: &mut [u32]) -> usize {
         let count = first.len().min(self.end.wrapping_sub(self.first) as usize);
-        let from = self.first as usize & self.slots.len().wrapping_sub(1);
-        let slots = self.slots.get(from..).unwrap_or_default();
-        let count = count.min(slots.len());
-        first[..count].copy_from_slice(&slots[..count]);
+        let (again, slots) = self.slots.split_at(self.first as usize & self.slots.len().wrapping_sub(1));
+        let (one, other) = first[..count].split_at_mut(count.min(slots.len()));
+        one.copy_from_slice(&slots[..one.len()]);
+        other.copy_from_slice(&again[..other.len()]);
         count
     }
 
@@ -82,9 +82,10 @@ mod tests {
         }
         assert_eq!((ring.pop(), ring.pop()), (Some(1), Some(2)));
         ring.push(5);
+        let mut first = [0; 8];
+        assert_eq!((ring.peek(&mut first), &first[..3]), (3, &[3, 4, 5][..]));
         ring.reserve(9);
         ring.push(6);
-        let mut first = [0; 8];
         assert_eq!((ring.peek(&mut first), first[3]), (4, 6));
         assert_eq!((ring.peek(&mut first[..2]), first[1]), (2, 4));
         let left: Vec<_> = std::iter::from_fn(|| ring.pop()).collect();

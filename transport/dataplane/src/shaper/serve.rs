@@ -7,7 +7,9 @@ use super::pace::Pace;
 use super::queue::Queues;
 use super::share::{EXCESS, GUARANTEED, LEAVING, LOW, OFFERED, Offers};
 use super::wheel::Wheel;
-use super::{CLASS_PLACES, Departure, Departures, Fate, Port, Reserve, Segment, Shaper, Slice, Table, Totals, Watch};
+use super::{
+    CLASS_PLACES, Class, Departure, Departures, Fate, Port, Reserve, Segment, Shaper, Slice, Table, Totals, Watch,
+};
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -44,7 +46,11 @@ impl Shaper {
             let mut woken = [0; AHEAD];
             let count = self.wheel.pop(now, &mut woken);
             let woken = &woken[..count];
-            black_box(woken.iter().fold(0, |seen, who| seen ^ self.touch_segment(*who)));
+            let mut reserves = [0; AHEAD];
+            for (reserve, who) in reserves.iter_mut().zip(woken) {
+                *reserve = self.segments.get(*who as usize).filter(|segment| segment.kinds().0).map_or(0, |_| *who);
+            }
+            black_box(reserves[..count].iter().fold(0, |seen, who| seen ^ self.touch_reserve(*who)));
             let mut last = None;
             for who in woken {
                 let slice = match who.checked_sub(self.limits.segments) {
@@ -66,12 +72,12 @@ impl Shaper {
     }
 
     #[inline]
-    fn touch_segment(&self, who: u32) -> u32 {
-        self.segments.get(who as usize).map_or(0, |segment| u32::from(segment.share.state))
+    fn touch_reserve(&self, who: u32) -> u64 {
+        self.reserves.get(who as usize).map_or(0, |reserve| reserve.low.nanos())
     }
 
-    /// Reads what the next segments will need, all at once: the segment, the state of its first queue that has frames, the frame
-    /// at its head. Answers how many turns it was for, at most so many.
+    /// Reads what the next segments will need, all at once: the segment, the state of its first queues that have frames, the
+    /// frames at their heads. Answers how many turns it was for, at most so many.
     #[inline]
     fn touch_ahead(&self, most: usize) -> usize {
         let (mut slices, mut ahead, mut count) = ([0; AHEAD], [0; AHEAD], 0);
@@ -82,15 +88,17 @@ impl Shaper {
             let offers = &self.slices[*slice as usize].offers;
             count += offers.peek(&self.links, &mut ahead[count..count + each]);
         }
-        let ahead = &mut ahead[..count];
-        for at in &mut *ahead {
-            *at = self.segments.get(*at as usize).map_or(0, Segment::first_queue);
+        let mut queues = [[0; QUEUES_AHEAD]; AHEAD];
+        let queues = &mut queues[..count];
+        for (queues, who) in queues.iter_mut().zip(ahead) {
+            *queues = self.segments.get(who as usize).map_or([0; QUEUES_AHEAD], Segment::first_queues);
         }
-        for at in &mut *ahead {
+        let queues = queues.as_flattened_mut();
+        for at in &mut *queues {
             *at = self.queues.touch_head(*at);
         }
         let mut seen = 0;
-        for at in &*ahead {
+        for at in &*queues {
             seen ^= self.queues.touch_frame(*at);
         }
         black_box(seen);
@@ -265,8 +273,10 @@ impl Run<'_> {
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
     fn take_turn<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, allowed: u32) -> u32 {
         let mut turn = 0;
+        let tables: &[Table] = self.tables;
+        let shapes = &tables[usize::from(segment.table)].classes;
         while segment.ready::<TIER>(self.now, who, self.reserves) {
-            let Some(octets) = self.serve_segment::<TIER>(segment, who, turn) else { break };
+            let Some(octets) = self.serve_segment::<TIER>(segment, who, shapes, turn) else { break };
             turn += octets;
             if turn >= allowed || self.departures.len() >= self.end {
                 break;
@@ -279,24 +289,29 @@ impl Run<'_> {
     /// too short for it.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "one caller, for each frame")]
-    fn serve_segment<const TIER: u8>(&mut self, segment: &mut Segment, who: u32, turn: u32) -> Option<u32> {
+    fn serve_segment<const TIER: u8>(
+        &mut self,
+        segment: &mut Segment,
+        who: u32,
+        shapes: &[Class; CLASS_PLACES],
+        turn: u32,
+    ) -> Option<u32> {
         let now = self.now;
         let (class, weights) = if TIER == LOW { (0, 0) } else { segment.pick(self.queues) };
         let number = segment.queues[class];
-        let shape = &self.tables[usize::from(segment.table)].classes[class % CLASS_PLACES];
-        let (head, queue) = self.queues.pop(number, turn, shape)?;
+        let shape = &shapes[class % CLASS_PLACES];
+        let (head, queue) = self.queues.pop(number, turn, shape, now)?;
         if TIER != LOW {
             segment.turned(weights, head.octets, queue.start);
         }
         if head.last {
             segment.share.own.classes &= !(1 << class);
         }
-        let sojourn = now - head.at;
-        self.totals[class % CLASS_PLACES].sojourns.count(sojourn);
+        self.totals[class % CLASS_PLACES].sojourns.count(head.sojourn);
         if queue.watched != 0 {
-            self.watched[usize::from(queue.watched) - 1].sojourns[class].count(sojourn);
+            self.watched[usize::from(queue.watched) - 1].sojourns[class].count(head.sojourn);
         }
-        let stands = TIER != LOW && codel::stands(&shape.codel, sojourn, queue.octets);
+        let stands = TIER != LOW && codel::stands(&shape.codel, head.sojourn, queue.octets);
         let mut fate = Fate::Send;
         if TIER != LOW && (stands || queue.stands) {
             fate = self.queues.manage(number, &shape.codel, now, &head, stands);
@@ -373,6 +388,8 @@ impl Slice {
 
 /// So many segments or frames are read ahead of their turn.
 pub(super) const AHEAD: usize = 16;
+/// And so many queues of each of those segments: a turn of short frames is mostly of more than one.
+pub(super) const QUEUES_AHEAD: usize = 2;
 /// More than a burst of frames, fewer than would hold up the worker.
 const WAKES_PER_POLL_MAX: usize = 256;
 /// Places that a segment has left meanwhile are passed over, but not without end.

@@ -7,6 +7,8 @@
 //!   level 2: 4,096 slots of one turn of level 1          5 h to 52 days; later ones wait here and are looked at again
 //! ```
 
+use std::hint::black_box;
+
 use super::bits::Bits;
 use super::pace::TICK_BITS;
 use super::serve::AHEAD;
@@ -19,7 +21,7 @@ pub(super) struct Wheel {
     fine: Level,
     /// Who waits here moves on to a finer level when the slot begins.
     coarse: [Level; 2],
-    /// By number of who waits.
+    /// By number of who waits; the last place is nobody's.
     waits: Box<[Wait]>,
     /// No one is due before this tick.
     next: u64,
@@ -63,13 +65,13 @@ impl Wheel {
             base,
         };
         Self {
-            heads: vec![NONE; slots + 2 * UPPER_SLOTS].into(),
+            heads: vec![nobody(count); slots + 2 * UPPER_SLOTS].into(),
             fine: level(0, slots, 0),
             coarse: [
                 level(turn_bits, UPPER_SLOTS, slots),
                 level(turn_bits + UPPER_BITS, UPPER_SLOTS, slots + UPPER_SLOTS),
             ],
-            waits: vec![Wait::IDLE; count].into(),
+            waits: vec![Wait::IDLE; count + 1].into(),
             next: u64::MAX,
             moves: u64::MAX,
         }
@@ -112,6 +114,7 @@ impl Wheel {
             self.advance(tick);
         }
         // First the slots, then who is in them, then what each waits for: so that the misses of all are one.
+        let nobody = self.nobody();
         let (fine, mut count) = (&mut self.fine, 0);
         // Whose slots lie before that are looked at; who is due later.
         let (mut seen, mut next) = (fine.cursor, self.moves);
@@ -128,21 +131,21 @@ impl Wheel {
         if count == due.len() {
             next = next.min(seen);
         }
-        let mut left = u64::MAX;
         let mut heads = [0; AHEAD];
         for (head, slot) in heads.iter_mut().zip(&due[..count]) {
             *head = self.heads[*slot as usize];
         }
+        black_box(heads[..count].iter().fold(0, |seen, who| seen ^ self.waits[*who as usize].next));
+        let mut left = u64::MAX;
         for (slot, who) in due[..count].iter_mut().zip(heads) {
             let place = std::mem::replace(slot, who) as usize;
             let Wait { tick, next, .. } = std::mem::replace(&mut self.waits[who as usize], Wait::IDLE);
             self.heads[place] = next;
-            match self.waits.get_mut(next as usize) {
-                Some(next) => {
-                    next.before = head(place);
-                    left = left.min(tick.max(fine.cursor));
-                }
-                None => fine.bits.remove(place),
+            if next == nobody {
+                fine.bits.remove(place);
+            } else {
+                self.waits[next as usize].before = head(place);
+                left = left.min(tick.max(fine.cursor));
             }
         }
         fine.cursor = seen.min(left).min(tick);
@@ -191,11 +194,10 @@ impl Wheel {
         }
         let at = tick.max(fine.cursor);
         let place = fine.slot(at) as usize;
+        fine.bits.insert(place);
         let first = std::mem::replace(&mut self.heads[place], who);
-        match self.waits.get_mut(first as usize) {
-            Some(first) => first.before = who,
-            None => fine.bits.insert(place),
-        }
+        // No branch on who is there, which is seldom in the cache and never foreseen.
+        self.waits[first as usize].before = who;
         self.waits[who as usize] = Wait { tick, next: first, before: head(place) };
         self.next = self.next.min(at);
     }
@@ -208,29 +210,31 @@ impl Wheel {
         let at = (tick >> level.shift).clamp(level.cursor, level.cursor + level.mask);
         let slot = level.slot(at) as usize;
         let place = level.base + slot;
+        level.bits.insert(slot);
         let first = std::mem::replace(&mut self.heads[place], who);
-        match self.waits.get_mut(first as usize) {
-            Some(first) => first.before = who,
-            None => level.bits.insert(slot),
-        }
+        self.waits[first as usize].before = who;
         self.waits[who as usize] = Wait { tick, next: first, before: head(place) };
         self.moves = self.moves.min(at << level.shift);
         self.next = self.next.min(self.moves);
     }
 
+    /// The number of nobody, who ends each list.
+    #[inline]
+    fn nobody(&self) -> u32 {
+        nobody(self.waits.len() - 1)
+    }
+
     /// Takes one out from wherever it waits.
     fn unlink(&mut self, who: u32) {
         let Wait { next, before, .. } = std::mem::replace(&mut self.waits[who as usize], Wait::IDLE);
-        if let Some(next) = self.waits.get_mut(next as usize) {
-            next.before = before;
-        }
+        self.waits[next as usize].before = before;
         if before & HEAD == 0 {
             self.waits[before as usize].next = next;
             return;
         }
         let place = (before & !HEAD) as usize;
         self.heads[place] = next;
-        if next == NONE {
+        if next == self.nobody() {
             let level = self.coarse.iter_mut().rfind(|level| level.base <= place).unwrap_or(&mut self.fine);
             level.bits.remove(place - level.base);
         }
@@ -238,7 +242,7 @@ impl Wheel {
 }
 
 impl Wait {
-    const IDLE: Self = Self { tick: IDLE, next: NONE, before: NONE };
+    const IDLE: Self = Self { tick: IDLE, next: 0, before: 0 };
 }
 
 impl Level {
@@ -264,7 +268,12 @@ const fn head(place: usize) -> u32 {
     HEAD | place as u32
 }
 
-const NONE: u32 = u32::MAX;
+/// Behind so many.
+#[allow(clippy::cast_possible_truncation, reason = "segments and slices, less than 2^31")]
+const fn nobody(count: usize) -> u32 {
+    count as u32
+}
+
 const HEAD: u32 = 1 << 31;
 const IDLE: u64 = u64::MAX;
 const TURN_SLOTS_LEAST: usize = 1 << 12;
