@@ -46,6 +46,7 @@ impl Shaper {
             let mut woken = [0; AHEAD];
             let count = self.wheel.pop(now, &mut woken);
             let woken = &woken[..count];
+            // All segments are read first, and then when the low latency is due of those that have some.
             let mut reserves = [0; AHEAD];
             for (reserve, who) in reserves.iter_mut().zip(woken) {
                 *reserve = self.segments.get(*who as usize).filter(|segment| segment.kinds().0).map_or(0, |_| *who);
