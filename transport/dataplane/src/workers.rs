@@ -73,6 +73,8 @@ pub(crate) struct Others {
     owed: Vec<usize>,
     /// By worker, how many of our buffers are there, or on their way.
     lent: Vec<usize>,
+    /// An eighth of how many that may be.
+    lent_eighth: usize,
 }
 
 /// How much of what may be lent to a worker a frame may make use of, in eighths: what nobody has answered for leaves room for
@@ -147,7 +149,8 @@ impl Others {
         let count = place.count();
         let outbox = |at| VecDeque::with_capacity(if at == place.index() { 0 } else { OUTBOX_MAX });
         let outboxes = (0..count).map(outbox).collect();
-        Self { place, own_ports, outboxes, owed: vec![0; count], lent: vec![0; count] }
+        let lent_eighth = LENT_MAX / count.saturating_sub(1).max(1) / Claim::Edge as usize;
+        Self { place, own_ports, outboxes, owed: vec![0; count], lent: vec![0; count], lent_eighth }
     }
 
     #[inline]
@@ -159,7 +162,7 @@ impl Others {
     /// spare, so whoever stands still takes none from slices that are ours.
     #[inline]
     fn hand(&mut self, to: usize, claim: Claim, frame: Frame, part: impl FnOnce(Frame) -> Part) -> Result<(), Frame> {
-        let most = LENT_MAX / (self.place.count() - 1).max(1) * claim as usize / Claim::Edge as usize;
+        let most = self.lent_eighth * claim as usize;
         match (self.outboxes.get_mut(to), self.lent.get_mut(to)) {
             (Some(outbox), Some(lent)) if *lent < most && outbox.len() < OUTBOX_MAX => {
                 *lent += 1;

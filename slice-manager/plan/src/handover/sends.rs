@@ -87,6 +87,8 @@ impl<'t> Turn<'t, '_, '_> {
                 let more = before.sids.iter().filter(|own| sids.contains(&own.sid) && is_new(&own.sid)).cloned();
                 let more: Vec<_> = more.collect();
                 if !more.is_empty() {
+                    // Whoever is told something now is not known to run it, and may send by them as far as the next step knows.
+                    self.changes.awaited.extend(segment.remotes.iter().map(|remote| remote.edge.clone()));
                     self.changes.edit(edge).sids.push((segment.id.clone(), more));
                 }
             }
@@ -118,7 +120,8 @@ impl<'t> Turn<'t, '_, '_> {
             && let Some(was) = before.remotes.iter().find(|was| was.edge == *far)
         {
             needed.inbound.extend(was.inbound.iter().copied().chain(inbound(was.tunnel)));
-            needed.sids.extend(before.sids.iter().map(|own| own.sid));
+            let is_kept = |sid: &Sid| segment.sids.iter().all(|own| own.sid != *sid);
+            needed.sids.extend(before.sids.iter().map(|own| own.sid).filter(is_kept));
         }
         let mut told = held(edge, far).cloned().unwrap_or_else(|| remote.clone());
         let own = inbound(told.tunnel);
