@@ -134,7 +134,7 @@ impl Team {
 
     /// Carries what each hands to the others, until nothing is left.
     fn exchange(&mut self, now: Nanos, pool: &mut FramePool, out: &mut Outputs) {
-        if now.0 < self.exchanged.0 + self.lateness.0 {
+        if self.lateness.0 > 0 && now.0 < self.exchanged.0 + self.lateness.0 {
             return;
         }
         self.exchanged = now;
