@@ -16,13 +16,13 @@ impl Reading {
         let count = u8::try_from(1 + rest.len()).unwrap_or(u8::MAX);
         for (index, part) in (1..).zip(rest) {
             if let Some(place) = WorkerPlace::new(index, count) {
-                whole.add(part, place);
+                whole.add(&part, place);
             }
         }
         Some(whole)
     }
 
-    fn add(&mut self, part: Self, place: WorkerPlace) {
+    fn add(&mut self, part: &Self, place: WorkerPlace) {
         self.sessions += part.sessions;
         self.generated += part.generated;
         self.consumed += part.consumed;
