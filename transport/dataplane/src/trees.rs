@@ -162,7 +162,7 @@ impl Pipeline {
     /// A frame waits at a port of ours.
     #[inline]
     pub(crate) fn park(&mut self, way: &mut Way<'_>, to: PortIndex, waits: Waits, wire: u16, frame: Frame) {
-        let reason = match self.trees.get_mut(to.get()) {
+        let (reason, frame) = match self.trees.get_mut(to.get()) {
             Some(tree) => match tree.park(way.port, waits, wire, frame) {
                 Ok(()) if tree.arrivals.is_full() => return self.enqueue(way.now, to, way.pool),
                 Ok(()) => return,
@@ -171,7 +171,7 @@ impl Pipeline {
             None => (DropReason::PortUnused, frame),
         };
         let segment = self.tables.segment_of_queue(waits.queue);
-        self.drop(way, segment, reason.0, reason.1);
+        self.drop(way, segment, reason, frame);
     }
 
     /// Sends what is due. To be called after frames have come, and at [`Pipeline::next_departure`].

@@ -1,5 +1,6 @@
 //! Programs that change while frames wait.
 
+use model::program::Program;
 use model::{Generation, Rate};
 use transport_dataplane::{DropReason, Nanos};
 
@@ -113,6 +114,17 @@ fn what_waits_does_not_leave_into_the_vlan_of_another_slice() {
     assert_eq!(leaked, 0);
 }
 
+/// Slice embb goes, and the other one has all of the port.
+pub(crate) fn without_embb() -> Program {
+    let mut without = shaped(|p| {
+        p.content.slices.remove(0);
+        p.content.shaping[0].classes.remove(0);
+        p.content.shaping[0].classes[0].limits = rates(10 * MBIT, 10 * MBIT);
+    });
+    without.generation = Generation::new(2);
+    without
+}
+
 /// Long after its last frame nothing holds a slice up that goes, and another may have all of the port.
 #[test]
 fn a_slice_that_is_idle_goes_at_once() {
@@ -120,13 +132,7 @@ fn a_slice_that_is_idle_goes_at_once() {
     let frames: Vec<_> = (0..60).map(|number| numbered(number, 0)).collect();
     leave(&mut rig, &frames);
     rig.now.0 += 20_000_000_000;
-    let mut without = shaped(|p| {
-        p.content.slices.remove(0);
-        p.content.shaping[0].classes.remove(0);
-        p.content.shaping[0].classes[0].limits = rates(10 * MBIT, 10 * MBIT);
-    });
-    without.generation = Generation::new(2);
-    rig.run(without);
+    rig.run(without_embb());
     for _ in 0..20 {
         rig.now.0 += 100_000_000;
         rig.tick();

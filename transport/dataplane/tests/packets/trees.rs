@@ -5,6 +5,7 @@ use model::program::AccessPort;
 use model::{Generation, Rate, Weight};
 use transport_dataplane::{Nanos, PortIndex, TreePlace, TreeReading, TreeSegment};
 
+use crate::changes::without_embb;
 use crate::queues::{MBIT, class, numbered, queue, rates, rig, shaped};
 use crate::rig::*;
 
@@ -83,13 +84,7 @@ fn a_change_that_is_held_up_reads_as_what_runs() {
     let mut rig = rig(|_| {});
     let frames: Vec<_> = (0..40).map(|number| numbered(number, 0)).collect();
     rig.put(ACCESS0, &frames);
-    let mut without = shaped(|p| {
-        p.content.slices.remove(0);
-        p.content.shaping[0].classes.remove(0);
-        p.content.shaping[0].classes[0].limits = rates(10 * MBIT, 10 * MBIT);
-    });
-    without.generation = Generation::new(2);
-    rig.run(without);
+    rig.run(without_embb());
     let held = told(&rig, CORE0);
     let office = "segment 1 500000 1000000 1, low latency 0 leaves";
     // The slice that grows has its ceiling, and not yet the guarantee that the other one still has.
