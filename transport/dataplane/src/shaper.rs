@@ -24,6 +24,7 @@ mod codel;
 mod counts;
 mod mirror;
 mod pace;
+mod pass;
 mod queue;
 mod read;
 mod ring;

@@ -164,7 +164,7 @@ impl Pipeline {
     pub(crate) fn park(&mut self, way: &mut Way<'_>, to: PortIndex, waits: Waits, wire: u16, frame: Frame) {
         let (reason, frame) = match self.trees.get_mut(to.get()) {
             Some(tree) => match tree.park(way.port, waits, wire, frame) {
-                Ok(()) if tree.arrivals.is_full() => return self.enqueue(way.now, to, way.pool),
+                Ok(()) if tree.arrivals.is_full() => return self.enqueue(way.now, to, way.pool, way.out),
                 Ok(()) => return,
                 Err(frame) => (DropReason::QueueRoom, frame),
             },
@@ -180,7 +180,7 @@ impl Pipeline {
             #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]
             let port = PortIndex(at as u8);
             if self.trees[at].frames() != 0 {
-                self.enqueue(now, port, pool);
+                self.enqueue(now, port, pool, out);
                 self.depart_by(now, port, pool, out);
             }
         }
@@ -197,14 +197,16 @@ impl Pipeline {
         self.trees.iter().map(Tree::frames).sum()
     }
 
-    /// Tells the scheduler of a port what has been parked.
+    /// Tells the scheduler of a port what has been parked, and sends what need not wait.
     #[inline]
-    fn enqueue(&mut self, now: Nanos, to: PortIndex, pool: &mut FramePool) {
+    fn enqueue(&mut self, now: Nanos, to: PortIndex, pool: &mut FramePool, out: &mut Outputs) {
         let Self { trees, tables, counters, .. } = self;
         let Tree { shaper, parked, free, arrivals, .. } = &mut trees[to.get()];
         if arrivals.is_empty() {
             return;
         }
+        let mut departures = Departures::new();
+        shaper.pass(now, arrivals, out.room(to), &mut departures);
         shaper.enqueue(now, arrivals, |handle, reason| {
             let Some(place) = parked.get_mut(handle as usize) else { return };
             let Some(frame) = place.frame.take() else { return };
@@ -213,54 +215,69 @@ impl Pipeline {
             pool.give(frame);
         });
         arrivals.clear();
+        self.send_departures(now, to, &mut departures, pool, out);
     }
 
     #[inline]
     fn depart_by(&mut self, now: Nanos, port: PortIndex, pool: &mut FramePool, out: &mut Outputs) {
         let mut departures = Departures::new();
-        loop {
+        while self.trees[port.get()].frames() != 0 {
             let room = out.room(port).min(BURST_FRAMES_MAX);
             self.trees[port.get()].shaper.poll(now, room, &mut departures);
-            let (count, mut around) = (departures.len(), 0);
-            for departure in departures.drain(..) {
-                let Self { trees, tables, counters, .. } = self;
-                let Some((mut frame, place)) = trees[port.get()].take(departure.handle) else { continue };
-                let Some(exits) = tables.exits(place.queue, place.wire) else {
-                    count_drop(tables, counters, place, QueueDrop::UnknownQueue);
-                    pool.give(frame);
-                    continue;
-                };
-                match departure.fate {
-                    Fate::Drop(reason) => {
-                        count_drop(tables, counters, place, reason);
-                        pool.give(frame);
-                        continue;
-                    }
-                    Fate::SendMarked => {
-                        encap::mark_congestion(frame.octets_mut(), usize::from(place.front) + ethernet::HEADER_OCTETS);
-                    }
-                    Fate::Send => {}
-                }
-                counters[port.get()].sent.count(frame.len());
-                let (queue, octets) = (place.queue, frame.len().saturating_sub(place.front.into()));
-                around += u32::from(place.front) + LINK_OCTETS;
-                if around > AROUND_OCTETS_MAX {
-                    trees[port.get()].shaper.charge(now, std::mem::take(&mut around));
-                }
-                if let Err(frame) = out.push(port, frame) {
-                    // There was room.
-                    pool.give(frame);
-                }
-                self.charge_others(now, exits.beside(port), queue, octets);
-            }
-            // What is around devices' frames takes its time from the port, and from nobody's rate.
-            if around != 0 {
-                self.trees[port.get()].shaper.charge(now, around);
-            }
+            let count = departures.len();
+            self.send_departures(now, port, &mut departures, pool, out);
             // The scheduler answers with less than it may when nothing more is due.
             if count < BURST_FRAMES_MAX {
                 break;
             }
+        }
+    }
+
+    /// Frames that the scheduler of a port has let go leave by it, or are dropped as it says.
+    #[inline]
+    fn send_departures(
+        &mut self,
+        now: Nanos,
+        port: PortIndex,
+        departures: &mut Departures,
+        pool: &mut FramePool,
+        out: &mut Outputs,
+    ) {
+        let mut around = 0;
+        for departure in departures.drain(..) {
+            let Self { trees, tables, counters, .. } = self;
+            let Some((mut frame, place)) = trees[port.get()].take(departure.handle) else { continue };
+            let Some(exits) = tables.exits(place.queue, place.wire) else {
+                count_drop(tables, counters, place, QueueDrop::UnknownQueue);
+                pool.give(frame);
+                continue;
+            };
+            match departure.fate {
+                Fate::Drop(reason) => {
+                    count_drop(tables, counters, place, reason);
+                    pool.give(frame);
+                    continue;
+                }
+                Fate::SendMarked => {
+                    encap::mark_congestion(frame.octets_mut(), usize::from(place.front) + ethernet::HEADER_OCTETS);
+                }
+                Fate::Send => {}
+            }
+            counters[port.get()].sent.count(frame.len());
+            let (queue, octets) = (place.queue, frame.len().saturating_sub(place.front.into()));
+            around += u32::from(place.front) + LINK_OCTETS;
+            if around > AROUND_OCTETS_MAX {
+                trees[port.get()].shaper.charge(now, std::mem::take(&mut around));
+            }
+            if let Err(frame) = out.push(port, frame) {
+                // There was room.
+                pool.give(frame);
+            }
+            self.charge_others(now, exits.beside(port), queue, octets);
+        }
+        // What is around devices' frames takes its time from the port, and from nobody's rate.
+        if around != 0 {
+            self.trees[port.get()].shaper.charge(now, around);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::queue::{self, Queues};
 use super::serve::AHEAD;
 use super::share::{GUARANTEED, LEAVING, LIVE, LOW};
 use super::{Arrival, CLASS_PLACES, FRAME_OCTETS_MOST, Segment, Shaper, Slice, Watch};
+use crate::frame::BURST_FRAMES_MAX;
 use crate::meter::Nanos;
 
 impl Shaper {
@@ -39,8 +40,8 @@ impl Shaper {
     /// Reads what a chunk of arrivals will need, all at once, so that the cache misses of one frame do not wait for those of
     /// another.
     #[inline]
-    fn touch_arrivals(&self, arrivals: &[Arrival]) {
-        let (mut numbers, mut seen) = ([0; AHEAD], 0);
+    pub(super) fn touch_arrivals(&self, arrivals: &[Arrival]) {
+        let (mut numbers, mut seen) = ([0; BURST_FRAMES_MAX], 0);
         for (number, arrival) in numbers.iter_mut().zip(arrivals) {
             if let Some(segment) = self.segments.get(arrival.queue.segment as usize) {
                 let number_of = segment.queues.get(usize::from(arrival.queue.class));
@@ -63,11 +64,9 @@ impl Shaper {
         if octets > FRAME_OCTETS_MOST {
             return Err(QueueDrop::TooLong);
         }
-        let number = if self.queues.is(number, queue::owner(who, class)) {
-            number
-        } else {
-            take(segment, queue::owner(who, class), &mut self.queues, &mut self.slices, &self.watched)?
-        };
+        let (queues, slices) = (&mut self.queues, &mut self.slices);
+        let number = state_of(segment, (who, class), number, queues, slices, &self.watched);
+        let number = number.ok_or(QueueDrop::NoQueueState)?;
         let shape = &self.tables[usize::from(segment.table)].classes[class % CLASS_PLACES];
         let first = self.queues.push(number, arrival, octets, now, (shape, segment.share.ceiling_pace))?;
         if let Some(queue) = first {
@@ -95,18 +94,33 @@ impl Shaper {
     }
 }
 
+/// Where the state of a queue is: where it was last, or in a place that is vacant. `None`, if there is none.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "for each frame")]
+pub(super) fn state_of(
+    segment: &mut Segment,
+    (who, class): (u32, usize),
+    last: u32,
+    queues: &mut Queues,
+    slices: &mut [Slice],
+    watched: &[Watch],
+) -> Option<u32> {
+    let owner = queue::owner(who, class);
+    if queues.is(last, owner) { Some(last) } else { take(segment, owner, queues, slices, watched) }
+}
+
 /// State for a queue that has none; what its last owner counted is added to what its slice and class did.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "one caller, for every second frame where queues are many")]
+#[allow(clippy::inline_always, reason = "for every second frame where queues are many")]
 fn take(
     segment: &mut Segment,
     owner: u32,
     queues: &mut Queues,
     slices: &mut [Slice],
     watched: &[Watch],
-) -> Result<u32, QueueDrop> {
+) -> Option<u32> {
     let (who, class) = queue::owned(owner);
-    let (number, last) = queues.vacant().ok_or(QueueDrop::NoQueueState)?;
+    let (number, last) = queues.vacant()?;
     if let Some((slice, class)) = last {
         queues.give_up(number, &mut slices[usize::from(slice)].totals[class].counts);
     }
@@ -115,7 +129,7 @@ fn take(
     if !watched.is_empty() {
         queue.watched = place_of(watched, who);
     }
-    Ok(number)
+    Some(number)
 }
 
 /// One more than the place of a segment among those that are watched, or 0.

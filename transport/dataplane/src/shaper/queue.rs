@@ -283,6 +283,24 @@ impl Queues {
         Some((Head { handle, octets, markable, sojourn, last }, queue))
     }
 
+    /// Counts a frame of an empty queue as sent that need not be queued. `None`, if that is not so simple.
+    #[inline]
+    pub(super) fn pass(&mut self, number: u32, handle: u32, octets: u32) -> Option<&mut Queue> {
+        let is_free = self.waiting.get(handle as usize).is_some_and(|waiting| waiting.octets == 0);
+        let queue = &mut self.states[number as usize];
+        // What lately stood has yet to come to rest.
+        if !is_free || queue.stands {
+            return None;
+        }
+        queue.sent_frames += 1;
+        queue.sent_octets += u64::from(octets);
+        if !queue.listed {
+            queue.listed = true;
+            self.idle.push(number);
+        }
+        Some(queue)
+    }
+
     /// What becomes of a frame that was taken from the head of a queue that stands or did so lately.
     #[cold]
     pub(super) fn manage(&mut self, number: u32, codel: &Codel, now: u64, head: &Head, stands: bool) -> Fate {

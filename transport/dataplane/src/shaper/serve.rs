@@ -38,7 +38,7 @@ impl Shaper {
 
     /// Those whose moment has come take their places. Not all at once, if they are many: the others come with the next poll.
     #[inline]
-    fn wake(&mut self, now: u64) {
+    pub(super) fn wake(&mut self, now: u64) {
         if !self.wheel.is_due(now) {
             return;
         }

@@ -34,6 +34,8 @@ pub(super) struct Bed {
     pub(super) refused: Vec<QueueDrop>,
     pub(super) markable: bool,
     pub(super) accepted: u64,
+    /// Is what arrives sent at once if it need not wait?
+    pub(super) passes: bool,
 }
 
 impl Bed {
@@ -55,6 +57,7 @@ impl Bed {
             refused: Vec::new(),
             markable: false,
             accepted: 0,
+            passes: false,
         }
     }
 
@@ -75,8 +78,13 @@ impl Bed {
         let queue = QueueId { segment, class };
         let Some(handle) = self.free.pop() else { return false };
         let arrival = Arrival { queue, handle, octets, markable: self.markable };
+        let (mut arrivals, mut departures) = (ArrayVec::from_iter([arrival]), Departures::new());
+        if self.passes {
+            self.tree.pass(Nanos(self.now), &mut arrivals, BURST_FRAMES_MAX, &mut departures);
+            assert_eq!(departures.len() + arrivals.len(), 1);
+        }
         let mut why = None;
-        self.tree.enqueue(Nanos(self.now), &[arrival], |of, reason| {
+        self.tree.enqueue(Nanos(self.now), &arrivals, |of, reason| {
             assert_eq!(of, handle);
             why = Some(reason);
         });
@@ -89,6 +97,7 @@ impl Bed {
         self.queued.insert(handle, (self.now, queue, u64::from(octets), *number));
         *number += 1;
         self.accepted += 1;
+        self.note(&departures);
         true
     }
 
@@ -96,12 +105,16 @@ impl Bed {
     pub(super) fn poll(&mut self) -> usize {
         let mut departures = Departures::new();
         self.tree.poll(Nanos(self.now), BURST_FRAMES_MAX, &mut departures);
-        for Departure { handle, fate } in &departures {
+        self.note(&departures);
+        departures.len()
+    }
+
+    fn note(&mut self, departures: &Departures) {
+        for Departure { handle, fate } in departures {
             let (came, queue, octets, number) = self.queued.remove(handle).expect("nobody leaves twice");
             self.free.push(*handle);
             self.left.push(Left { at: self.now, came, queue, octets, number, fate: *fate });
         }
-        departures.len()
     }
 
     /// Polls when the tree says so, until a moment.

@@ -14,6 +14,7 @@ const FRAME: u64 = 1_500;
 #[derive(Debug, Clone)]
 struct Tree {
     slices: Vec<(Asked, Vec<Leaf>)>,
+    passes: bool,
 }
 
 /// A segment and the weights of its classes.
@@ -34,7 +35,8 @@ fn trees() -> impl Strategy<Value = Tree> {
     let asked = (0_u64..5_000, 1_000_u64..100_000, 1_u8..=20);
     let segment = (asked.clone(), prop::collection::vec(1_u8..=10, 1..4));
     let slice = (asked, prop::collection::vec(segment, 1..5));
-    prop::collection::vec(slice, 1..4).prop_map(|slices| Tree {
+    (prop::collection::vec(slice, 1..4), any::<bool>()).prop_map(|(slices, passes)| Tree {
+        passes,
         slices: slices
             .into_iter()
             .map(|((_, ceiling, weight), segments)| {
@@ -61,6 +63,7 @@ fn coming() -> impl Strategy<Value = Vec<Coming>> {
 impl Tree {
     fn bed(&self) -> Bed {
         let mut bed = Bed::new(PORT, 64, 2_000);
+        bed.passes = self.passes;
         let mut segment = 0;
         for (slice, (asked, segments)) in (0_u16..).zip(&self.slices) {
             bed.slice(slice, asked.guaranteed, asked.ceiling, asked.weight);
@@ -155,6 +158,29 @@ proptest! {
             (ceiling, slack(ceiling))
         });
         watch::ceiling(&bed.left, |_| Some(()), |()| (PORT, slack(PORT)));
+    }
+
+    /// What passes leaves when it would have left if it had been queued and polled at once, and so does all that comes later.
+    #[test]
+    fn what_passes_is_as_if_it_had_been_queued(tree in trees(), coming in coming()) {
+        let [queued, passed] = [false, true].map(|passes| {
+            let tree = Tree { passes, ..tree.clone() };
+            let (mut bed, segments) = (tree.bed(), tree.segments());
+            let mut at = START;
+            for (gap, segment, class, size) in &coming {
+                at += gap;
+                bed.run(at);
+                let segment = segment.index(segments.len());
+                let class = class.index(segments[segment].2.1.len());
+                assert!(bed.put(u32::try_from(segment).unwrap(), u8::try_from(class).unwrap() + 1, *size));
+                bed.poll();
+            }
+            bed.run(at + SECOND);
+            let counts = |class| (bed.tree.slice_counts(0, class), bed.tree.slice_sojourns(0, class).cloned());
+            ((0..4).map(counts).collect::<Vec<_>>(), bed.left)
+        });
+        prop_assert_eq!(queued.0, passed.0);
+        prop_assert_eq!(queued.1, passed.1);
     }
 
     /// Whenever it waits though something is queued, every queue that waits is held back by a ceiling above it, as computed here
