@@ -15,9 +15,10 @@ use crate::encap::{Group, Inner, Payload};
 use crate::forward::{Discovery, Flooded, Sender, Towards, Way, claimed, discovery, pull_tag};
 use crate::frame::{BURST_FRAMES_MAX, Burst, Frame};
 use crate::l3::Routed;
+use crate::path::Remote;
 use crate::pipeline::Pipeline;
 use crate::session::{Seat, Sessions, Slot, session_key};
-use crate::tables::{CircuitIndex, SliceSlot};
+use crate::tables::{CircuitIndex, Segment, SliceSlot};
 
 /// A frame from an attachment circuit, or why it goes no further.
 type Arrival = Result<Arrived, DropReason>;
@@ -64,11 +65,17 @@ impl Pipeline {
         for arrived in arrivals.iter_mut().flatten() {
             arrived.from = self.sessions.find(session_key(arrived.slice, arrived.flow.source));
             arrived.to = self.sessions.find(session_key(arrived.slice, arrived.flow.destination));
+        }
+        for arrived in arrivals.iter().flatten() {
             touched ^= match (arrived.from, arrived.to) {
                 (_, Some(to)) => self.sessions.touch_to(to),
                 (Some(from), None) => self.touch_learned(self.sessions.at(from).segment, arrived.flow.destination),
                 (None, None) => 0,
             };
+            touched ^= arrived.from.map_or(0, |from| self.touch_segment(from));
+        }
+        for arrived in arrivals.iter().flatten() {
+            touched ^= arrived.from.map_or(0, |from| self.touch_remote(from));
         }
         std::hint::black_box(touched);
         for (frame, arrival) in burst.drain(..).zip(&mut arrivals) {
@@ -77,6 +84,20 @@ impl Pipeline {
                 Err(reason) => self.drop(way, None, *reason, frame),
             }
         }
+    }
+
+    /// Reads what a frame of this session will need of its segment and of its rate.
+    #[inline]
+    fn touch_segment(&self, from: Slot) -> u64 {
+        let segment = self.tables.segments.get(usize::from(self.sessions.at(from).place));
+        segment.map_or(0, Segment::touch_from) ^ self.sessions.touch_rates(from)
+    }
+
+    /// And of where its segment has most to send: to the first of its other edges.
+    #[inline]
+    fn touch_remote(&self, from: Slot) -> u64 {
+        let segment = self.tables.segments.get(usize::from(self.sessions.at(from).place));
+        segment.and_then(|segment| segment.remotes.first()).map_or(0, Remote::touch)
     }
 
     #[inline]
@@ -142,23 +163,24 @@ impl Pipeline {
             Ok(destination) => destination,
             Err(reason) => return self.drop(way, Some(segment), reason, frame),
         };
-        // Both limits must have room before either is charged: what the segment's limit stops must not cost the slice.
-        let (here, there) = (&mut self.tables.segments[segment].from_access, usize::from(circuit.0));
+        // All limits must have room before any is charged: what the segment's limit stops must not cost the slice.
+        let tables = &mut *self.tables;
+        let (here, there) = (&mut tables.segments[segment].from_access, &mut tables.circuits[usize::from(circuit.0)]);
         if !here.admits(way.now, octets) {
             return self.drop(way, Some(segment), DropReason::SegmentRateFromAccess, frame);
         }
-        if !self.tables.circuits[there].from_access.admits(way.now, octets) {
+        if !there.from_access.admits(way.now, octets) {
             return self.drop(way, Some(segment), DropReason::SliceRateFromAccess, frame);
         }
-        if let Some(limit) = &self.tables.segments[segment].session_from
+        if let Some(limit) = &there.session_from
             && !self.sessions.admits_from(from, limit, way.now, octets)
         {
             return self.drop(way, Some(segment), DropReason::SessionRateFromAccess, frame);
         }
-        self.tables.segments[segment].from_access.charge(octets);
-        self.tables.circuits[there].from_access.charge(octets);
+        here.charge(octets);
+        there.from_access.charge(octets);
         self.sessions.at_mut(from).from.count(octets);
-        let group = Group::of(self.tables.circuits[there].leaf);
+        let group = Group::of(there.leaf);
         let is_markable = flow.traffic_class().is_some_and(|class| class & 3 != 0);
         let sender = Sender { circuit: Some(circuit), group, mark, is_markable };
         match destination {
@@ -257,7 +279,7 @@ impl Pipeline {
             DropReason::SegmentRateFromAccess
         } else if !tables.circuits[there].from_access.admits_copy(way.now, octets) {
             DropReason::SliceRateFromAccess
-        } else if let Some(limit) = &tables.segments[segment].session_from
+        } else if let Some(limit) = &tables.circuits[there].session_from
             && !self.sessions.admits_from(session, limit, way.now, octets)
         {
             DropReason::SessionRateFromAccess

@@ -253,6 +253,9 @@ impl Build<'_> {
         let slot = SliceSlot(self.numbers.slots.get(&slice.slice));
         let first = place(tables.circuits.len());
         let is_policed = trees::is_policed(slice);
+        let session_meter = |rate: Option<Rate>| {
+            rate.map(|rate| Meter::new(rate, usize::from(slice.packet_octets_max) + ethernet::HEADER_OCTETS, self.now))
+        };
         for circuit in &slice.circuits {
             let port = self.port(&circuit.port)?;
             let vlan = circuit.vlan.map_or(0, Vlan::get);
@@ -271,6 +274,8 @@ impl Build<'_> {
                 packet_octets_max: slice.packet_octets_max,
                 from_access: metered,
                 to_access: metered,
+                session_from: session_meter(slice.session_rates.from_access),
+                session_to: session_meter(slice.session_rates.to_access),
             });
             tables.by_sdp.push((uid, at));
             let table = &mut tables.ports[port.get()];
@@ -308,16 +313,11 @@ impl Build<'_> {
         let queue = self.numbers.queues.get(&segment.id);
         tables.by_queue[usize::from(queue)] = Some(at);
         let metered = MeteredTraffic::new(segment.limits, slice.packet_octets_max, self.now).policed(is_policed);
-        let session_meter = |rate: Option<Rate>| {
-            rate.map(|rate| Meter::new(rate, usize::from(slice.packet_octets_max) + ethernet::HEADER_OCTETS, self.now))
-        };
         tables.segments.push(Segment {
             uid,
             queue: QueueNumber::of(queue),
             exits,
             wire: 0,
-            session_from: session_meter(slice.session_rates.from_access),
-            session_to: session_meter(slice.session_rates.to_access),
             slice: slot,
             service: slice.service,
             vni: segment.vni.get(),

@@ -148,7 +148,7 @@ impl Pipeline {
         if !circuit.to_access.admits(way.now, octets) {
             return self.drop(way, Some(segment), DropReason::SliceRateToAccess, frame);
         }
-        if let Some(limit) = &here.session_to
+        if let Some(limit) = &circuit.session_to
             && !self.sessions.admits_to(to, limit, way.now, octets)
         {
             return self.drop(way, Some(segment), DropReason::SessionRateToAccess, frame);

@@ -57,6 +57,12 @@ impl Meter {
         self.depth / cost(1)
     }
 
+    /// Reads it, so that it is in the cache when a frame needs it.
+    #[inline]
+    pub(crate) const fn touch(&self) -> u64 {
+        self.tokens
+    }
+
     /// No meter yet: the first [`follow`](Self::follow) makes it one.
     pub(crate) const NONE: Self = Self { rate: 0, depth: 0, tokens: 0, at: Nanos(0) };
 

@@ -1,11 +1,12 @@
 //! Paths to other edges as tables have them, and which of two a packet takes.
 
+use std::mem::offset_of;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::program::PathProgram;
 
-use crate::encap::{Encap, Group, Link, Outer};
+use crate::encap::{Encap, Group, Link, Outer, Shim};
 use crate::port::PortIndex;
 use crate::probe::{PathIndex, Paths};
 
@@ -33,16 +34,17 @@ pub(crate) struct Lane {
     pub(crate) flood: Option<Box<Encap>>,
 }
 
-/// Another edge of a segment.
+/// Another edge of a segment. What a packet to there needs stands in front, in two cache lines.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 pub(crate) struct Remote {
-    /// The source of its packets, where they have one.
-    pub(crate) address: IpAddr,
+    pub(crate) working: Lane,
+    pub(crate) backup: Option<Box<Lane>>,
     pub(crate) carries: Carries,
     /// Does the sender's group travel with a packet, in both directions?
     pub(crate) has_groups: bool,
-    pub(crate) working: Lane,
-    pub(crate) backup: Option<Lane>,
+    /// The source of its packets, where they have one.
+    pub(crate) address: IpAddr,
 }
 
 /// What is in a tunnel.
@@ -55,6 +57,13 @@ pub(crate) enum Carries {
 }
 
 impl Remote {
+    /// Reads what a packet to there will need, so that it is in the cache by then.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        let shim = matches!(self.working.encap.shim, Shim::None) ^ matches!(self.working.encap.outer, Outer::None);
+        u64::from(self.working.octets_max) ^ u64::from(self.backup.is_some()) ^ u64::from(shim)
+    }
+
     /// The group of a sender behind that edge, by the number in its packet. `None`: one that nobody has. Where groups don't
     /// travel, all are roots.
     #[inline]
@@ -86,3 +95,5 @@ impl Lane {
         }
     }
 }
+
+const _: () = assert!(offset_of!(Remote, has_groups) < 128);

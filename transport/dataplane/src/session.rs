@@ -295,6 +295,12 @@ impl Sessions {
         admits(&mut self.rates[slot.0 as usize].to, limit, now, octets)
     }
 
+    /// Reads the meters of a session, so that they are in the cache when a frame needs them.
+    #[inline]
+    pub(crate) fn touch_rates(&self, slot: Slot) -> u64 {
+        self.rates[slot.0 as usize].from.touch()
+    }
+
     /// Counts a frame to a session.
     #[inline]
     pub(crate) fn count_to(&mut self, slot: Slot, octets: usize) {

@@ -35,11 +35,12 @@ impl<V: Copy + Default> Table<V> {
         self.len
     }
 
-    /// Reads the slot where a key's probing begins, so that a later look-up finds it in the cache. The answer is good
-    /// for nothing but keeping the read.
+    /// Reads the slot where a key's probing begins and the key behind it, for a slot may lie in two cache lines, so that a
+    /// later look-up finds it in the cache. The answer is good for nothing but keeping the read.
     #[inline]
     pub(crate) fn touch(&self, key: u64) -> u64 {
-        self.slots[self.home(key)].key
+        let home = self.home(key);
+        self.slots[home].key ^ self.slots[(home + 1) & self.mask].key
     }
 
     /// The value of a key.

@@ -3,6 +3,7 @@
 //! A [`Tables`] is whole. The pipeline owns the one that it runs, counters and meters included, and exchanges it for
 //! another between two bursts.
 
+use std::mem::offset_of;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -134,6 +135,9 @@ pub(crate) struct Circuit {
     pub(crate) packet_octets_max: u16,
     pub(crate) from_access: MeteredTraffic,
     pub(crate) to_access: MeteredTraffic,
+    /// What each session may send and receive.
+    pub(crate) session_from: Option<Meter>,
+    pub(crate) session_to: Option<Meter>,
 }
 
 /// A slice.
@@ -147,8 +151,9 @@ pub(crate) struct Slice {
     pub(crate) routes: Option<Routes<Via>>,
 }
 
-/// A micro-segment.
+/// A micro-segment. What a packet needs stands in front, in a cache line for both ways and one for each.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 pub(crate) struct Segment {
     pub(crate) uid: SegmentUid,
     /// Its number in trees.
@@ -156,38 +161,36 @@ pub(crate) struct Segment {
     /// Counts the changes of what its waiting frames are known by on the wire: its VNI, its circuits. Those from before such a
     /// change are not sent after it, when the number or the VLAN may be another's.
     pub(crate) wire: u16,
-    /// The ports by which its slice leaves towards other edges.
-    pub(crate) exits: PortSet,
     pub(crate) slice: SliceSlot,
-    pub(crate) service: Service,
-    pub(crate) vni: u32,
-    /// Those of its slice.
-    pub(crate) marks: Arc<Marks>,
-    /// Devices behind other edges that are remembered.
-    pub(crate) learned: u32,
     /// Counts the changes of `remotes`, so that what was learned about their places is not believed after one.
     pub(crate) epoch: u32,
+    /// Those of its slice.
+    pub(crate) marks: Arc<Marks>,
+    /// Sorted by address.
+    pub(crate) remotes: Box<[Remote]>,
+    pub(crate) to_tunnels: Traffic,
+    pub(crate) service: Service,
+    /// The ports by which its slice leaves towards other edges.
+    pub(crate) exits: PortSet,
     pub(crate) from_access: MeteredTraffic,
     pub(crate) to_access: MeteredTraffic,
-    /// What each session may send and receive.
-    pub(crate) session_from: Option<Meter>,
-    pub(crate) session_to: Option<Meter>,
-    pub(crate) to_tunnels: Traffic,
     pub(crate) from_tunnels: Traffic,
-    /// Sorted by address.
-    pub(crate) remotes: Vec<Remote>,
+    pub(crate) vni: u32,
+    /// Devices behind other edges that are remembered.
+    pub(crate) learned: u32,
+    pub(crate) sessions_max: u32,
+    pub(crate) members: Members,
     /// Of a layer-3 slice: the places of its other edges in `remotes`, by their number in the slice.
     pub(crate) edges: Vec<Option<u16>>,
-    pub(crate) members: Members,
-    pub(crate) sessions_max: u32,
     /// By port on which the packet arrived.
     pub(crate) drops: Box<[Drops; PORTS_MAX]>,
     pub(crate) id: Arc<SegmentId>,
     pub(crate) limits: RateLimits,
 }
 
-/// A rate limit and what it let pass.
+/// A rate limit and what it let pass: one cache line.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct MeteredTraffic {
     pub(crate) meter: Meter,
     /// Is what is above the limit dropped here? Else a tree holds it.
@@ -431,6 +434,12 @@ impl Segment {
         }
     }
 
+    /// Reads what a frame from a device will need here, so that it is in the cache by then.
+    #[inline]
+    pub(crate) const fn touch_from(&self) -> u64 {
+        self.uid.0 as u64 ^ self.from_access.passed.frames ^ self.to_tunnels.frames
+    }
+
     /// The remote of a tunnel's source address.
     #[inline]
     pub(crate) fn remote_at(&self, address: IpAddr) -> Option<u16> {
@@ -441,3 +450,8 @@ impl Segment {
 
 /// One for each VLAN identifier, whose 0 is "untagged".
 const VLANS: usize = 4_096;
+
+const _: () = assert!(
+    offset_of!(Segment, from_access) == 64 && offset_of!(Segment, to_access) == 128,
+    "what a packet needs of its segment is in two lines"
+);

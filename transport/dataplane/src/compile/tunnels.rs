@@ -93,7 +93,7 @@ impl Build<'_> {
         slice: &SliceProgram,
         segment: &SegmentProgram,
         at: u16,
-    ) -> Result<(Vec<Remote>, Vec<Option<u16>>), CompileError> {
+    ) -> Result<Remotes, CompileError> {
         let count = segment.remotes.len();
         at_most("other edges of a segment", count, REMOTES_MAX)?;
         if slice.service == Service::L2PointToPoint && count > 1 {
@@ -111,7 +111,7 @@ impl Build<'_> {
                 let (segment, to, id, other) = (segment.id.clone(), remote.edge.clone(), remote.working, *other);
                 return Err(CompileError::BackupElsewhere { segment, to, id, address, other });
             }
-            let backup = backup.map(|(lane, _)| lane);
+            let backup = backup.map(|(lane, _)| Box::new(lane));
             let is_framed = slice.service != Service::L3 || matches!(remote.tunnel, Tunnel::Vxlan(_));
             let carries = if is_framed { Carries::Frames } else { Carries::Packets };
             found.push((remote, Remote { address, carries, has_groups: remote.group, working, backup }));
@@ -206,6 +206,9 @@ impl Build<'_> {
         Ok(if routes.is_empty() { None } else { Some(Routes::new(routes)?) })
     }
 }
+
+/// The other edges of a segment, and the places of those of a layer-3 slice by their number in the slice.
+type Remotes = (Box<[Remote]>, Vec<Option<u16>>);
 
 /// The other edges that have subnets of a slice; the place of each is its number.
 fn edges_of(slice: &SliceProgram) -> Vec<&NodeName> {
