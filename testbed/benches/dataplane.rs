@@ -70,6 +70,20 @@ fn classify_meter_encapsulate(mut lab: Lab) -> Lab {
     lab
 }
 
+/// Each in a segment of its own, which is held to a rate, as its session is.
+fn from_segments(segments: u32) -> Lab {
+    let frames = burst(segments, |number| Lab::to_far_end(number, 1_024, 68));
+    warm(Lab::of_segments(segments, Underlay::Ipv4), &frames, Lab::from_access)
+}
+
+#[library_benchmark]
+#[bench::segments_64(from_segments(64))]
+#[bench::segments_4096(from_segments(4_096))]
+fn classify_police_shape_encapsulate(mut lab: Lab) -> Lab {
+    black_box(&mut lab).from_access();
+    lab
+}
+
 #[library_benchmark]
 #[bench::ipv4_sessions_1(to_device(Underlay::Ipv4, 1, 64))]
 #[bench::ipv4_sessions_1000(to_device(Underlay::Ipv4, 1_000, 64))]
@@ -199,7 +213,12 @@ library_benchmark_group!(name = queues, benchmarks = [shape_and_schedule, schedu
 
 library_benchmark_group!(
     name = packets,
-    benchmarks = [parse_and_classify, classify_meter_encapsulate, decapsulate_meter_deliver]
+    benchmarks = [
+        parse_and_classify,
+        classify_meter_encapsulate,
+        classify_police_shape_encapsulate,
+        decapsulate_meter_deliver
+    ]
 );
 
 library_benchmark_group!(name = transports, benchmarks = [forward, encapsulate, pass_on, decapsulate]);
