@@ -213,12 +213,8 @@ library_benchmark_group!(name = queues, benchmarks = [shape_and_schedule, schedu
 
 library_benchmark_group!(
     name = packets,
-    benchmarks = [
-        parse_and_classify,
-        classify_meter_encapsulate,
-        classify_police_shape_encapsulate,
-        decapsulate_meter_deliver
-    ]
+    benchmarks =
+        [parse_and_classify, classify_meter_encapsulate, classify_police_shape_encapsulate, decapsulate_meter_deliver]
 );
 
 library_benchmark_group!(name = transports, benchmarks = [forward, encapsulate, pass_on, decapsulate]);

@@ -422,5 +422,5 @@ const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 3);
 const CORE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 1);
 const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 2);
 
-/// Two bursts may wait.
-const QUEUED_FRAMES_MAX: u32 = 128;
+/// As many may wait as at a port of an edge.
+const QUEUED_FRAMES_MAX: u32 = 4_096;

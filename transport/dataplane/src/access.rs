@@ -15,6 +15,7 @@ use crate::encap::{Group, Inner, Payload};
 use crate::forward::{Discovery, Flooded, Sender, Towards, Way, claimed, discovery, pull_tag};
 use crate::frame::{BURST_FRAMES_MAX, Burst, Frame};
 use crate::l3::Routed;
+use crate::meter::Nanos;
 use crate::path::Remote;
 use crate::pipeline::Pipeline;
 use crate::session::{Seat, Sessions, Slot, session_key};
@@ -33,6 +34,8 @@ struct Arrived {
     from: Option<Slot>,
     /// The session that it is for, if there is one on this edge.
     to: Option<Slot>,
+    /// Else the other edge behind which that device is, by its place, if that is known.
+    remote: Option<usize>,
 }
 
 /// Where a frame goes.
@@ -49,8 +52,8 @@ enum Destination {
 }
 
 impl Pipeline {
-    /// A burst, in phases: all frames are parsed and their circuits found; all sessions are found, so that their cache
-    /// misses overlap; then each frame goes its way.
+    /// A burst, in phases, so that the cache misses of its frames overlap: all are parsed and their circuits found; all
+    /// sessions; what is read first of their segments; the other edges that they are for; then each frame goes its way.
     pub(crate) fn access(&mut self, way: &mut Way<'_>, burst: &mut Burst) {
         let mut arrivals: ArrayVec<Arrival, BURST_FRAMES_MAX> = ArrayVec::new();
         let mut touched = 0;
@@ -72,10 +75,10 @@ impl Pipeline {
                 (Some(from), None) => self.touch_learned(self.sessions.at(from).segment, arrived.flow.destination),
                 (None, None) => 0,
             };
-            touched ^= arrived.from.map_or(0, |from| self.touch_segment(from));
+            touched ^= arrived.from.map_or(0, |from| self.touch_segment(from, arrived.circuit));
         }
-        for arrived in arrivals.iter().flatten() {
-            touched ^= arrived.from.map_or(0, |from| self.touch_remote(from));
+        for arrived in arrivals.iter_mut().flatten() {
+            touched ^= self.find_remote(way.now, arrived);
         }
         std::hint::black_box(touched);
         for (frame, arrival) in burst.drain(..).zip(&mut arrivals) {
@@ -86,18 +89,28 @@ impl Pipeline {
         }
     }
 
-    /// Reads what a frame of this session will need of its segment and of its rate.
+    /// Reads what a frame of this session will need of its segment, and of its rate if it is held to one.
     #[inline]
-    fn touch_segment(&self, from: Slot) -> u64 {
+    fn touch_segment(&self, from: Slot, circuit: CircuitIndex) -> u64 {
         let segment = self.tables.segments.get(usize::from(self.sessions.at(from).place));
-        segment.map_or(0, Segment::touch_from) ^ self.sessions.touch_rates(from)
+        let is_held = self.tables.circuits[usize::from(circuit.0)].session_from.is_some();
+        segment.map_or(0, Segment::touch_from) ^ if is_held { self.sessions.touch_rates(from) } else { 0 }
     }
 
-    /// And of where its segment has most to send: to the first of its other edges.
+    /// Looks up behind which edge the device is that a frame is for, and reads what a packet to there will need.
     #[inline]
-    fn touch_remote(&self, from: Slot) -> u64 {
-        let segment = self.tables.segments.get(usize::from(self.sessions.at(from).place));
-        segment.and_then(|segment| segment.remotes.first()).map_or(0, Remote::touch)
+    fn find_remote(&self, now: Nanos, arrived: &mut Arrived) -> u64 {
+        let (Some(from), None) = (arrived.from, arrived.to) else { return 0 };
+        let session = self.sessions.at(from);
+        let Some(segment) = self.tables.segment_at(session.place, session.segment) else { return 0 };
+        arrived.remote = match self.tables.segments[segment].service {
+            // Its packets go by their addresses, and not by those of their frames.
+            Service::L3 => None,
+            Service::L2PointToPoint => Some(0),
+            Service::L2Multipoint => self.learned(now, segment, arrived.flow.destination),
+        };
+        let remote = arrived.remote.and_then(|remote| self.tables.segments[segment].remotes.get(remote));
+        remote.map_or(0, Remote::touch)
     }
 
     #[inline]
@@ -109,13 +122,13 @@ impl Pipeline {
             return Err(DropReason::SourceNotUnicast);
         }
         let slice = self.tables.circuits[usize::from(circuit.0)].slice;
-        Ok(Arrived { flow, circuit, slice, from: None, to: None })
+        Ok(Arrived { flow, circuit, slice, from: None, to: None, remote: None })
     }
 
     #[inline]
     fn forward(&mut self, way: &mut Way<'_>, arrived: &mut Arrived, mut frame: Frame) {
-        let Arrived { flow, circuit, slice, from, to } = arrived;
-        let (circuit, from, to) = (*circuit, *from, *to);
+        let Arrived { flow, circuit, slice, from, to, remote } = arrived;
+        let (circuit, from, to, remote) = (*circuit, *from, *to, *remote);
         let Some(from) = from else {
             return self.drop(way, None, DropReason::Unauthenticated, frame);
         };
@@ -157,7 +170,7 @@ impl Pipeline {
                 if is_open { Err(DropReason::SourceAddress) } else { self.route(segment, circuit, flow, &frame) };
             routed.map(Destination::Routed)
         } else {
-            self.destination(way, segment, to, flow.destination)
+            self.destination(segment, (to, remote), flow.destination)
         };
         let destination = match destination {
             Ok(destination) => destination,
@@ -201,9 +214,8 @@ impl Pipeline {
     #[inline]
     fn destination(
         &self,
-        way: &Way<'_>,
         segment: usize,
-        session: Option<Slot>,
+        (session, remote): (Option<Slot>, Option<usize>),
         to: Mac,
     ) -> Result<Destination, DropReason> {
         let here = &self.tables.segments[segment];
@@ -214,10 +226,7 @@ impl Pipeline {
         if !to.is_unicast() {
             return Ok(Destination::Flood);
         }
-        if here.service == Service::L2PointToPoint && !here.remotes.is_empty() {
-            return Ok(Destination::Remote(0));
-        }
-        match self.learned(way.now, segment, to) {
+        match remote.filter(|remote| *remote < here.remotes.len()) {
             Some(remote) => Ok(Destination::Remote(remote)),
             None if here.remotes.is_empty() => Err(DropReason::NoDestination),
             None => Ok(Destination::Flood),

@@ -39,7 +39,8 @@ pub(crate) struct Lane {
 #[repr(C, align(64))]
 pub(crate) struct Remote {
     pub(crate) working: Lane,
-    pub(crate) backup: Option<Box<Lane>>,
+    /// The tunnel over another path, which is told beside it, for it is asked for each packet whether that one is taken.
+    pub(crate) backup: Option<(PathIndex, Box<Lane>)>,
     pub(crate) carries: Carries,
     /// Does the sender's group travel with a packet, in both directions?
     pub(crate) has_groups: bool,
@@ -60,8 +61,9 @@ impl Remote {
     /// Reads what a packet to there will need, so that it is in the cache by then.
     #[inline]
     pub(crate) fn touch(&self) -> u64 {
-        let shim = matches!(self.working.encap.shim, Shim::None) ^ matches!(self.working.encap.outer, Outer::None);
-        u64::from(self.working.octets_max) ^ u64::from(self.backup.is_some()) ^ u64::from(shim)
+        let Encap { shim, outer } = &self.working.encap;
+        let ends = u64::from(self.working.octets_max) ^ u64::from(self.backup.is_some());
+        ends ^ u64::from(matches!(shim, Shim::None)) ^ outer.touch()
     }
 
     /// The group of a sender behind that edge, by the number in its packet. `None`: one that nobody has. Where groups don't
@@ -79,7 +81,7 @@ impl Remote {
     #[inline]
     pub(crate) fn lane<'a>(&'a self, probes: &Paths) -> &'a Lane {
         match &self.backup {
-            Some(backup) if probes.choose(self.working.path, Some(backup.path)) == backup.path => backup,
+            Some((path, backup)) if probes.choose(self.working.path, Some(*path)) == *path => backup,
             _ => &self.working,
         }
     }

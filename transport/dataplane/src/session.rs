@@ -145,7 +145,7 @@ pub(crate) struct Sessions {
     slots: Vec<Session>,
     /// What was sent to each.
     to: Vec<Traffic>,
-    /// What each may send and receive; looked at only where a segment limits its sessions.
+    /// What each may send and receive; looked at only where a slice limits its sessions.
     rates: Vec<Rates>,
     /// Who has a bound address, by segment and address.
     by_address: Index,

@@ -162,9 +162,11 @@ impl Pipeline {
     /// A frame waits at a port of ours.
     #[inline]
     pub(crate) fn park(&mut self, way: &mut Way<'_>, to: PortIndex, waits: Waits, wire: u16, frame: Frame) {
+        if self.trees.get(to.get()).is_some_and(|tree| tree.arrivals.is_full()) {
+            self.enqueue(way.now, to, way.pool);
+        }
         let (reason, frame) = match self.trees.get_mut(to.get()) {
             Some(tree) => match tree.park(way.port, waits, wire, frame) {
-                Ok(()) if tree.arrivals.is_full() => return self.enqueue(way.now, to, way.pool, way.out),
                 Ok(()) => return,
                 Err(frame) => (DropReason::QueueRoom, frame),
             },
@@ -180,7 +182,8 @@ impl Pipeline {
             #[allow(clippy::cast_possible_truncation, reason = "at most PORTS_MAX")]
             let port = PortIndex(at as u8);
             if self.trees[at].frames() != 0 {
-                self.enqueue(now, port, pool, out);
+                self.pass(now, port, pool, out);
+                self.enqueue(now, port, pool);
                 self.depart_by(now, port, pool, out);
             }
         }
@@ -197,16 +200,23 @@ impl Pipeline {
         self.trees.iter().map(Tree::frames).sum()
     }
 
-    /// Tells the scheduler of a port what has been parked, and sends what need not wait.
+    /// Sends what has been parked and need not wait. What was parked before it, and what is low latency, comes first.
     #[inline]
-    fn enqueue(&mut self, now: Nanos, to: PortIndex, pool: &mut FramePool, out: &mut Outputs) {
+    fn pass(&mut self, now: Nanos, port: PortIndex, pool: &mut FramePool, out: &mut Outputs) {
+        let Tree { shaper, arrivals, .. } = &mut self.trees[port.get()];
+        let mut departures = Departures::new();
+        shaper.pass(now, arrivals, out.room(port), &mut departures);
+        self.send_departures(now, port, &mut departures, pool, out);
+    }
+
+    /// Tells the scheduler of a port what has been parked.
+    #[inline]
+    fn enqueue(&mut self, now: Nanos, to: PortIndex, pool: &mut FramePool) {
         let Self { trees, tables, counters, .. } = self;
         let Tree { shaper, parked, free, arrivals, .. } = &mut trees[to.get()];
         if arrivals.is_empty() {
             return;
         }
-        let mut departures = Departures::new();
-        shaper.pass(now, arrivals, out.room(to), &mut departures);
         shaper.enqueue(now, arrivals, |handle, reason| {
             let Some(place) = parked.get_mut(handle as usize) else { return };
             let Some(frame) = place.frame.take() else { return };
@@ -215,7 +225,6 @@ impl Pipeline {
             pool.give(frame);
         });
         arrivals.clear();
-        self.send_departures(now, to, &mut departures, pool, out);
     }
 
     #[inline]

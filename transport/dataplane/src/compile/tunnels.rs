@@ -111,7 +111,7 @@ impl Build<'_> {
                 let (segment, to, id, other) = (segment.id.clone(), remote.edge.clone(), remote.working, *other);
                 return Err(CompileError::BackupElsewhere { segment, to, id, address, other });
             }
-            let backup = backup.map(|(lane, _)| Box::new(lane));
+            let backup = backup.map(|(lane, _)| (lane.path, Box::new(lane)));
             let is_framed = slice.service != Service::L3 || matches!(remote.tunnel, Tunnel::Vxlan(_));
             let carries = if is_framed { Carries::Frames } else { Carries::Packets };
             found.push((remote, Remote { address, carries, has_groups: remote.group, working, backup }));

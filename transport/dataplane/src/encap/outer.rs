@@ -113,6 +113,16 @@ impl Outer {
         }
     }
 
+    /// Reads where it begins, so that it is in the cache when a packet needs it.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        match self {
+            Self::Srv6 { octets, .. } => octets.first().map_or(0, |first| (*first).into()),
+            Self::None => 0,
+            Self::Ipv4 { .. } | Self::Ipv6 { .. } => 1,
+        }
+    }
+
     /// What the link's header says of it.
     #[inline]
     pub(crate) const fn ethertype(&self) -> EtherType {

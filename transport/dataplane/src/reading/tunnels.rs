@@ -60,7 +60,11 @@ impl Pipeline {
         TunnelReading {
             remote: remote.address,
             taken: path(remote.lane(&self.tables.probes)),
-            lanes: [Some(&remote.working), remote.backup.as_deref()].into_iter().flatten().map(read).collect(),
+            lanes: [Some(&remote.working), remote.backup.as_ref().map(|(_, lane)| &**lane)]
+                .into_iter()
+                .flatten()
+                .map(read)
+                .collect(),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! While nobody waits for the port, a frame whose segment, slice and port may send now leaves with the next poll, whatever
 //! the others of its burst are. It is told at once: it pays what it would have paid and is counted as it would have been, and
 //! neither takes a place among its siblings nor gives one up. Bursts with low latency in them are left to the poll, which puts
-//! that first.
+//! that first, and so are queues for whose state another would have to give up its own.
 
 use arrayvec::ArrayVec;
 
 use super::arrive;
+use super::queue;
 use super::share::{EXCESS, GUARANTEED, LEAVING, LIVE, Share};
 use super::{Arrival, CLASS_PLACES, Departure, Departures, FRAME_OCTETS_MOST, Fate, LOW_LATENCY_CLASS, Shaper};
 use crate::frame::BURST_FRAMES_MAX;
@@ -15,7 +16,7 @@ use crate::meter::Nanos;
 
 impl Shaper {
     /// Takes out of a burst what may be sent at once, at most `budget` frames and as many as there is room for in `departures`.
-    /// What is left is to be [queued](Self::enqueue) next.
+    /// What is left is to be [queued](Self::enqueue) next. No handle may be in the burst twice.
     pub fn pass(
         &mut self,
         now: Nanos,
@@ -25,14 +26,15 @@ impl Shaper {
     ) {
         let now = self.time.at(now);
         self.wake(now);
-        let is_quiet = self.port.offers.is_empty() && !self.wheel.is_due(now);
-        if !is_quiet || arrivals.iter().any(|arrival| arrival.queue.class == LOW_LATENCY_CLASS) {
+        if !self.port.offers.is_empty() || self.wheel.is_due(now) {
             return;
         }
-        self.port.is_behind = false;
-        let end = departures.len().saturating_add(budget).min(departures.capacity());
         self.touch_arrivals(arrivals);
-        // Clocks only go on, so that a frame can't pass one of its queue that could not.
+        if arrivals.iter().any(|arrival| self.is_low(arrival)) {
+            return;
+        }
+        let end = departures.len().saturating_add(budget).min(departures.capacity());
+        // Clocks only go on, and places for state only become fewer, so that a frame can't pass one of its queue that could not.
         arrivals.retain(|arrival| {
             let passes = departures.len() < end && self.pass_one(now, arrival);
             if passes {
@@ -40,6 +42,14 @@ impl Shaper {
             }
             !passes
         });
+    }
+
+    /// Has it low latency?
+    #[inline]
+    fn is_low(&self, arrival: &Arrival) -> bool {
+        let segment = || self.segments.get(arrival.queue.segment as usize);
+        arrival.queue.class == LOW_LATENCY_CLASS
+            && segment().is_some_and(|segment| segment.share.own.bulk & 1 << LOW_LATENCY_CLASS == 0)
     }
 
     #[inline(always)]
@@ -63,6 +73,9 @@ impl Shaper {
             return false;
         }
         let shape = &tables[usize::from(segment.table)].classes[class % CLASS_PLACES];
+        if !queues.is(number, queue::owner(who, class)) && !queues.has_fresh() {
+            return false;
+        }
         let Some(number) = arrive::state_of(segment, (who, class), number, queues, slices, watched) else {
             return false;
         };

@@ -128,10 +128,16 @@ impl Queues {
         self.waiting.len() as u32 - self.free
     }
 
+    /// Is there a place for state that was never taken?
+    #[inline]
+    pub(super) fn has_fresh(&self) -> bool {
+        (self.fresh as usize) < self.states.len()
+    }
+
     /// A place for state: one that was never taken, or that of an idle queue, whose slice and class are told.
     #[inline]
     pub(super) fn vacant(&mut self) -> Option<(u32, Option<(u16, usize)>)> {
-        if (self.fresh as usize) < self.states.len() {
+        if self.has_fresh() {
             self.fresh += 1;
             return Some((self.fresh - 1, None));
         }

@@ -9,6 +9,7 @@ mod changes;
 mod closed;
 mod fluid;
 mod managed;
+mod passing;
 mod properties;
 mod table;
 mod watch;

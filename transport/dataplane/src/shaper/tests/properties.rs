@@ -12,9 +12,8 @@ const PORT: u64 = 100 * MBIT;
 const FRAME: u64 = 1_500;
 
 #[derive(Debug, Clone)]
-struct Tree {
+pub(super) struct Tree {
     slices: Vec<(Asked, Vec<Leaf>)>,
-    passes: bool,
 }
 
 /// A segment and the weights of its classes.
@@ -29,14 +28,13 @@ struct Asked {
 }
 
 /// A frame: after so many ns, to that segment and class of those that there are, so long.
-type Coming = (u64, prop::sample::Index, prop::sample::Index, u16);
+pub(super) type Coming = (u64, prop::sample::Index, prop::sample::Index, u16);
 
-fn trees() -> impl Strategy<Value = Tree> {
+pub(super) fn trees() -> impl Strategy<Value = Tree> {
     let asked = (0_u64..5_000, 1_000_u64..100_000, 1_u8..=20);
     let segment = (asked.clone(), prop::collection::vec(1_u8..=10, 1..4));
     let slice = (asked, prop::collection::vec(segment, 1..5));
-    (prop::collection::vec(slice, 1..4), any::<bool>()).prop_map(|(slices, passes)| Tree {
-        passes,
+    prop::collection::vec(slice, 1..4).prop_map(|slices| Tree {
         slices: slices
             .into_iter()
             .map(|((_, ceiling, weight), segments)| {
@@ -54,7 +52,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     })
 }
 
-fn coming() -> impl Strategy<Value = Vec<Coming>> {
+pub(super) fn coming() -> impl Strategy<Value = Vec<Coming>> {
     let gap = prop_oneof![3 => Just(0_u64), 2 => 0_u64..200_000, 1 => 0_u64..5_000_000];
     let size = prop_oneof![Just(64_u16), Just(1_500), 64_u16..=1_500];
     prop::collection::vec((gap, any::<prop::sample::Index>(), any::<prop::sample::Index>(), size), 1..600)
@@ -62,8 +60,18 @@ fn coming() -> impl Strategy<Value = Vec<Coming>> {
 
 impl Tree {
     fn bed(&self) -> Bed {
-        let mut bed = Bed::new(PORT, 64, 2_000);
-        bed.passes = self.passes;
+        self.fill(Bed::new(PORT, 64, 2_000))
+    }
+
+    /// The slice of each segment, its guarantee, its ceiling and its weight.
+    pub(super) fn all(&self) -> Vec<(u16, (u64, u64, u8))> {
+        let asked = |asked: &Asked| (asked.guaranteed, asked.ceiling, asked.weight);
+        let all = self.segments().into_iter();
+        all.map(|(slice, _, leaf)| (u16::try_from(slice).unwrap(), asked(&leaf.0))).collect()
+    }
+
+    /// Has these slices and segments made.
+    pub(super) fn fill(&self, mut bed: Bed) -> Bed {
         let mut segment = 0;
         for (slice, (asked, segments)) in (0_u16..).zip(&self.slices) {
             bed.slice(slice, asked.guaranteed, asked.ceiling, asked.weight);
@@ -117,8 +125,13 @@ fn slack(rate: u64) -> u64 {
 }
 
 /// Has frames come and go; `each` time before a frame comes.
-fn play(tree: &Tree, coming: &[Coming], mut each: impl FnMut(&mut Bed, u64, usize, usize, usize, u16)) -> Bed {
+fn play(
+    (tree, passes): (&Tree, bool),
+    coming: &[Coming],
+    mut each: impl FnMut(&mut Bed, u64, usize, usize, usize, u16),
+) -> Bed {
     let mut bed = tree.bed();
+    bed.passes = passes;
     let segments = tree.segments();
     let mut at = START;
     for (gap, segment, class, size) in coming {
@@ -139,8 +152,8 @@ proptest! {
 
     /// Nobody is lost or starved, queues keep their order, ceilings hold at every level, and nothing stands idle that may be sent.
     #[test]
-    fn frames_are_conserved_and_ceilings_hold(tree in trees(), coming in coming()) {
-        let mut bed = play(&tree, &coming, |_, _, _, _, _, _| ());
+    fn frames_are_conserved_and_ceilings_hold(tree in trees(), coming in coming(), passes: bool) {
+        let mut bed = play((&tree, passes), &coming, |_, _, _, _, _, _| ());
         // Everything leaves in the time that the slowest ceiling takes for all of it.
         let slowest = (0..).zip(tree.segments()).map(|(segment, _)| tree.ceiling(segment)).min().unwrap();
         let octets: u64 = coming.iter().map(|frame| u64::from(frame.3)).sum();
@@ -160,35 +173,12 @@ proptest! {
         watch::ceiling(&bed.left, |_| Some(()), |()| (PORT, slack(PORT)));
     }
 
-    /// What passes leaves when it would have left if it had been queued and polled at once, and so does all that comes later.
-    #[test]
-    fn what_passes_is_as_if_it_had_been_queued(tree in trees(), coming in coming()) {
-        let [queued, passed] = [false, true].map(|passes| {
-            let tree = Tree { passes, ..tree.clone() };
-            let (mut bed, segments) = (tree.bed(), tree.segments());
-            let mut at = START;
-            for (gap, segment, class, size) in &coming {
-                at += gap;
-                bed.run(at);
-                let segment = segment.index(segments.len());
-                let class = class.index(segments[segment].2.1.len());
-                assert!(bed.put(u32::try_from(segment).unwrap(), u8::try_from(class).unwrap() + 1, *size));
-                bed.poll();
-            }
-            bed.run(at + SECOND);
-            let counts = |class| (bed.tree.slice_counts(0, class), bed.tree.slice_sojourns(0, class).cloned());
-            ((0..4).map(counts).collect::<Vec<_>>(), bed.left)
-        });
-        prop_assert_eq!(queued.0, passed.0);
-        prop_assert_eq!(queued.1, passed.1);
-    }
-
     /// Whenever it waits though something is queued, every queue that waits is held back by a ceiling above it, as computed here
     /// from who left when.
     #[test]
-    fn nothing_that_may_be_sent_is_held_back(tree in trees(), coming in coming()) {
+    fn nothing_that_may_be_sent_is_held_back(tree in trees(), coming in coming(), passes: bool) {
         let segments = tree.segments();
-        let mut bed = play(&tree, &coming, |_, _, _, _, _, _| ());
+        let mut bed = play((&tree, passes), &coming, |_, _, _, _, _, _| ());
         let end = bed.now + SECOND;
         while let Some(next) = bed.tree.next_event(Nanos(bed.now)).filter(|next| next.0 <= end) {
             if next.0 > bed.now + 2_000 {
@@ -212,14 +202,14 @@ proptest! {
 
     /// Beside the fluid, at every arrival: no segment is behind or ahead by more than a few frames.
     #[test]
-    fn every_segment_follows_the_fluid(tree in trees(), coming in coming()) {
+    fn every_segment_follows_the_fluid(tree in trees(), coming in coming(), passes: bool) {
         let mut fluid = tree.fluid();
         let (mut last, mut worst) = (START, 0);
         let segments = tree.segments();
         let places: Vec<_> = segments.iter().map(|(slice, place, _)| (*slice, *place)).collect();
         let mut sent = vec![0_u64; places.len()];
         let mut seen = 0;
-        play(&tree, &coming, |bed, at, number, _, class, size| {
+        play((&tree, passes), &coming, |bed, at, number, _, class, size| {
             fluid.run(at - last);
             last = at;
             for left in &bed.left[seen..] {
