@@ -1,7 +1,8 @@
 //! The schedulers of an edge's ports, and the frames that wait in them.
 //!
 //! ```text
-//!   to a port:  what slices send ─ park ─▶ tree of the port ─ poll ─▶ ┐
+//!   to a port:  what need not wait ─ pass ──────────────────────────▶ ┐
+//!               what slices send ─ park ─▶ tree of the port ─ poll ─▶ │
 //!               what passes through ─ park ─▶ its rest ─────────────▶ ├─▶ output queue
 //!               what the edge itself says: probes, answers ─────────▶ ┘
 //! ```
