@@ -205,6 +205,9 @@ impl Pipeline {
     #[inline]
     fn pass(&mut self, now: Nanos, port: PortIndex, pool: &mut FramePool, out: &mut Outputs) {
         let Tree { shaper, arrivals, .. } = &mut self.trees[port.get()];
+        if arrivals.is_empty() {
+            return;
+        }
         let mut departures = Departures::new();
         shaper.pass(now, arrivals, out.room(port), &mut departures);
         self.send_departures(now, port, &mut departures, pool, out);
