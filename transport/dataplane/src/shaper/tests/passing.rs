@@ -105,12 +105,12 @@ proptest! {
     }
 }
 
-/// Two segments without limits of their own, on a port with all the credit that this takes.
+/// Two slices with a segment each, without limits of their own, on a port with all the credit that this takes.
 fn two() -> Bed {
     let mut bed = Bed::new(GBIT, 2, 100);
-    bed.slice(0, 0, GBIT, 1);
-    for segment in [0, 1] {
-        bed.segment(segment, 0, 0, GBIT, 1);
+    for number in [0, 1] {
+        bed.slice(number, 0, GBIT, 1);
+        bed.segment(number.into(), number, 0, GBIT, 1);
     }
     bed.now += 1_000_000;
     bed
@@ -146,9 +146,9 @@ fn low_latency_comes_first_in_its_burst_and_a_class_without_a_cap_is_like_any_ot
     let mut bed = two();
     assert_eq!(bed.burst(&[of(0, 3), of(0, 0)], 64), 2, "no cap, no low latency");
     bed.tree.set_classes(1, &classes(&[1; CLASSES], 2_000)).unwrap();
-    let mut shape = plain(0, 10 * MBIT, GBIT, 1);
+    let mut shape = plain(1, 10 * MBIT, GBIT, 1);
     (shape.low_latency, shape.classes) = (rate(10 * MBIT), 1);
-    bed.slice(0, 10 * MBIT, GBIT, 1);
+    bed.slice(1, 10 * MBIT, GBIT, 1);
     bed.set(1, &shape);
     bed.now += 1_000_000;
     assert_eq!(bed.burst(&[of(0, 3), of(0, 3), of(1, 0)], 64), 0);
